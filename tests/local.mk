@@ -1,0 +1,19 @@
+# tests: the emulated peers, the conversations and the benchmarks; unit tests are listed in tests/unit/local.mk
+
+noinst_PROGRAMS += tests/bench/xload/xload
+
+tests_bench_xload_xload_SOURCES = \
+	tests/bench/xload/login.c \
+	tests/bench/xload/main.c \
+	tests/bench/xload/mode_chat.c \
+	tests/bench/xload/mode_connect.c \
+	tests/bench/xload/mode_muc.c \
+	tests/bench/xload/mode_offline.c \
+	tests/bench/xload/mode_presence.c \
+	tests/bench/xload/net.c \
+	tests/bench/xload/scram.c \
+	tests/bench/xload/stat.c \
+	tests/bench/xload/xload.h \
+	tests/bench/xload/xml.c
+tests_bench_xload_xload_CFLAGS = $(AM_CFLAGS) $(UV_CFLAGS) $(OPENSSL_CFLAGS)
+tests_bench_xload_xload_LDADD = $(UV_LIBS) $(OPENSSL_LIBS)
