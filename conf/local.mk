@@ -1,0 +1,1 @@
+# Samples, units and manual pages.

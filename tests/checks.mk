@@ -1,0 +1,53 @@
+# How the tests of unit/local.mk and fuzz/local.mk are linked, and the targets that run everything. The libraries follow from the
+# directory: tests/unit/shared/ has libshared, tests/unit/xmppd/ libxmppd as well, tests/unit/sipcomp/ libsipcomp as well.
+LDADD = $(if $(findstring /fuzz/,$@),$(libs_fuzz),$(libs_test))
+libs_test = $(CMOCKA_LIBS) $(if $(findstring /unit/sipcomp/,$@),$(libs_sipcomp),$(if $(findstring /unit/xmppd/,$@),$(libs_xmppd),$(libs_shared)))
+libs_fuzz = $(fuzz_main) xmppd/libxmppd.a sipcomp/libsipcomp.a $(libs_shared) $(SASL_LIBS) $(OSIP_LIBS)
+
+check_LIBRARIES += tests/fuzz/libreplay.a
+tests_fuzz_libreplay_a_SOURCES = tests/fuzz/replay.c
+
+if FUZZERS
+fuzz_main = -fsanitize=fuzzer
+else
+fuzz_main = tests/fuzz/libreplay.a
+endif
+
+if HAVE_CMOCKA
+check_PROGRAMS += $(test_programs)
+endif
+check_PROGRAMS += $(fuzz_programs)
+
+$(test_programs): shared/libshared.a xmppd/libxmppd.a sipcomp/libsipcomp.a
+$(fuzz_programs): tests/fuzz/libreplay.a shared/libshared.a xmppd/libxmppd.a sipcomp/libsipcomp.a
+
+run_checks = BUILD_DIR='$(abs_builddir)' SRC_DIR='$(abs_srcdir)' PYTHON='$(PYTHON)' CC='$(CC)' CPPFLAGS='$(AM_CPPFLAGS)' \
+        HAVE_CMOCKA='$(have_cmocka)' HAVE_PYTEST='$(have_pytest)' \
+        UNIT_TESTS='$(test_programs)' FUZZ_TESTS='$(fuzz_programs)' $(SHELL) $(srcdir)/tests/run-checks
+
+check-local:
+	@$(run_checks) all
+
+# The part that needs no more than seconds, and the conversations that run on four workers.
+check-fast: all
+	@$(MAKE) $(AM_MAKEFLAGS) $(check_PROGRAMS)
+	@$(run_checks) fast
+
+check-workers: all
+	@$(MAKE) $(AM_MAKEFLAGS) $(check_PROGRAMS)
+	@$(run_checks) workers
+
+check-long: all
+	@$(MAKE) $(AM_MAKEFLAGS) $(check_PROGRAMS)
+	@$(run_checks) long
+
+fuzz:
+	@$(MAKE) $(AM_MAKEFLAGS) $(fuzz_programs)
+	@BUILD_DIR='$(abs_builddir)' SRC_DIR='$(abs_srcdir)' $(SHELL) $(srcdir)/tests/fuzz/run-fuzzers $(fuzz_programs)
+
+.PHONY: check-fast check-workers check-long fuzz
+
+EXTRA_DIST += tests/run-checks tests/fuzz/run-fuzzers tests/unit/stairs.sh
+
+dist-hook:
+	find '$(distdir)' -name __pycache__ -prune -exec rm -rf {} +

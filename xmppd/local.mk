@@ -1,0 +1,16 @@
+# The server: one line for each file with its header. ctl/ is the program xmppctl, which uses shared/ only.
+noinst_LIBRARIES += xmppd/libxmppd.a
+xmppd_libxmppd_a_SOURCES =
+
+if HAVE_XMPPD
+sbin_PROGRAMS += xmppd/xmppd
+endif
+xmppd_xmppd_SOURCES = xmppd/main.c
+xmppd_xmppd_LDADD = $(libs_xmppd)
+
+if HAVE_XMPPCTL
+bin_PROGRAMS += xmppd/xmppctl
+endif
+xmppd_xmppctl_SOURCES =
+xmppd_xmppctl_SOURCES += xmppd/ctl/main.c
+xmppd_xmppctl_LDADD = $(libs_shared) $(STROPHE_LIBS)
