@@ -1,0 +1,32 @@
+/* control.h - the control socket: one line of command in, one JSON document or an error sentence out
+ *
+ * Request: words, shell-quoted where needed, ended by LF. Answer: "ok LENGTH\n" or "no LENGTH\n" and LENGTH bytes. The socket is mode 0600 in a
+ * directory only its owner may write to. Runs on the worker that opens it (the main thread's).
+ */
+#ifndef SHARED_CONTROL_CONTROL_H
+#define SHARED_CONTROL_CONTROL_H
+
+#include "shared/base/buf.h"
+#include "shared/base/err.h"
+
+#include <stdbool.h>
+
+struct control;
+struct control_request; /* answered exactly once, now or later, on the same worker */
+
+struct control_command {
+        const char *name; /* one or two words: "status", "user add" */
+        void (*run)(struct control_request *request, int argc, char *const *argv); /* argv[0] is the first word behind the name */
+};
+
+/* commands end with a NULL name. NULL with a sentence if the socket cannot be made or another process answers on it. */
+struct control *control_open(const char *path, const struct control_command *commands, struct err *err);
+void control_close(struct control **control);
+/* Takes the request; the bytes are copied. ok: JSON. Not ok: a sentence that says why and what to do. */
+void control_answer(struct control_request *request, bool ok, const char *bytes, size_t len);
+void control_refuse(struct control_request *request, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* The other end, for xmppctl: blocking, at most timeout_ms. Returns 1 ok, 0 refused (answer holds the sentence), -1 with err: nobody answers. */
+int control_ask(const char *path, int argc, char *const *argv, int timeout_ms, struct buf *answer, struct err *err);
+
+#endif

@@ -1,0 +1,82 @@
+/* stanza.h - message, presence or iq: parsed once, then immutable and counted across workers
+ *
+ * Between parsing and routing one owner may change it (stamp from and to, strip children). stanza_seal ends that: its inside is then a run of
+ * bytes serialised at most once and shared by all recipients; only the head (name and attributes) differs from one to the next.
+ */
+#ifndef SHARED_XMPP_STANZA_H
+#define SHARED_XMPP_STANZA_H
+
+#include "shared/loop/mailbox.h"
+#include "shared/xml/element.h"
+#include "shared/xml/parser.h"
+#include "shared/xmpp/errors.h"
+#include "shared/xmpp/jid.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+enum stanza_kind { STANZA_MESSAGE, STANZA_PRESENCE, STANZA_IQ };
+
+/* Types as the RFC names them. An unknown type of a message is NORMAL (RFC 6121 5.2.2); of the others stanza_new_parsed refuses it. */
+enum stanza_type {
+        MESSAGE_NORMAL, MESSAGE_CHAT, MESSAGE_HEADLINE, MESSAGE_GROUPCHAT, MESSAGE_ERROR,
+        PRESENCE_AVAILABLE, PRESENCE_UNAVAILABLE, PRESENCE_SUBSCRIBE, PRESENCE_SUBSCRIBED, PRESENCE_UNSUBSCRIBE, PRESENCE_UNSUBSCRIBED,
+        PRESENCE_PROBE, PRESENCE_ERROR,
+        IQ_GET, IQ_SET, IQ_RESULT, IQ_ERROR,
+};
+
+struct pledge;
+
+struct stanza {
+        struct letter letter;    /* for posting it to its home; free otherwise */
+        struct arena *arena;     /* all texts, the tree and the struct itself */
+        struct element *element; /* children, and attributes other than type, id, from, to, xml:lang, which stand below */
+        enum stanza_kind kind;
+        enum stanza_type type;
+        struct jid from, to;     /* .full == NULL: absent */
+        const char *id, *lang;   /* NULL: absent */
+        struct pledge *pledge;   /* NULL, or what must hear when this stanza has been handled (pledge.h) */
+        bool sealed;
+        const char *inside;      /* bytes between start and end tag, in the content namespace; set by seal */
+        size_t inside_len;
+        struct stanza *payload;  /* stanza_derive: the one whose tree and inside this one shows */
+        atomic_uint refs;
+};
+
+/* Takes the arena. Parses type, id, from, to. A stanza whose name, namespace, type or address is wrong: NULL, *problem says which answer it
+ * deserves and the arena is freed. source may be NULL; where it is plain, sealing costs nothing. */
+enum stanza_problem { STANZA_FINE, STANZA_NOT_A_STANZA, STANZA_BAD_ADDRESS, STANZA_BAD_TYPE };
+struct stanza *stanza_new_parsed(struct arena *arena, struct element *element, const struct xml_source *source, enum stanza_problem *problem);
+/* A new one of ours to be filled: children through s->element and s->arena. from and to may be NULL. */
+struct stanza *stanza_new(enum stanza_kind kind, enum stanza_type type, const struct jid *from, const struct jid *to);
+/* Another head over the same payload, unsealed heads only: from, to, type, id may be set on it. Holds a reference on the payload's owner. */
+struct stanza *stanza_derive(struct stanza *of, const struct jid *from, const struct jid *to);
+struct stanza *stanza_ref(struct stanza *stanza);
+void stanza_unref(struct stanza **stanza);
+
+/* While unsealed. Copies into the arena. */
+void stanza_set_from(struct stanza *stanza, const struct jid *from);
+void stanza_set_to(struct stanza *stanza, const struct jid *to);
+void stanza_set_id(struct stanza *stanza, const char *id);
+/* Takes a child out and makes sure that the inside is written anew. */
+void stanza_strip(struct stanza *stanza, struct element *child);
+void stanza_seal(struct stanza *stanza);
+
+/* The first child element: an iq's payload. NULL if there is none. */
+struct element *stanza_payload(const struct stanza *stanza);
+bool stanza_is_request(const struct stanza *stanza); /* iq get or set */
+const char *stanza_type_name(const struct stanza *stanza); /* "chat"; NULL where the attribute is left out */
+const char *stanza_kind_name(const struct stanza *stanza); /* "message" */
+int stanza_priority(const struct stanza *stanza);          /* of a presence: -128..127, 0 if absent or not a number */
+
+/* Replies: from and to exchanged, same id. result: an empty iq result. error: NULL when an error may not be answered (it is an error, a
+ * result, or a presence other than subscribe/probe to which nobody waits for one); payload is returned along as RFC 6120 8.3.1 allows. */
+struct stanza *stanza_result(const struct stanza *iq);
+struct stanza *stanza_error(const struct stanza *of, enum stanza_condition condition, const char *text);
+
+/* Appends the whole stanza as it goes on the wire. Seals it. */
+void stanza_write(struct buf *out, struct stanza *stanza);
+/* Exact bytes stanza_write will append. */
+size_t stanza_size(struct stanza *stanza);
+
+#endif
