@@ -1,0 +1,60 @@
+"""Throw-away certificates: the parties of run-sip-peer, and one for any set of names, all signed by the same test root."""
+import importlib.machinery
+import importlib.util
+import subprocess
+from pathlib import Path
+
+from . import system
+
+
+def _load_peer_runner():
+    loader = importlib.machinery.SourceFileLoader("run_sip_peer", str(system.TESTS / "peers" / "run-sip-peer"))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("run_sip_peer", loader))
+    loader.exec_module(module)
+    return module
+
+
+class Pki:
+    def __init__(self, directory):
+        self.directory = Path(directory)
+        _load_peer_runner().make_pki(self.directory)
+        self.ca = self.directory / "ca.pem"
+        self.made = {}
+
+    def path(self, name):
+        return self.directory / f"{name}.pem"
+
+    def issue(self, names, days=30):
+        """One file with certificate and key for these names."""
+        names = tuple(names)
+        if (names, days) in self.made:
+            return self.made[names, days]
+        stem = f"own{len(self.made)}"
+        run = lambda *a: subprocess.run(["openssl", *a], cwd=self.directory, check=True, capture_output=True)
+        (self.directory / f"{stem}.cnf").write_text(
+            "basicConstraints=CA:FALSE\nkeyUsage=digitalSignature,keyEncipherment\nextendedKeyUsage=serverAuth,clientAuth\n"
+            "subjectAltName=" + ",".join(f"DNS:{n}" for n in names) + "\n")
+        run("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", f"/CN={names[0][:60]}",
+            "-keyout", f"{stem}.key", "-out", f"{stem}.csr")
+        run("x509", "-req", "-in", f"{stem}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", str(days),
+            "-extfile", f"{stem}.cnf", "-out", f"{stem}.crt")
+        both = self.directory / f"{stem}-both.pem"
+        both.write_bytes((self.directory / f"{stem}.crt").read_bytes() + (self.directory / f"{stem}.key").read_bytes())
+        both.chmod(0o600)
+        self.made[names, days] = both
+        return both
+
+
+_shared = None
+
+
+def shared():
+    """The PKI of this test run."""
+    global _shared
+    if _shared is None:
+        import atexit
+        import shutil
+        directory = system.short_directory("xp-")
+        atexit.register(shutil.rmtree, directory, True)
+        _shared = Pki(directory)
+    return _shared

@@ -1,0 +1,687 @@
+"""Conversations: `.talk` files, read and played. README.md in tests/talk describes the language.
+
+A talk is a list of lines; each names a party and what it does. One thread plays them from top to bottom; whatever arrives in between
+waits in the parties' sockets, so a script decides alone in which order things happen.
+"""
+import codecs
+import itertools
+import re
+import shlex
+import time
+
+from . import pki, servers, sip, stream, system, xmlnode
+
+WAIT = 5.0                  # seconds an awaited event may take
+_counter = itertools.count(1)
+_run_mark = format(int(time.time()) % 46656, "x")
+
+
+class TalkError(Exception):
+    def __init__(self, line, text):
+        super().__init__(f"{line.path}:{line.number}: {line.first}\n    {text}" if line else text)
+        self.line = line
+
+
+class Line:
+    def __init__(self, path, number, text):
+        self.path, self.number, self.first, self.more = path, number, text, []
+
+    def words(self):
+        return shlex.split(self.first)
+
+    @property
+    def whole(self):
+        return "\n".join([self.first, *self.more])
+
+
+def read(path):
+    """The lines of a talk; indented ones continue the line above, # starts a comment in column one."""
+    lines = []
+    for number, text in enumerate(path.read_text().splitlines(), 1):
+        if text.startswith("#") or not text.strip():
+            continue
+        if text[0] in " \t":
+            if not lines:
+                raise TalkError(Line(path, number, text), "nothing to continue")
+            lines[-1].more.append(text.strip())
+        else:
+            lines.append(Line(path, number, text.rstrip()))
+    return lines
+
+
+class Setup:
+    """What the `server` lines ask for; talks with equal setups share their daemons."""
+
+    def __init__(self, lines):
+        self.kind, self.domains, self.settings, self.federation = None, [], {}, {}
+        self.sip_domains, self.components, self.sipcomp, self.alone = [], [], None, False
+        self.sip_settings, self.transport = {}, "tls"
+        for line in lines:
+            words = line.words()
+            if words[0] != "server":
+                continue
+            if words[1] in ("xmppd", "prosody"):
+                self.kind = words[1]
+                self.read_server(line, words[2:])
+            elif words[1] == "sipcomp":
+                self.sipcomp = True
+                self.read_sipcomp(line, words[2:])
+            elif words[1] in ("restart", "kill", "stop", "start"):
+                self.alone = True
+        for line in lines:
+            if re.match(r"sipcomp\s+(restart|kill|stop|start)", line.first):
+                self.alone = True
+        if self.kind is None:
+            raise TalkError(lines[0] if lines else None, "no server line")
+        self.domains = self.domains or ["capulet.example"]
+
+    def read_server(self, line, words):
+        words = iter(words)
+        for word in words:
+            if word == "domain":
+                self.domains.append(next(words))
+            elif word == "set":
+                path, _, text = next(words).partition("=")
+                self.settings = servers.config.merge(self.settings, servers.config.from_path(path, text))
+            elif word == "component":
+                name, _, secret = next(words).partition("=")
+                self.components.append((name, secret))
+            elif word == "sip-domain":
+                self.sip_domains.append(next(words))
+            elif word == "alone":
+                self.alone = True
+            else:
+                raise TalkError(line, f"unknown word {word}")
+
+    def read_sipcomp(self, line, words):
+        words = iter(words)
+        for word in words:
+            if word == "domain":
+                self.sip_domains.append(next(words))
+            elif word == "set":
+                path, _, text = next(words).partition("=")
+                self.sip_settings = servers.config.merge(self.sip_settings, servers.config.from_path(path, text))
+            elif word == "tcp":
+                self.transport = "tcp"
+            else:
+                raise TalkError(line, f"unknown word {word}")
+
+    def key(self, workers):
+        return repr((self.kind, sorted(self.domains), self.settings, sorted(self.components), sorted(self.sip_domains), self.sipcomp,
+                     self.sip_settings, self.transport, workers))
+
+
+class House:
+    """The running daemons of one setup."""
+
+    def __init__(self, setup, workers):
+        self.setup = setup
+        self.sipcomp = None
+        if setup.kind == "prosody":
+            parts = setup.components + [(d, "sesame") for d in setup.sip_domains]
+            self.server = servers.Prosody(setup.domains, parts)
+        else:
+            settings = dict(setup.settings)
+            for name, secret in setup.components:
+                settings["component", name] = {"secret": secret}
+            federation = servers.sip_federation(setup.sip_domains, {d: 5061 for d in setup.sip_domains})
+            self.server = servers.Xmppd(setup.domains, settings, federation, workers)
+        if setup.sipcomp:
+            self.sipcomp = servers.Sipcomp(self.server, setup.domains, setup.sip_domains, settings=setup.sip_settings, transport=setup.transport)
+
+    def start(self):
+        try:
+            self.server.start()
+            if self.sipcomp:
+                self.sipcomp.start()
+        except Exception:
+            self.stop()
+            raise
+        return self
+
+    def parts(self):
+        return [p for p in (self.sipcomp, self.server) if p]
+
+    def dead(self):
+        """What has died or reported memory errors although nobody asked it to stop."""
+        for part in self.parts():
+            process = part.process
+            report = process.sanitizer_report()
+            if report:
+                return f"{process.name}: sanitizer report\n{report}"
+            if process.child is not None and not process.alive() and process.child.returncode not in (0, -9):
+                return f"{process.name} died with {process.child.returncode}:\n{process.log()[-4000:]}"
+        return None
+
+    def stop(self):
+        return "\n".join(c for c in [p.stop() for p in self.parts()] if c) or None
+
+
+class Houses:
+    """Daemons that are kept between talks."""
+
+    def __init__(self):
+        self.kept = {}
+
+    def get(self, setup, workers):
+        if setup.alone:
+            return House(setup, workers).start()
+        key = setup.key(workers)
+        if key not in self.kept:
+            self.kept[key] = House(setup, workers).start()
+        return self.kept[key]
+
+    def drop(self, house):
+        self.kept = {k: h for k, h in self.kept.items() if h is not house}
+
+    def stop(self):
+        complaints = [house.stop() for house in self.kept.values()]
+        self.kept = {}
+        return [c for c in complaints if c]
+
+
+# ---------------------------------------------------------------- parties
+
+class Party:
+    def __init__(self, name):
+        self.name = name
+
+    def finish(self):
+        pass
+
+
+class XmppParty(Party):
+    """A client, component or bare stream: what the script does with it is the same."""
+
+    def __init__(self, name, connection, domain, logged_in):
+        super().__init__(name)
+        self.stream, self.domain, self.logged_in = connection, domain, logged_in
+        self.gone = False
+
+    def finish(self):
+        if not self.gone and self.stream:
+            if self.logged_in and not self.stream.ended:
+                self.stream.close(2)
+            else:
+                self.stream.cut()
+
+
+class SipParty(Party):
+    def __init__(self, name, peer):
+        super().__init__(name)
+        self.peer = peer
+        self.last_request = None
+        self.last_response = None
+        self.dialogs = {}
+        self.requests = {}
+        self.kept = []
+
+    def finish(self):
+        self.peer.stop()
+
+
+class Talk:
+    def __init__(self, path, kind=None):
+        self.path = path
+        self.lines = read(path)
+        if kind:                                # play it against another server than the script names
+            for line in self.lines:
+                line.first = re.sub(r"^server xmppd\b", f"server {kind}", line.first)
+        self.setup = Setup(self.lines)
+
+    def play(self, houses, workers=1):
+        house = houses.get(self.setup, workers)
+        player = Player(self, house)
+        trouble = None
+        try:
+            player.run()
+        except TalkError as e:
+            trouble = e
+        finally:
+            for party in player.parties.values():
+                try:
+                    party.finish()
+                except OSError:
+                    pass
+        dead = house.dead()
+        if dead:
+            houses.drop(house)
+            house.stop()
+            raise TalkError(trouble.line if trouble else None, f"{trouble or ''}\n{dead}")
+        if self.setup.alone:
+            complaint = house.stop()
+            if complaint and not trouble:
+                raise TalkError(None, complaint)
+        if trouble:
+            raise trouble
+
+
+class Player:
+    def __init__(self, talk, house):
+        self.talk, self.house = talk, house
+        self.parties, self.values, self.accounts = {}, {}, {}
+        self.mark = f"{_run_mark}{next(_counter)}"
+        self.line = None
+        self.declare_accounts()
+
+    # -- accounts with fresh names
+
+    def declare_accounts(self):
+        renames = {}
+        for line in self.talk.lines:
+            words = line.words() if re.match(r"(client|user|stream)\b", line.first) else []
+            if not words:
+                continue
+            jid = words[2] if len(words) > 2 else ""
+            local, domain, _ = stream.split_jid(jid) if jid else (None, None, None)
+            if not local:
+                continue
+            bare = f"{local}@{domain}"
+            if bare not in renames:
+                renames[bare] = f"{local}-{self.mark}@{domain}"
+            fresh = renames[bare]
+            name = words[1]
+            password = "pencil"
+            if "password" in words:
+                password = words[words.index("password") + 1]
+            self.accounts.setdefault(fresh, password)
+            user = fresh.partition("@")[0]
+            self.values.update({f"{name}.bare": fresh, f"{name}.user": user, f"{name}.password": password,
+                                f"{name}.plain": stream.plain(user, password), f"{name}.domain": domain})
+        for line in self.talk.lines:
+            for old, new in renames.items():
+                pattern = rf"(?<![\w.-]){re.escape(old)}(?![\w.-]*\w)"
+                line.first = re.sub(pattern, new, line.first)
+                line.more = [re.sub(pattern, new, text) for text in line.more]
+        if self.accounts:
+            self.house.server.add_users(sorted(self.accounts.items()))
+        self.users = {bare.partition("@")[0] for bare in self.accounts}
+
+    def fail(self, text):
+        raise TalkError(self.line, text)
+
+    def run(self):
+        for self.line in self.talk.lines:
+            try:
+                self.step(self.line)
+            except (stream.StreamError, OSError, KeyError, ValueError, servers.process.ProcessError) as e:
+                self.fail(f"{type(e).__name__}: {e}")
+
+    def step(self, line):
+        words = line.first.split(None, 2)
+        if words[0] == "server":
+            return self.do_server(words[1])
+        if words[0] == "sipcomp":
+            return self.do_part(self.house.sipcomp, words[1])
+        if words[0] == "pause":
+            return time.sleep(float(words[1].rstrip("ms")) / 1000)
+        declare = {"client": self.do_client, "user": lambda w: None, "stream": self.do_stream, "component": self.do_component, "peer": self.do_peer}
+        if words[0] in declare:
+            return declare[words[0]](line.words())
+        if words[0] == "ctl":
+            return self.do_ctl(line)
+        if words[0] not in self.parties:
+            self.fail(f"nobody is called {words[0]}")
+        party = self.parties[words[0]]
+        action = words[1] if len(words) > 1 else ""
+        rest = "\n".join([words[2] if len(words) > 2 else "", *line.more]).strip()
+        if isinstance(party, SipParty):
+            return self.do_sip(party, action, rest)
+        return self.do_xmpp(party, action, rest)
+
+    # -- daemons
+
+    def do_server(self, what):
+        if what in ("xmppd", "prosody", "sipcomp"):
+            return
+        self.do_part(self.house.server, what)
+
+    def do_part(self, part, what):
+        if what == "restart":
+            part.restart()
+        elif what == "kill":
+            part.kill()
+        elif what == "start":
+            part.start()
+        elif what == "stop":
+            complaint = part.process.complaint(part.process.stop())
+            if complaint:
+                self.fail(complaint)
+        else:
+            self.fail(f"unknown: {what}")
+
+    def do_ctl(self, line):
+        """`ctl user del juliet@...` runs xmppctl; it must succeed."""
+        self.house.server.ctl(*shlex.split(xmlnode.substitute(line.first, self.values))[1:])
+
+    # -- XMPP
+
+    def do_client(self, words):
+        """client NAME JID [tls start|direct] [sasl MECHANISM] [password P]"""
+        name, jid = words[1], words[2]
+        local, domain, resource = stream.split_jid(jid)
+        options = dict(zip(words[3::2], words[4::2]))
+        how = options.get("tls", "start")
+        server = self.house.server
+        connection = stream.Stream("127.0.0.1", server.c2s_tls if how == "direct" else server.c2s)
+        party = self.parties[name] = XmppParty(name, connection, domain, True)
+        connection.secure(domain, how)
+        connection.login(local, domain, self.accounts[f"{local}@{domain}"], options.get("sasl", "SCRAM-SHA-1"))
+        self.values[name] = connection.bind(domain, resource)
+        self.values[f"{name}.resource"] = self.values[name].partition("/")[2]
+        return party
+
+    def do_stream(self, words):
+        """stream NAME DOMAIN|JID [tcp|tls|direct|auth]: a stream that is not logged in"""
+        name, jid = words[1], words[2]
+        stage = words[3] if len(words) > 3 else "tls"
+        local, domain, _ = stream.split_jid(jid)
+        server = self.house.server
+        connection = stream.Stream("127.0.0.1", server.c2s_tls if stage == "direct" else server.c2s)
+        self.parties[name] = XmppParty(name, connection, domain, False)
+        if stage != "tcp":
+            connection.secure(domain, "direct" if stage == "direct" else "start")
+        if stage == "auth":
+            connection.login(local, domain, self.accounts[f"{local}@{domain}"])
+
+    def do_component(self, words):
+        """component NAME DOMAIN [secret S | raw]"""
+        name, domain = words[1], words[2]
+        connection = stream.Stream("127.0.0.1", self.house.server.component_port, stream.COMPONENT)
+        self.parties[name] = XmppParty(name, connection, domain, False)
+        self.values[name] = domain
+        if "raw" not in words:
+            connection.handshake(domain, words[words.index("secret") + 1] if "secret" in words else "sesame")
+
+    def do_xmpp(self, party, action, rest):
+        link = party.stream
+        if action == ">":
+            self.send_xml(party, rest)
+        elif action == ">>":
+            text = xmlnode.substitute(rest, self.values)
+            link.send(codecs.escape_decode(text.encode())[0])
+        elif action in ("<", "<*"):
+            self.await_xml(party, rest, any_order=action == "<*")
+        elif action == "closed":
+            self.await_closed(party)
+        elif action == "silent":
+            self.expect_silence(party, rest)
+        elif action == "close":
+            link.close()
+            party.gone = True
+        elif action == "gone":
+            link.cut()
+            party.gone = True
+        elif action == "restart":               # after our own SASL success: a new document begins
+            link.parser.restart()
+        elif action == "starttls":
+            link.start_tls(party.domain)
+        else:
+            self.fail(f"unknown action {action}")
+
+    def send_xml(self, party, text):
+        text = xmlnode.substitute(text, self.values | self.dynamic(party))
+        if re.match(r"<stream:stream\b", text):
+            party.stream.parser.restart()
+        party.stream.send(text)
+
+    def dynamic(self, party):
+        """{digest:SECRET} of XEP-0114 needs the id of the stream, which the script captured as {id}."""
+        return {f"digest.{s}": stream.digest(self.values.get("id", ""), s) for s in ("sesame", "wrong")}
+
+    def await_xml(self, party, text, any_order=False):
+        link, seen = party.stream, []
+        end = time.monotonic() + WAIT * system.PATIENCE
+        closing = text == "</stream:stream>"
+        want = None if closing else xmlnode.awaited(text, link.namespace)
+        is_open = re.match(r"<stream:stream\b", text) is not None
+        try:
+            while True:
+                event = link.receive(max(0, end - time.monotonic()))
+                if event is None or event[0] == "end":
+                    self.fail(self.report(text, seen, event))
+                kind, node = event
+                if closing:
+                    if kind == "close":
+                        return
+                    why = "the stream goes on"
+                elif kind == "close":
+                    why = "the stream was closed"
+                elif (kind == "open") != is_open:
+                    why = "no stream header was awaited" if kind == "open" else "a stream header was awaited"
+                else:
+                    why = xmlnode.difference(want, node, self.values, is_open)
+                    if why is None:
+                        return
+                seen.append((event, why))
+                if not any_order or kind == "close":
+                    if kind == "stanza":            # what else is there helps the reader
+                        more = link.receive(0.05)
+                        if more:
+                            seen.append((more, "came after it"))
+                    self.fail(self.report(text, seen, None))
+        finally:
+            if any_order:
+                link.push_back([e for e, _ in seen])
+
+    def report(self, text, seen, event):
+        lines = [f"awaited: {xmlnode.awaited(text, 'jabber:client') if text != '</stream:stream>' else text}", f"   with: {self.bound(text)}"]
+        for (kind, node), why in seen:
+            lines.append(f"came:    {node if kind == 'stanza' else node.show('', True) if kind == 'open' else kind}")
+            lines.append(f"         {why}")
+        if event is None and not seen:
+            lines.append(f"came:    nothing for {WAIT * system.PATIENCE:.0f} s")
+        elif event is not None:
+            lines.append(f"then:    {event[1]}")
+        return "\n    ".join(l for l in lines if not l.endswith("with: "))
+
+    def bound(self, text):
+        return ", ".join(f"{n}={self.values[n]}" for n in dict.fromkeys(re.findall(xmlnode._NAME, text)) if n in self.values)
+
+    def await_closed(self, party):
+        """The peer ends the stream and the connection, and says nothing else before."""
+        link = party.stream
+        end = time.monotonic() + WAIT * system.PATIENCE
+        while True:
+            event = link.receive(max(0, end - time.monotonic()))
+            if event is None:
+                self.fail("the connection is still open")
+            if event[0] == "end":
+                party.gone = True
+                link.cut()
+                return
+            if event[0] == "close":
+                if not link.closing:
+                    link.closing = True
+                    link.send("</stream:stream>")
+                continue
+            self.fail(f"awaited the end, came {event[1]}")
+
+    def expect_silence(self, party, rest):
+        """`silent 300ms`: nothing for so long. `silent`: nothing before the answer to a ping to the server."""
+        link = party.stream
+        if rest:
+            event = link.receive(float(rest.rstrip("ms")) / 1000)
+            if event is not None:
+                self.fail(f"awaited nothing, came {event[1]}")
+            return
+        token = f"quiet{next(_counter)}"
+        link.send(f"<iq type='get' id='{token}' to='{party.domain}'><ping xmlns='urn:xmpp:ping'/></iq>")
+        event = link.receive(WAIT * system.PATIENCE)
+        if event is None:
+            self.fail("the server does not answer a ping")
+        if event[0] != "stanza" or event[1].get("id") != token:
+            self.fail(f"awaited nothing, came {event[1]}")
+
+    # -- SIP
+
+    def do_peer(self, words):
+        """peer NAME sip DOMAIN tls|tcp [cert NAME]"""
+        if words[2] != "sip":
+            self.fail(f"no such kind of peer: {words[2]}")
+        name, domain = words[1], words[3]
+        wire = words[4] if len(words) > 4 else "tls"
+        gateway = self.house.sipcomp
+        tls = None
+        if wire == "tls":
+            certificate = words[words.index("cert") + 1] if "cert" in words else servers.EDGES[servers.kind_of(domain)][1]
+            tls = sip.contexts(pki.shared().directory, certificate)
+        product = ("127.0.0.1", gateway.tls_port if wire == "tls" else gateway.tcp_port)
+        peer = sip.Peer(domain, "127.0.0.1", gateway.peers[domain], product, tls, name)
+        peer.accept_filter = lambda m: m.is_response or any(u in m.start or u in m.get("From") or u in m.get("To") for u in self.users)
+        self.parties[name] = SipParty(name, peer)
+
+    def do_sip(self, party, action, rest):
+        head, *fields = rest.split("\n") if rest else [""]
+        if action == ">":
+            self.send_sip(party, head, fields)
+        elif action in ("<", "<*"):
+            self.await_sip(party, head, fields, action == "<*")
+        elif action == "silent":
+            message = party.kept.pop(0) if party.kept else party.peer.receive(float((head or "300ms").rstrip("ms")) / 1000)
+            if message is not None:
+                self.fail(f"awaited nothing, came\n{message}")
+        elif action == "drop":                  # all its connections break
+            for wire in list(party.peer.wires):
+                wire.close()
+            system.wait_until(lambda: not party.peer.wires, 2)
+        else:
+            self.fail(f"unknown action {action}")
+
+    def compose(self, party, fields, entity):
+        headers, body = [], []
+        for field in fields:
+            if field.startswith("|"):
+                body.append(xmlnode.substitute(field[2:], self.values))
+            elif field.startswith("pidf "):
+                words = shlex.split(field)[1:]
+                body = [sip.pidf(entity, *words)]
+                headers.append(("Content-Type", "application/pidf+xml"))
+            elif field.startswith("sdp"):
+                body = [sip.sdp(*field.split()[1:])]
+                headers.append(("Content-Type", "application/sdp"))
+            elif field.startswith("text "):
+                body = [xmlnode.substitute(field[5:], self.values)]
+                headers.append(("Content-Type", "text/plain;charset=UTF-8"))
+            else:
+                name, colon, value = field.partition(":")
+                if not colon:
+                    self.fail(f"neither header nor body: {field}")
+                headers.append((name.strip(), xmlnode.substitute(value.strip(), self.values)))
+        return headers, "\r\n".join(body).encode()
+
+    def send_sip(self, party, head, fields):
+        """> 200 OK [in NAME] | > METHOD URI from USER [as NAME] | > METHOD in NAME | > ACK"""
+        head = xmlnode.substitute(head, self.values)
+        name = None
+        m = re.search(r"\s(?:as|in)\s+(\w+)$", head)
+        if m:
+            name, head = m.group(1), head[:m.start()]
+        words = head.split()
+        if words[0].isdigit():
+            request = party.requests.get(name) or party.last_request
+            if request is None:
+                self.fail("there is no request to answer")
+            entity = sip.address_of(request.get("To"))
+            headers, body = self.compose(party, fields, entity)
+            dialog = party.dialogs.get(name) or next((d for d in party.dialogs.values() if d.call_id == request.get("Call-ID")), None)
+            tag = re.search(r";tag=([^;>\s]+)$", dialog.local).group(1) if dialog and not request.tag("To") else None
+            party.peer.respond(request, int(words[0]), " ".join(words[1:]) or "Answer", headers, body, tag)
+        elif words[0] == "ACK":
+            party.peer.ack(party.last_response)
+        elif len(words) == 1:
+            dialog = party.dialogs[name]
+            headers, body = self.compose(party, fields, sip.address_of(dialog.local))
+            party.peer.request(words[0], dialog, headers, body)
+        else:
+            user = words[words.index("from") + 1] if "from" in words else "carol"
+            dialog = party.peer.new_dialog(user, words[1])
+            party.dialogs[name or words[0]] = dialog
+            headers, body = self.compose(party, fields, sip.address_of(dialog.local))
+            party.peer.request(words[0], dialog, headers, body)
+
+    def await_sip(self, party, head, fields, any_order):
+        """< METHOD URI [as NAME] | < STATUS [METHOD]"""
+        name = None
+        m = re.search(r"\s(?:as|in)\s+(\w+)$", head)
+        if m:
+            name, head = m.group(1), head[:m.start()]
+        words = head.split()
+        end = time.monotonic() + WAIT * system.PATIENCE
+        passed, old, party.kept = [], party.kept, []
+        try:
+            while True:
+                message = old.pop(0) if old else party.peer.receive(max(0, end - time.monotonic()))
+                if message is None:
+                    self.fail(f"awaited {head}, came " + ("\n---\n".join(map(str, passed)) if passed else f"nothing for {WAIT * system.PATIENCE:.0f} s"))
+                if message.is_response and message.status == 100 and words[0] != "100":
+                    continue
+                why = self.differ_sip(party, words, fields, message, name)
+                if why is None:
+                    break
+                passed.append(message)
+                if not any_order:
+                    self.fail(f"{why}\ncame:\n{message}")
+        finally:
+            party.kept = passed + old if any_order else old
+        if message.is_response:
+            party.last_response = message
+            for dialog in party.dialogs.values():
+                if dialog.call_id == message.get("Call-ID") and message.status < 300:
+                    dialog.learn(message)
+        else:
+            party.last_request = message
+            if name:
+                party.requests[name] = message
+                known = party.dialogs.get(name)
+                if known is None or known.call_id != message.get("Call-ID"):
+                    import secrets
+                    party.dialogs[name] = sip.Dialog.of_request(message, secrets.token_hex(5))
+
+    def differ_sip(self, party, words, fields, message, name):
+        trial = dict(self.values)
+        if words[0].isdigit() or words[0].endswith("xx"):
+            if not message.is_response:
+                return f"a request is not a {words[0]}"
+            if str(message.status) != words[0] and words[0] != f"{str(message.status)[0]}xx":
+                return f"{message.status} is not {words[0]}"
+            if len(words) > 1 and message.method != words[1]:
+                return f"it answers {message.method}, not {words[1]}"
+        else:
+            if message.is_response:
+                return f"a response is not a {words[0]}"
+            if message.method != words[0]:
+                return f"{message.method} is not {words[0]}"
+            if len(words) > 1 and not xmlnode.fits(words[1], message.uri, trial):
+                return f"the Request-URI is {message.uri}, not {words[1]}"
+            if name in party.dialogs and message.tag("To") and message.get("Call-ID") != party.dialogs[name].call_id:
+                return f"it is not in the dialog {name}"
+        body = []
+        for field in fields:
+            if field.startswith("|"):
+                body.append(field[2:])
+            elif field.startswith("pidf "):
+                want = tuple((shlex.split(field)[1:] + [None])[:2])
+                if sip.read_pidf(message.text()) != want:
+                    return f"the document says {sip.read_pidf(message.text())}, not {want}"
+            elif field.startswith("xml "):
+                try:
+                    got = xmlnode.parse(re.sub(r"^<\?xml.*?\?>", "", message.text().strip()))
+                except Exception as e:
+                    return f"the body is no XML: {e}"
+                why = xmlnode.difference(xmlnode.awaited(field[4:]), got, trial)
+                if why:
+                    return why
+            elif field.startswith("text "):
+                body.append(field[5:])
+            elif field.startswith("no "):
+                if message.all(field[3:].strip()):
+                    return f"it has a {field[3:]}"
+            else:
+                key, _, pattern = field.partition(":")
+                if not any(xmlnode.fits(pattern.strip(), v, trial) for v in message.all(key.strip())):
+                    return f"{key}: {message.all(key.strip()) or 'absent'}, not {pattern.strip()}"
+        if body and not xmlnode.fits("\r\n".join(body), message.text(), trial):
+            return f"the body is {message.text()!r}, not {chr(13).join(body)!r}"
+        self.values.update(trial)
+        return None
