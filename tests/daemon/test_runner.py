@@ -27,7 +27,7 @@ def play(houses, tmp_path, text):
 @pytest.mark.parametrize("right", [
     PING + 'juliet < <iq to="{juliet}" id="p1" from="capulet.example" type="result"/>\njuliet silent\n',
     PING + 'juliet < <iq id="{id}" ... />\njuliet silent 50ms\n',
-    'juliet > <presence/>\njuliet < <presence from="{juliet}" to="{juliet.bare}" ...>...</presence>\njuliet close\n',
+    'juliet > <presence/>\njuliet < <presence from="{juliet}" ...>...</presence>\njuliet close\n',
     PING + 'juliet > <iq type="get" id="p2"><ping xmlns="urn:xmpp:ping"/></iq>\n'
     'juliet <* <iq type="result" id="p2" ...>...</iq>\njuliet < <iq type="result" id="p1" ... />\n',
     'juliet > <message to="juliet@capulet.example" id="{a*5}"><body>\n  hello</body></message>\njuliet > <presence/>\n'

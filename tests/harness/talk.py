@@ -256,6 +256,14 @@ class Talk:
             raise trouble
 
 
+def join_xml(pieces):
+    """Continued lines as one; no white space gets between tag and text."""
+    text = ""
+    for piece in pieces:
+        text += ("" if not text or text.endswith(">") or piece.startswith("<") else " ") + piece
+    return text
+
+
 class Player:
     def __init__(self, talk, house):
         self.talk, self.house = talk, house
@@ -324,10 +332,10 @@ class Player:
             self.fail(f"nobody is called {words[0]}")
         party = self.parties[words[0]]
         action = words[1] if len(words) > 1 else ""
-        rest = "\n".join([words[2] if len(words) > 2 else "", *line.more]).strip()
+        first = words[2] if len(words) > 2 else ""
         if isinstance(party, SipParty):
-            return self.do_sip(party, action, rest)
-        return self.do_xmpp(party, action, rest)
+            return self.do_sip(party, action, "\n".join([first, *line.more]).strip())
+        return self.do_xmpp(party, action, join_xml([first, *line.more]))
 
     # -- daemons
 
