@@ -1,0 +1,60 @@
+/* extension.h - what an XEP may register; one struct in one file says all of it
+ *
+ * Disco, the manual, the configuration reader and xmppctl read the same struct. xep/all.c lists the extensions in order.
+ */
+#ifndef XMPPD_EXTEND_EXTENSION_H
+#define XMPPD_EXTEND_EXTENSION_H
+
+#include "shared/config/config.h"
+#include "shared/xmpp/stanza.h"
+
+struct session;
+
+enum { TO_SERVER = 1, TO_ACCOUNT = 2 };
+
+/* An iq get or set whose payload has this name and namespace. The handler borrows the iq and answers it once, now or later (then it keeps a
+ * reference): route_result, route_error, or a stanza of its own. Runs at the home of `to`. */
+struct iq_handler {
+        enum stanza_type type;
+        int where;
+        const char *ns, *name;
+        void (*answer)(struct stanza *iq);
+};
+
+enum hook_point {
+        HOOK_FROM_CLIENT,   /* a stanza of this session, from and to stamped, not yet routed or sealed */
+        HOOK_TO_SESSION,    /* a stanza about to be delivered to this session */
+        HOOK_SESSION_OPEN,  /* bound; the stanza is NULL */
+        HOOK_SESSION_CLOSE, /* its stream is gone; the stanza is NULL */
+        HOOK_SESSION_IDLE,  /* silent for ping.idle seconds; the stanza is NULL */
+        HOOK_POINTS
+};
+/* STOP: the hook has dealt with the stanza (answered or dropped it); nobody else sees it. */
+enum verdict { PASS, STOP };
+
+struct hook {
+        enum hook_point point;
+        int order; /* smaller runs first; ends with .run == NULL */
+        enum verdict (*run)(struct session *session, struct stanza *stanza);
+};
+
+struct extension {
+        const char *name; /* also the title of its settings: ping { idle = 300 } */
+        int xep;
+        const char *version;
+        const char *const *features;     /* of the server's disco#info, NULL-terminated; NULL: none */
+        const char *const *account_features;
+        const struct iq_handler *iqs;    /* ends with .answer == NULL */
+        const struct hook *hooks;        /* ends with .run == NULL */
+        const struct setting *settings;  /* ends with .name == NULL */
+};
+
+/* Once, before workers run. all ends with NULL and must stay. */
+void extend_start(const struct extension *const *all);
+const struct extension *const *extend_all(void);
+/* Finds the handler for an iq get or set and runs it. False: there is none (the caller refuses with service-unavailable). */
+bool extend_answer(struct stanza *iq, int where);
+/* Runs the hooks of a point until one says STOP. */
+enum verdict extend_run(enum hook_point point, struct session *session, struct stanza *stanza);
+
+#endif

@@ -1,0 +1,64 @@
+/* session.h - one connected resource of an account; lives at the account's home
+ *
+ * The edge (c2s today; WebSocket or BOSH tomorrow) opens and closes it and fills in how to write to it. All else is here: delivery, presence,
+ * roster pushes.
+ */
+#ifndef XMPPD_USER_SESSION_H
+#define XMPPD_USER_SESSION_H
+
+#include "shared/base/list.h"
+#include "shared/loop/timer.h"
+#include "shared/xmpp/errors.h"
+#include "shared/xmpp/stanza.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct user;
+struct session;
+
+/* How the edge is reached. */
+struct session_edge {
+        /* Writes the stanza to the client. Borrowed. */
+        void (*deliver)(void *edge, struct stanza *stanza);
+        /* Ends the stream with this error; the edge calls session_close later, not from inside. */
+        void (*end)(void *edge, enum stream_condition condition, const char *text);
+        /* Monotonic milliseconds of the last byte from the client. */
+        uint64_t (*last_heard)(void *edge);
+        /* For the administrator: "TLSv1.3 192.0.2.1:4711". Written into text[len]. */
+        void (*describe)(void *edge, char *text, size_t len);
+};
+
+struct session {
+        struct link in_user;
+        struct user *user;
+        struct jid jid; /* full */
+        const struct session_edge *edge;
+        void *edge_owner;
+        struct arena *arena; /* jid */
+        struct stanza *presence; /* last broadcast presence; NULL until initial presence and after unavailable */
+        int8_t priority;
+        bool wants_roster;   /* asked for it: gets pushes ("interested resource", RFC 6121 2.2) */
+        bool wants_blocklist;
+        struct map *directed; /* addresses that got directed presence; NULL: none */
+        int64_t opened;       /* wall ms */
+        uint64_t presence_at; /* monotonic ms of the last presence, to break ties */
+};
+
+/* At home. resource NULL: made by us. An older session with the same resource is ended with <conflict/>.
+ * NULL: no such account (deleted meanwhile), or too many resources (*condition then says which error the bind gets). */
+struct session *session_open(const struct jid *account, const char *resource, const struct session_edge *edge, void *edge_owner,
+                             enum stanza_condition *condition);
+/* The stream has ended, for whatever reason: unavailable goes to all who must hear it; frees the session. */
+void session_close(struct session **session);
+/* A stanza from the client, already stamped: from = session->jid (for subscriptions the bare JID is set here), `to` as the client wrote it,
+ * absent allowed. Takes the reference. Hooks, then the account or route. */
+void session_receive(struct session *session, struct stanza *stanza);
+/* To this very session, past all rules but the hooks and the blocking list. Borrows. */
+void session_deliver(struct session *session, struct stanza *stanza);
+/* Sends an iq get with an empty payload of this name; no answer within the ping time-out ends the session with connection-timeout. */
+void session_ask(struct session *session, const char *ns, const char *name);
+/* Of this full JID, or NULL; at home. */
+struct session *session_find(const struct jid *full);
+
+#endif
