@@ -89,8 +89,7 @@ add_block(struct arena *arena, size_t need)
         arena->free = (char *)block + head;
         arena->end = (char *)block + size;
         arena->total += size;
-        if (arena->next_size < BLOCK_MAX)
-                arena->next_size *= 2;
+        arena->next_size = arena->next_size < BLOCK_MAX / 2 ? arena->next_size * 2 : BLOCK_MAX;
 }
 
 static void *

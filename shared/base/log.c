@@ -71,12 +71,13 @@ static size_t
 clean(char *out, size_t room, const char *in)
 {
         size_t n = 0;
-        for (; *in != '\0' && n + 5 < room; in++) {
+        for (; *in != '\0' && n + 6 < room; in++) {
                 unsigned char c = (unsigned char)*in;
-                if (c < 0x20 || c == 0x7f)
-                        n += (size_t)snprintf(out + n, room - n, "\\x%02x", c);
-                else if (atomic_load(&json) && (c == '"' || c == '\\'))
+                bool control = c < 0x20 || c == 0x7f;
+                if (atomic_load(&json) && (control || c == '"' || c == '\\'))
                         n += (size_t)snprintf(out + n, room - n, "\\u%04x", c);
+                else if (control)
+                        n += (size_t)snprintf(out + n, room - n, "\\x%02x", c);
                 else
                         out[n++] = (char)c;
         }

@@ -117,7 +117,7 @@ find(const struct map *map, uint64_t hash, const void *key, size_t len)
                 struct slot *slot = &map->slots[i];
                 if (slot->key == NULL)
                         return NULL;
-                if (slot->key != TOMBSTONE && slot->hash == hash && slot->len == len && memcmp(slot->key, key, len) == 0)
+                if (slot->key != TOMBSTONE && slot->hash == hash && slot->len == len && (len == 0 || memcmp(slot->key, key, len) == 0))
                         return slot;
         }
 }
