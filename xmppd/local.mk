@@ -1,6 +1,12 @@
 # The server: one line for each file with its header. ctl/ is the program xmppctl, which uses shared/ only.
 noinst_LIBRARIES += xmppd/libxmppd.a
 xmppd_libxmppd_a_SOURCES =
+xmppd_libxmppd_a_SOURCES += xmppd/extend/extend.c xmppd/extend/extension.h
+xmppd_libxmppd_a_SOURCES += xmppd/route/home.c xmppd/route/home.h
+xmppd_libxmppd_a_SOURCES += xmppd/route/route.c xmppd/route/route.h
+xmppd_libxmppd_a_SOURCES += xmppd/route/snapshot.c xmppd/route/snapshot.h
+xmppd_libxmppd_a_SOURCES += xmppd/user/session.h
+xmppd_libxmppd_a_SOURCES += xmppd/user/user.h
 
 if HAVE_XMPPD
 sbin_PROGRAMS += xmppd/xmppd

@@ -1,0 +1,78 @@
+/*
+ * route.c - the one way from an address to its owner
+ */
+#include "xmppd/route/route.h"
+
+#include "shared/base/panic.h"
+#include "xmppd/route/home.h"
+#include "xmppd/route/snapshot.h"
+
+static struct route_doors doors;
+
+void
+route_set_doors(const struct route_doors *all)
+{
+        doors = *all;
+}
+
+/* At the home of `to`. The kind of the domain is looked up here, not carried along: a reload may have passed the letter on its way. */
+static void
+enter(struct stanza *stanza)
+{
+        const struct domain *domain = snapshot_domain(stanza->to.domain);
+
+        if (domain == NULL)
+                doors.to_foreign(stanza);
+        else if (domain->kind == DOMAIN_COMPONENT)
+                doors.to_component(stanza);
+        else if (stanza->to.local == NULL)
+                doors.to_server(stanza);
+        else
+                doors.to_account(stanza);
+}
+
+static void
+enter_letter(struct letter *letter)
+{
+        enter(container_of(letter, struct stanza, letter));
+}
+
+static struct worker *
+home_of_stanza(const struct stanza *stanza)
+{
+        const struct domain *domain = snapshot_domain(stanza->to.domain);
+
+        if (domain == NULL || domain->kind == DOMAIN_COMPONENT)
+                return home_of_domain(stanza->to.domain);
+        /* The server itself has no state: any worker will do, and the one that asks keeps the order. */
+        return stanza->to.local == NULL ? worker_here() : home_of(&stanza->to);
+}
+
+void
+route(struct stanza *stanza)
+{
+        must(stanza->to.full != NULL && stanza->from.full != NULL);
+        stanza_seal(stanza);
+
+        struct worker *home = home_of_stanza(stanza);
+        if (on_home(home)) {
+                enter(stanza);
+                return;
+        }
+        stanza->letter.open = enter_letter;
+        worker_post(home, &stanza->letter);
+}
+
+void
+route_result(const struct stanza *iq)
+{
+        route(stanza_result(iq));
+}
+
+void
+route_error(const struct stanza *of, enum stanza_condition condition, const char *text)
+{
+        struct stanza *error = stanza_error(of, condition, text);
+        if (error != NULL)
+                route(error);
+}
