@@ -2,6 +2,7 @@
 noinst_LIBRARIES += xmppd/libxmppd.a
 xmppd_libxmppd_a_SOURCES =
 xmppd_libxmppd_a_SOURCES += xmppd/extend/extend.c xmppd/extend/extension.h
+xmppd_libxmppd_a_SOURCES += xmppd/extend/server.c xmppd/extend/server.h
 xmppd_libxmppd_a_SOURCES += xmppd/route/home.c xmppd/route/home.h
 xmppd_libxmppd_a_SOURCES += xmppd/route/route.c xmppd/route/route.h
 xmppd_libxmppd_a_SOURCES += xmppd/route/snapshot.c xmppd/route/snapshot.h

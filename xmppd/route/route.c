@@ -7,12 +7,24 @@
 #include "xmppd/route/home.h"
 #include "xmppd/route/snapshot.h"
 
+#include <stdio.h>
+
 static struct route_doors doors;
 
 void
 route_set_doors(const struct route_doors *all)
 {
         doors = *all;
+}
+
+static void
+refuse_foreign(struct stanza *stanza)
+{
+        char text[JID_PART_MAX + 80];
+
+        snprintf(text, sizeof(text), "%s is none of this server's domains, and it federates with no other", stanza->to.domain);
+        route_error(stanza, REMOTE_SERVER_NOT_FOUND, text);
+        stanza_unref(&stanza);
 }
 
 /* At the home of `to`. The kind of the domain is looked up here, not carried along: a reload may have passed the letter on its way. */
@@ -22,7 +34,7 @@ enter(struct stanza *stanza)
         const struct domain *domain = snapshot_domain(stanza->to.domain);
 
         if (domain == NULL)
-                doors.to_foreign(stanza);
+                (doors.to_foreign != NULL ? doors.to_foreign : refuse_foreign)(stanza);
         else if (domain->kind == DOMAIN_COMPONENT)
                 doors.to_component(stanza);
         else if (stanza->to.local == NULL)

@@ -12,7 +12,7 @@ struct route_doors {
         void (*to_server)(struct stanza *stanza);    /* a local domain itself; where route was called */
         void (*to_account)(struct stanza *stanza);   /* home_of(to) */
         void (*to_component)(struct stanza *stanza); /* home_of_domain(to->domain) */
-        void (*to_foreign)(struct stanza *stanza);   /* home_of_domain(to->domain) */
+        void (*to_foreign)(struct stanza *stanza);   /* home_of_domain(to->domain); NULL: this server federates with nobody */
 };
 void route_set_doors(const struct route_doors *doors);
 
