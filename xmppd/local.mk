@@ -1,6 +1,10 @@
 # The server: one line for each file with its header. ctl/ is the program xmppctl, which uses shared/ only.
 noinst_LIBRARIES += xmppd/libxmppd.a
 xmppd_libxmppd_a_SOURCES =
+xmppd_libxmppd_a_SOURCES += xmppd/settings.h
+xmppd_libxmppd_a_SOURCES += xmppd/component/component.h
+xmppd_libxmppd_a_SOURCES += xmppd/c2s/c2s.h
+xmppd_libxmppd_a_SOURCES += xmppd/admin/admin.h
 xmppd_libxmppd_a_SOURCES += xmppd/extend/extend.c xmppd/extend/extension.h
 xmppd_libxmppd_a_SOURCES += xmppd/extend/server.c xmppd/extend/server.h
 xmppd_libxmppd_a_SOURCES += xmppd/route/home.c xmppd/route/home.h
