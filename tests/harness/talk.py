@@ -414,6 +414,13 @@ class Player:
             self.await_closed(party)
         elif action == "silent":
             self.expect_silence(party, rest)
+        elif action == "online":                # available, and her own presence has come back
+            self.send_xml(party, f"<presence><priority>{rest}</priority></presence>" if rest else "<presence/>")
+            self.await_xml(party, f'<presence from="{self.values[party.name]}" ...>...</presence>', any_order=True)
+        elif action == "roster":                # interested in roster pushes
+            token = f"roster{next(_counter)}"
+            self.send_xml(party, f"<iq type='get' id='{token}'><query xmlns='jabber:iq:roster'/></iq>")
+            self.await_xml(party, f'<iq type="result" id="{token}" ...>...</iq>', any_order=True)
         elif action == "close":
             link.close()
             party.gone = True

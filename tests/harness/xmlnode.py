@@ -1,4 +1,5 @@
 """A small XML tree, a stream parser for it, and the comparison of what was awaited with what came."""
+import base64
 import re
 from xml.parsers import expat
 from xml.sax.saxutils import escape, quoteattr
@@ -126,14 +127,15 @@ _NAME = r"\{([A-Za-z_][\w.-]*)\}"
 
 
 def substitute(text, values):
-    """{name} replaced by its value; {text*N} is that text N times."""
+    """{name} replaced by its value; {text*N} is that text N times; {base64:text} its encoding."""
     text = re.sub(r"\{([^{}]+)\*(\d+)\}", lambda m: m.group(1) * int(m.group(2)), text)
 
     def put(m):
         if m.group(1) not in values:
             raise KeyError(f"{{{m.group(1)}}} has no value yet")
         return values[m.group(1)]
-    return re.sub(_NAME, put, text)
+    text = re.sub(_NAME, put, text)
+    return re.sub(r"\{base64:([^{}]*)\}", lambda m: base64.b64encode(m.group(1).encode()).decode(), text)
 
 
 def fits(pattern, text, values):
