@@ -22,7 +22,7 @@ $(test_programs): shared/libshared.a xmppd/libxmppd.a sipcomp/libsipcomp.a
 $(fuzz_programs): tests/fuzz/libreplay.a shared/libshared.a xmppd/libxmppd.a sipcomp/libsipcomp.a
 
 run_checks = BUILD_DIR='$(abs_builddir)' SRC_DIR='$(abs_srcdir)' PYTHON='$(PYTHON)' CC='$(CC)' CPPFLAGS='$(AM_CPPFLAGS)' \
-        HAVE_CMOCKA='$(have_cmocka)' HAVE_PYTEST='$(have_pytest)' \
+        TEST_PATIENCE='$(patience)' HAVE_CMOCKA='$(have_cmocka)' HAVE_PYTEST='$(have_pytest)' \
         UNIT_TESTS='$(test_programs)' FUZZ_TESTS='$(fuzz_programs)' $(SHELL) $(srcdir)/tests/run-checks
 
 check-local:
@@ -47,7 +47,11 @@ fuzz:
 
 .PHONY: check-fast check-workers check-long fuzz
 
+# Whole directories of data and scripts.
+EXTRA_DIST += tests/conftest.py tests/pytest.ini tests/daemon tests/harness tests/peers tests/talk tests/bench \
+        $(wildcard $(srcdir)/tests/fuzz/seeds)
 EXTRA_DIST += tests/run-checks tests/fuzz/run-fuzzers tests/unit/stairs.sh
 
 dist-hook:
-	find '$(distdir)' -name __pycache__ -prune -exec rm -rf {} +
+	find '$(distdir)/tests' '(' -name __pycache__ -o -name .dirstamp -o -name .deps -o -name '*.o' ')' -prune -exec rm -rf {} +
+	rm -f '$(distdir)/tests/bench/xload/xload'
