@@ -1,0 +1,115 @@
+/* transport.h - listeners and connections that carry SIP over TCP and TLS (RFC 3261 18, RFC 5626 4.4.1, RFC 5923)
+ *
+ * A flow is one connection in either direction. It has an identity (what its certificate proved, where it comes from), never any state of
+ * a dialog. Between two turns remember its id, not the pointer.
+ */
+#ifndef SIPCOMP_SIP_TRANSPORT_H
+#define SIPCOMP_SIP_TRANSPORT_H
+
+#include "shared/base/err.h"
+#include "shared/dns/dns.h"
+#include "shared/loop/address.h"
+#include "shared/tls/context.h"
+#include "shared/tls/peer.h"
+#include "sipcomp/sip/message.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct sip_transport;
+struct sip_flow;
+
+enum sip_wire { SIP_TCP, SIP_TLS };
+const char *sip_wire_name(enum sip_wire wire); /* "TCP", "TLS" */
+
+/* One place where requests for a domain may go. */
+struct sip_hop {
+        char host[256]; /* a name or an IP literal; for TLS also the name the certificate is held against */
+        uint16_t port;
+        enum sip_wire wire;
+        struct tls_context *tls; /* for this peer; NULL: the transport's. Not referenced: must live while the hop is in use */
+};
+
+struct sip_transport_options {
+        const char *fqdn;  /* routing-fqdn: in Via, Contact, Record-Route */
+        uint16_t port_tcp; /* advertised ports; 0: those of the first listener of that wire, else 5060, 5061 */
+        uint16_t port_tls;
+        struct tls_context *tls; /* what we show when we dial; NULL: no TLS. Referenced. */
+        struct dns *dns;         /* of this worker; must outlive the transport */
+        bool record_route;  /* record-route-transport: a Record-Route of our own with the transport parameter (sip-dialects 3.4) */
+        unsigned max_flows; /* 0: 4096; further incoming connections are closed at once */
+        unsigned max_flows_per_address; /* 0: 256 */
+};
+
+/* What the room above fills in. Any of them may be NULL where noted. */
+struct sip_transport_events {
+        /* May requests for this foreign domain leave on a connection with this identity (a certificate name that equals the hop's host has
+         * already been found not to hold when peer != NULL)? True when a sip-peer subject of the domain is among its names, or, for
+         * TCP (peer NULL), when the address belongs to a hop of the domain's route. NULL: no. */
+        bool (*may_carry)(void *owner, const char *domain, const struct tls_peer *peer, const struct address *address);
+        /* A complete message that could be read; takes it. */
+        void (*message)(void *owner, struct sip_flow *flow, struct sip_message *message);
+        /* A request that cannot be served as it stands: answer fault->status (it has one). Does not take the message. */
+        void (*refused)(void *owner, struct sip_flow *flow, const struct sip_message *message, const struct sip_fault *fault);
+        /* The connection is gone; nothing sent on it that is unanswered will be answered. Its id is not found any more. */
+        void (*lost)(void *owner, uint64_t flow);
+};
+
+/* On the worker that will use it. */
+struct sip_transport *
+sip_transport_new(const struct sip_transport_options *options, const struct sip_transport_events *events, void *owner);
+/* Closes everything; no event comes. */
+void sip_transport_free(struct sip_transport **transport);
+/* A reload: connections keep what they began with. */
+void sip_transport_set_tls(struct sip_transport *transport, struct tls_context *tls);
+
+/* A listener. ask: what is demanded of TLS clients; with TLS_ASK_REQUIRED an invalid certificate ends the connection, with OPTIONAL it counts
+ * as none. advertise: the public port (0: the bound one). -1 with a sentence. */
+int sip_transport_listen(struct sip_transport *transport, const char *name, const struct address *address, enum sip_wire wire,
+        struct tls_context *tls, enum tls_ask ask, uint16_t advertise, struct err *err);
+/* Stops accepting; for the stop of the program and for a reload. */
+void sip_transport_close_listeners(struct sip_transport *transport);
+
+/* "sip.example.com" and the advertised port of this wire. */
+const char *sip_transport_fqdn(const struct sip_transport *transport);
+uint16_t sip_transport_port(const struct sip_transport *transport, enum sip_wire wire);
+
+struct sip_flow *sip_flow_find(struct sip_transport *transport, uint64_t id);
+uint64_t sip_flow_id(const struct sip_flow *flow);
+enum sip_wire sip_flow_wire(const struct sip_flow *flow);
+/* What the other side proved; NULL for TCP, before the handshake, and where the certificate is missing or invalid. */
+const struct tls_peer *sip_flow_peer(const struct sip_flow *flow);
+const struct address *sip_flow_address(const struct sip_flow *flow);
+/* The hop dialled; NULL for incoming connections. */
+const struct sip_hop *sip_flow_hop(const struct sip_flow *flow);
+const char *sip_flow_listener(const struct sip_flow *flow); /* its name; NULL for outgoing ones */
+/* "edge.lync.test 192.0.2.7:41522 TLS in": for the log. Valid until the next call. */
+const char *sip_flow_text(const struct sip_flow *flow);
+/* Dialogs live on it: it is pinged after 120 s of silence (sip-dialects 3.1). */
+void sip_flow_keep(struct sip_flow *flow);
+void sip_flow_close(struct sip_flow *flow);
+
+/* Prints and sends. Writes Via (requests; with this branch), Contact (contact_user) and our Record-Route (record_route) for this flow's
+ * wire. False if the flow is closing. */
+bool sip_flow_send(struct sip_flow *flow, struct sip_message *message, const char *branch);
+
+/* A ready connection to this hop, or one that is being made. domain: whose requests will go there. hint: a flow (usually an incoming one) a
+ * request of the same dialog came on, used while it lives and fits; in_dialog: any fitting incoming TLS connection will do. ready is called
+ * exactly once, never from inside this call: with the flow, or with NULL and why. */
+struct sip_dial;
+typedef void sip_dial_ready(void *owner, struct sip_flow *flow, const char *why);
+struct sip_dial *sip_transport_dial(struct sip_transport *transport, const struct sip_hop *hop, const char *domain, uint64_t hint,
+        bool in_dialog, sip_dial_ready *ready, void *owner);
+void sip_dial_cancel(struct sip_dial **dial); /* ready will not come */
+
+/* Visits all flows (for `status`): start with *at = 0, NULL at the end. */
+struct sip_flow *sip_transport_each(const struct sip_transport *transport, size_t *at);
+
+/* The hop rule of sip-dialects 3.4: the place a dialog's route or target names is put first when it is one of these hops, or when it equals one of
+ * the peer's subjects (then it becomes a hop of its own, same wire and tls as the first); any other name changes nothing, it is only written into the message. hops has
+ * room for one more. Returns the new count. */
+size_t sip_hops_prefer(
+        struct sip_hop *hops, size_t count, const struct sip_uri *wanted, const char *const *subjects, size_t subject_count);
+
+#endif
