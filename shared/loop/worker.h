@@ -18,7 +18,9 @@ struct worker *worker_new(const char *name, int index);
 /* After its loop has ended. A handle that is still open is a fault of ours (must). */
 void worker_free(struct worker **worker);
 void worker_start(struct worker *worker);
-/* Runs the loop on this thread until worker_stop. */
+/* Runs the loop on this thread until worker_stop. worker_enter makes it the worker of this thread before that, for what must be opened first:
+ * letters and timers wait for worker_run. */
+void worker_enter(struct worker *worker);
 void worker_run(struct worker *worker);
 /* Any thread: the loop ends once its last handle is closed (timers of this room do not count). */
 void worker_stop(struct worker *worker);

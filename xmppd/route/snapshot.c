@@ -11,9 +11,6 @@
 #include "xmppd/route/home.h"
 
 static _Thread_local struct snapshot *here;
-/* What a worker that has not run yet will take; set once before the workers start. */
-static struct snapshot *first;
-
 struct snapshot *
 snapshot_new(struct config *config)
 {
@@ -97,17 +94,20 @@ snapshot_put_in_force(struct snapshot *snapshot, void (*changed)(void *arg), voi
         struct change *change = MEM_NEW(change);
 
         take_here(snapshot);
-        if (first == NULL)
-                first = snapshot_ref(snapshot);
         *change = (struct change){ .snapshot = snapshot_ref(snapshot), .changed = changed, .arg = arg };
         home_visit_all(swap_here, finish_change, change);
+}
+
+void
+snapshot_leave(void)
+{
+        snapshot_unref(&here);
 }
 
 const struct snapshot *
 snapshot_now(void)
 {
-        if (here == NULL)
-                take_here(first);
+        must(here != NULL);
         return here;
 }
 

@@ -43,6 +43,8 @@ void snapshot_unref(struct snapshot **snapshot);
 /* Puts it in force on all workers; takes a reference for each. Before workers run, or on the main thread. changed(arg) (may be NULL) runs on the
  * calling worker when all have swapped. */
 void snapshot_put_in_force(struct snapshot *snapshot, void (*changed)(void *arg), void *arg);
+/* This thread ends: gives its reference back. */
+void snapshot_leave(void);
 /* This worker's; never NULL after start. */
 const struct snapshot *snapshot_now(void);
 /* Of this worker's snapshot; NULL: a foreign domain. */
