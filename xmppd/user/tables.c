@@ -1,0 +1,20 @@
+/*
+ * tables.c - the names of the server's tables
+ */
+#include "xmppd/user/tables.h"
+
+static const char *const names[] = {
+        [TABLE_META] = "meta",
+        [TABLE_DIRECTORY] = "directory",
+        [TABLE_ACCOUNT] = "account",
+        [TABLE_ROSTER] = "roster",
+        [TABLE_BLOCKED] = "blocked",
+        [TABLE_OFFLINE] = "offline",
+        [TABLES] = NULL,
+};
+
+struct store_options
+user_store_options(const char *dir)
+{
+        return (struct store_options){ .dir = dir, .program = "xmppd", .format = STORE_FORMAT, .tables = names, .map_mib = 65536 };
+}

@@ -1,0 +1,22 @@
+/* tables.h - the tables of the server's store; their numbers and the format are on disk: append, never reorder */
+#ifndef XMPPD_USER_TABLES_H
+#define XMPPD_USER_TABLES_H
+
+#include "shared/store/store.h"
+
+enum table {
+        TABLE_META,      /* what concerns the whole store: the server's secrets, the last account id */
+        TABLE_DIRECTORY, /* SHA-256 of the bare JID -> account id and JID */
+        TABLE_ACCOUNT,   /* account id -> SCRAM keys, mail, name, when created */
+        TABLE_ROSTER,    /* account id, SHA-256 of the contact's bare JID -> item with subscription state, pending request */
+        TABLE_BLOCKED,   /* account id, SHA-256 of the JID -> JID */
+        TABLE_OFFLINE,   /* account id, sequence number -> stanza and when it came */
+        TABLES
+};
+
+enum { STORE_FORMAT = 1 };
+
+/* For store_open, with the state directory; map_mib is the caller's to set. */
+struct store_options user_store_options(const char *dir);
+
+#endif
