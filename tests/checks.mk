@@ -50,8 +50,14 @@ fuzz:
 # Whole directories of data and scripts.
 EXTRA_DIST += tests/conftest.py tests/pytest.ini tests/daemon tests/harness tests/peers tests/talk tests/bench \
         $(wildcard $(srcdir)/tests/fuzz/seeds)
-EXTRA_DIST += tests/run-checks tests/fuzz/run-fuzzers tests/unit/stairs.sh
+EXTRA_DIST += tests/run tests/run-checks tests/fuzz/run-fuzzers tests/unit/stairs.sh
 
 dist-hook:
 	find '$(distdir)/tests' '(' -name __pycache__ -o -name .dirstamp -o -name .deps -o -name '*.o' ')' -prune -exec rm -rf {} +
 	rm -f '$(distdir)/tests/bench/xload/xload'
+
+# The daemons on loopback with a SIP peer; PORT_OFFSET moves all ports.
+run: all
+	@BUILD_DIR='$(abs_builddir)' SRC_DIR='$(abs_srcdir)' $(PYTHON) $(srcdir)/tests/run --port-offset $(or $(PORT_OFFSET),0)
+
+.PHONY: run
