@@ -11,3 +11,5 @@ test_programs += tests/unit/shared/base/test_map
 test_programs += tests/unit/shared/base/test_mem
 test_programs += tests/unit/shared/base/test_random
 test_programs += tests/unit/shared/base/test_text
+test_programs += tests/unit/shared/loop/test_mailbox
+test_programs += tests/unit/shared/loop/test_timer
