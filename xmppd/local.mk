@@ -1,9 +1,10 @@
 # The server: one line for each file with its header. ctl/ is the program xmppctl, which uses shared/ only.
 noinst_LIBRARIES += xmppd/libxmppd.a
 xmppd_libxmppd_a_SOURCES =
+xmppd_libxmppd_a_SOURCES += xmppd/settings.h
+xmppd_libxmppd_a_SOURCES += xmppd/xep/all.h
 xmppd_libxmppd_a_SOURCES += xmppd/user/tables.c xmppd/user/tables.h
 xmppd_libxmppd_a_SOURCES += xmppd/sasl/sasl.h
-xmppd_libxmppd_a_SOURCES += xmppd/settings.h
 xmppd_libxmppd_a_SOURCES += xmppd/component/component.h
 xmppd_libxmppd_a_SOURCES += xmppd/c2s/c2s.h
 xmppd_libxmppd_a_SOURCES += xmppd/admin/admin.h
