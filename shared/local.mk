@@ -18,6 +18,7 @@ shared_libshared_a_SOURCES += shared/loop/listener.c shared/loop/listener.h
 shared_libshared_a_SOURCES += shared/loop/mailbox.c shared/loop/mailbox.h
 shared_libshared_a_SOURCES += shared/loop/offload.c shared/loop/offload.h
 shared_libshared_a_SOURCES += shared/loop/port_holder.c shared/loop/port_holder.h
+shared_libshared_a_SOURCES += shared/loop/signals.c shared/loop/signals.h
 shared_libshared_a_SOURCES += shared/loop/timer.c shared/loop/timer.h
 shared_libshared_a_SOURCES += shared/loop/watch.c shared/loop/watch.h
 shared_libshared_a_SOURCES += shared/loop/worker.c shared/loop/worker.h

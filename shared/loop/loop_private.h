@@ -39,6 +39,7 @@ struct worker {
         struct wheel wheel;
         uv_prepare_t turn_end;
         struct list chores;
+        struct signal_handle *signals;
         struct letter stop;
         atomic_bool stopping;
         atomic_uint_least64_t busy_since; /* clock_mono_ms of the handler that runs; 0 between two */
@@ -52,6 +53,7 @@ struct worker *handler_begin(uv_handle_t *handle);
 void handler_end(struct worker *worker);
 
 void wheel_init(struct worker *worker);
+void signals_close(struct worker *worker);
 void mailbox_stop(struct mailbox *box); /* it no longer keeps the loop running */
 
 #endif

@@ -56,8 +56,7 @@ end_turn(uv_prepare_t *prepare)
 static void
 run_loop(struct worker *worker)
 {
-        must(here == NULL);
-        here = worker;
+        worker_enter(worker);
         do {
                 uv_run(&worker->loop, UV_RUN_DEFAULT);
                 do_chores(worker);
@@ -112,6 +111,7 @@ worker_free(struct worker **where)
         here = worker;
         mailbox_free(&worker->box);
         do_chores(worker);
+        signals_close(worker);
         uv_close((uv_handle_t *)&worker->turn_end, NULL);
         uv_close((uv_handle_t *)&worker->wheel.clock, NULL);
         uv_run(&worker->loop, UV_RUN_DEFAULT);
@@ -130,6 +130,13 @@ worker_start(struct worker *worker)
         must(!worker->threaded);
         worker->threaded = true;
         must(uv_thread_create(&worker->thread, run_thread, worker) == 0);
+}
+
+void
+worker_enter(struct worker *worker)
+{
+        must(here == NULL || here == worker);
+        here = worker;
 }
 
 void
