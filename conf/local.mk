@@ -1,25 +1,14 @@
 # Samples, service units and manual pages. Samples are put in place once and never written over: they are the administrator's then.
+# Units name directories, so they are written when it is known where everything goes: a prefix may be given to make install.
 samples = $(wildcard $(srcdir)/conf/*.conf)
 xmppdconfdir = $(sysconfdir)/xmppd
-unit_sed = $(SED) -e 's|@sbindir[@]|$(sbindir)|g' -e 's|@sysconfdir[@]|$(sysconfdir)|g'
+sysusersdir = $(prefix)/lib/sysusers.d
 
 dist_man_MANS += conf/man/federation.conf.5 conf/man/sipcomp.8 conf/man/sipcomp.conf.5 conf/man/xmppctl.1 conf/man/xmppd.8 \
         conf/man/xmppd.conf.5
 
-units = conf/systemd/xmppd.service conf/systemd/sipcomp.service
-if SYSTEMD_UNITS
-systemdsystemunit_DATA = $(units)
-sysusersdir = $(prefix)/lib/sysusers.d
-endif
-CLEANFILES += $(units)
 EXTRA_DIST += conf/systemd/xmppd.service.in conf/systemd/sipcomp.service.in conf/systemd/xmppd.sysusers conf/xmppd.conf conf/sipcomp.conf \
         conf/federation.conf
-
-conf/systemd/xmppd.service: conf/systemd/xmppd.service.in Makefile
-	$(AM_V_GEN)$(MKDIR_P) conf/systemd && $(unit_sed) '$(srcdir)/conf/systemd/xmppd.service.in' >$@.new && mv $@.new $@
-
-conf/systemd/sipcomp.service: conf/systemd/sipcomp.service.in Makefile
-	$(AM_V_GEN)$(MKDIR_P) conf/systemd && $(unit_sed) '$(srcdir)/conf/systemd/sipcomp.service.in' >$@.new && mv $@.new $@
 
 install-data-local:
 	$(MKDIR_P) '$(DESTDIR)$(xmppdconfdir)/federation.d'
@@ -28,7 +17,11 @@ install-data-local:
 	        test -e "$$target" || { echo "installing $$target"; $(INSTALL_DATA) "$$sample" "$$target"; } || exit 1; \
 	done
 if SYSTEMD_UNITS
-	$(MKDIR_P) '$(DESTDIR)$(sysusersdir)'
+	$(MKDIR_P) '$(DESTDIR)$(systemdsystemunitdir)' '$(DESTDIR)$(sysusersdir)'
+	for unit in xmppd.service sipcomp.service; do \
+	        $(SED) -e 's|@sbindir[@]|$(sbindir)|g' -e 's|@sysconfdir[@]|$(sysconfdir)|g' '$(srcdir)/conf/systemd/'$$unit.in \
+	                >'$(DESTDIR)$(systemdsystemunitdir)/'$$unit || exit 1; \
+	done
 	$(INSTALL_DATA) '$(srcdir)/conf/systemd/xmppd.sysusers' '$(DESTDIR)$(sysusersdir)/xmppd.conf'
 endif
 
@@ -40,5 +33,6 @@ uninstall-local:
 	done
 	-@rmdir '$(DESTDIR)$(xmppdconfdir)/federation.d' '$(DESTDIR)$(xmppdconfdir)' 2>/dev/null || :
 if SYSTEMD_UNITS
-	rm -f '$(DESTDIR)$(sysusersdir)/xmppd.conf'
+	rm -f '$(DESTDIR)$(systemdsystemunitdir)/xmppd.service' '$(DESTDIR)$(systemdsystemunitdir)/sipcomp.service' \
+	        '$(DESTDIR)$(sysusersdir)/xmppd.conf'
 endif
