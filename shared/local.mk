@@ -6,6 +6,7 @@ shared_libshared_a_SOURCES += shared/base/buf.c shared/base/buf.h
 shared_libshared_a_SOURCES += shared/base/clock.c shared/base/clock.h
 shared_libshared_a_SOURCES += shared/base/digest.c shared/base/digest.h
 shared_libshared_a_SOURCES += shared/base/err.c shared/base/err.h
+shared_libshared_a_SOURCES += shared/base/json.c shared/base/json.h
 shared_libshared_a_SOURCES += shared/base/list.c shared/base/list.h
 shared_libshared_a_SOURCES += shared/base/log.c shared/base/log.h
 shared_libshared_a_SOURCES += shared/base/map.c shared/base/map.h

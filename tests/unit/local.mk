@@ -5,6 +5,7 @@ test_programs += tests/unit/shared/base/test_buf
 test_programs += tests/unit/shared/base/test_clock
 test_programs += tests/unit/shared/base/test_digest
 test_programs += tests/unit/shared/base/test_err
+test_programs += tests/unit/shared/base/test_json
 test_programs += tests/unit/shared/base/test_list
 test_programs += tests/unit/shared/base/test_log
 test_programs += tests/unit/shared/base/test_map
