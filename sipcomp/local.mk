@@ -1,6 +1,23 @@
 # The SIP gateway: one line for each file with its header.
 noinst_LIBRARIES += sipcomp/libsipcomp.a
 sipcomp_libsipcomp_a_SOURCES =
+sipcomp_libsipcomp_a_SOURCES += sipcomp/bridge/address.c sipcomp/bridge/address.h
+sipcomp_libsipcomp_a_SOURCES += sipcomp/dialect/aol.c
+sipcomp_libsipcomp_a_SOURCES += sipcomp/dialect/charset.c
+sipcomp_libsipcomp_a_SOURCES += sipcomp/dialect/dialect.c sipcomp/dialect/dialect.h
+sipcomp_libsipcomp_a_SOURCES += sipcomp/dialect/html.c
+sipcomp_libsipcomp_a_SOURCES += sipcomp/dialect/lync.c
+sipcomp_libsipcomp_a_SOURCES += sipcomp/dialect/microsoft_private.h
+sipcomp_libsipcomp_a_SOURCES += sipcomp/dialect/multipart.c
+sipcomp_libsipcomp_a_SOURCES += sipcomp/dialect/ocs.c
+sipcomp_libsipcomp_a_SOURCES += sipcomp/dialect/rtf.c
+sipcomp_libsipcomp_a_SOURCES += sipcomp/dialect/simple.c
+sipcomp_libsipcomp_a_SOURCES += sipcomp/dialect/text.c sipcomp/dialect/text.h
+sipcomp_libsipcomp_a_SOURCES += sipcomp/dialect/text_private.h
+sipcomp_libsipcomp_a_SOURCES += sipcomp/route/federation.c sipcomp/route/federation.h
+sipcomp_libsipcomp_a_SOURCES += sipcomp/route/order.c sipcomp/route/order.h
+sipcomp_libsipcomp_a_SOURCES += sipcomp/simple/failure.c sipcomp/simple/failure.h
+sipcomp_libsipcomp_a_SOURCES += sipcomp/simple/pidf.c sipcomp/simple/pidf.h
 sipcomp_libsipcomp_a_SOURCES += sipcomp/sip/dialog.h
 sipcomp_libsipcomp_a_SOURCES += sipcomp/sip/frame.h
 sipcomp_libsipcomp_a_SOURCES += sipcomp/sip/message.h

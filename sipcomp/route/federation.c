@@ -1,0 +1,357 @@
+/*
+ * federation.c - who we federate with over SIP
+ *
+ * A domain covers itself only, never its subdomains; a subject speaks for the domains listed at its sip-peer and for nobody else.
+ */
+#include "sipcomp/route/federation.h"
+
+#include "shared/base/arena.h"
+#include "shared/base/list.h"
+#include "shared/base/log.h"
+#include "shared/base/map.h"
+#include "shared/base/mem.h"
+#include "shared/base/random.h"
+#include "shared/base/text.h"
+#include "shared/tls/context.h"
+
+#include <string.h>
+#include <strings.h>
+
+enum { RESOLVED_MAX = 16 };
+
+/* One sip-peer. */
+struct peer {
+        const char *subject;
+        const char **domains;
+        size_t domain_count;
+        struct tls_context *tls; /* NULL: the general one */
+};
+
+/* The addresses behind a TCP hop that is given by name. */
+struct resolved {
+        struct link link;
+        const char *host;
+        struct address addresses[RESOLVED_MAX];
+        size_t count;
+        struct dns_query *query;
+};
+
+struct federation {
+        struct arena *arena;
+        struct map *by_name; /* of foreign_domain */
+        struct foreign_domain *domains;
+        size_t domain_count;
+        const char **locals;
+        size_t local_count;
+        struct static_route *routes;
+        size_t route_count;
+        struct peer *peers;
+        size_t peer_count;
+        const char *default_domain;
+        struct list resolved;
+};
+
+static const struct log_scope scope = { .room = "route" };
+
+static size_t
+count_sections(const struct section *top, const char *name)
+{
+        size_t count = 0;
+        for (const struct section *at = section_next(top, name, NULL); at != NULL; at = section_next(top, name, at))
+                count++;
+        return count;
+}
+
+static int
+read_domains(struct federation *federation, const struct section *top, struct err *err)
+{
+        federation->domains = arena_alloc(federation->arena, (count_sections(top, "sip-domain") + 1) * sizeof(federation->domains[0]));
+        for (const struct section *at = section_next(top, "sip-domain", NULL); at != NULL; at = section_next(top, "sip-domain", at)) {
+                struct foreign_domain *domain = &federation->domains[federation->domain_count++];
+                domain->name = arena_strdup(federation->arena, section_title(at));
+                domain->description = arena_strdup(federation->arena, config_text(at, "description"));
+                domain->dialect = dialect_of(config_text(at, "type"));
+                domain->direct = config_bool(at, "direct");
+                if (domain->dialect == NULL)
+                        return err_set(err, "%s: unknown type", section_place(at, "type"));
+                map_put_str(federation->by_name, domain->name, domain);
+        }
+        federation->local_count = config_list_count(top, "local-domains");
+        federation->locals = arena_alloc(federation->arena, (federation->local_count + 1) * sizeof(federation->locals[0]));
+        for (size_t i = 0; i < federation->local_count; i++) {
+                federation->locals[i] = arena_strdup(federation->arena, config_list_item(top, "local-domains", i));
+                if (federation_domain(federation, federation->locals[i]) != NULL)
+                        return err_set(err, "%s: %s is a sip-domain too, defined at %s", section_place(top, "local-domains"), federation->locals[i],
+                                section_place(section_titled(top, "sip-domain", federation->locals[i]), NULL));
+        }
+        federation->default_domain = arena_strdup(federation->arena, config_text(section_of(top, "aol"), "default-domain"));
+        return 0;
+}
+
+static struct tls_context *
+peer_context(const struct section *top, const struct section *peer, struct err *err)
+{
+        const struct section *tls = section_of(top, "tls");
+        const char *min = config_text(peer, "min-version"), *ciphers = config_text(peer, "ciphers");
+        struct tls_options options = {
+                .certificate = config_text(tls, "certificate"),
+                .trust = config_text(tls, "trust"),
+                .min_version = min[0] == '\0' ? config_text(tls, "min-version") : min,
+                .ciphers = ciphers[0] == '\0' ? config_text(tls, "ciphers") : ciphers,
+                .empty_fragments = config_bool(tls, "empty-fragments"),
+        };
+        if (options.ciphers[0] == '\0')
+                options.ciphers = NULL;
+        struct tls_context *context = tls_context_new(TLS_CLIENT, &options, err);
+        if (context == NULL)
+                err_prefix(err, "%s: ", section_place(peer, NULL));
+        return context;
+}
+
+static int
+read_peers(struct federation *federation, const struct section *top, struct err *err)
+{
+        federation->peers = arena_alloc(federation->arena, (count_sections(top, "sip-peer") + 1) * sizeof(federation->peers[0]));
+        for (const struct section *at = section_next(top, "sip-peer", NULL); at != NULL; at = section_next(top, "sip-peer", at)) {
+                struct peer *peer = &federation->peers[federation->peer_count++];
+                peer->subject = arena_strdup(federation->arena, section_title(at));
+                peer->domain_count = config_list_count(at, "domains");
+                peer->domains = arena_alloc(federation->arena, (peer->domain_count + 1) * sizeof(peer->domains[0]));
+                for (size_t i = 0; i < peer->domain_count; i++)
+                        peer->domains[i] = arena_strdup(federation->arena, config_list_item(at, "domains", i));
+                bool own = config_text(at, "min-version")[0] != '\0' || config_text(at, "ciphers")[0] != '\0';
+                if (own && (peer->tls = peer_context(top, at, err)) == NULL)
+                        return -1;
+        }
+        return 0;
+}
+
+static struct tls_context *
+context_for(const struct federation *federation, const char *host)
+{
+        for (size_t i = 0; i < federation->peer_count; i++)
+                if (strcasecmp(federation->peers[i].subject, host) == 0)
+                        return federation->peers[i].tls;
+        return NULL;
+}
+
+static void
+found_addresses(void *owner, enum dns_outcome outcome, const struct address *addresses, size_t count)
+{
+        struct resolved *resolved = owner;
+        resolved->query = NULL;
+        resolved->count = count < RESOLVED_MAX ? count : RESOLVED_MAX;
+        if (resolved->count > 0)
+                memcpy(resolved->addresses, addresses, resolved->count * sizeof(addresses[0]));
+        if (outcome != DNS_FOUND)
+                log_warn(&scope, "no address for the hop %s: requests from it over TCP will be refused", resolved->host);
+}
+
+/* TCP has no certificate: the source address speaks, so the names of TCP hops are looked up ahead. */
+static void
+resolve(struct federation *federation, const struct sip_hop *hop, struct dns *dns)
+{
+        struct address literal;
+        if (hop->wire != SIP_TCP || address_from_host(&literal, hop->host, 0))
+                return;
+        struct resolved *resolved = MEM_NEW(resolved);
+        resolved->host = hop->host;
+        list_append(&federation->resolved, &resolved->link);
+        if (dns != NULL)
+                resolved->query = dns_lookup(dns, hop->host, hop->port, found_addresses, resolved);
+}
+
+static int
+read_routes(struct federation *federation, const struct section *top, struct dns *dns, struct err *err)
+{
+        federation->routes = arena_alloc(federation->arena, (count_sections(top, "sip-route") + 1) * sizeof(federation->routes[0]));
+        for (const struct section *at = section_next(top, "sip-route", NULL); at != NULL; at = section_next(top, "sip-route", at)) {
+                struct static_route *route = &federation->routes[federation->route_count++];
+                char domain[256];
+                if (!route_pattern_domain(domain, section_title(at)))
+                        return err_set(err, "%s: \"%s\" is no pattern like .com.example.* and no domain", section_place(at, NULL), section_title(at));
+                route->domain = arena_strdup(federation->arena, domain);
+                struct route_hop *hops = arena_alloc(federation->arena, (count_sections(at, "hop") + 1) * sizeof(hops[0]));
+                for (const struct section *in = section_next(at, "hop", NULL); in != NULL; in = section_next(at, "hop", in)) {
+                        struct route_hop *hop = &hops[route->hop_count++];
+                        if (strlen(section_title(in)) >= sizeof(hop->hop.host))
+                                return err_set(err, "%s: the name is too long", section_place(in, NULL));
+                        strcpy(hop->hop.host, section_title(in));
+                        hop->hop.port = (uint16_t)config_number(in, "port");
+                        hop->hop.wire = strcmp(config_text(in, "transport"), "tcp") == 0 ? SIP_TCP : SIP_TLS;
+                        hop->priority = (uint16_t)config_number(in, "priority");
+                        hop->weight = (uint16_t)config_number(in, "weight");
+                        hop->hop.tls = context_for(federation, hop->hop.host);
+                        resolve(federation, &hop->hop, dns);
+                }
+                route->hops = hops;
+        }
+        return 0;
+}
+
+/* Lync and AOL: TLS only; OCS too unless it is direct (product 3.3). */
+static int
+check_wires(const struct federation *federation, const struct section *top, struct err *err)
+{
+        for (size_t i = 0; i < federation->domain_count; i++) {
+                const struct foreign_domain *domain = &federation->domains[i];
+                const struct static_route *route = route_match(federation->routes, federation->route_count, domain->name);
+                if (route == NULL || !domain->dialect->tls_only || (domain->direct && domain->dialect->tcp_if_direct))
+                        continue;
+                for (size_t h = 0; h < route->hop_count; h++)
+                        if (route->hops[h].hop.wire == SIP_TCP)
+                                return err_set(err, "%s: sip-domain \"%s\" is of type %s, which speaks TLS only, but its route to %s is tcp",
+                                        section_place(section_titled(top, "sip-domain", domain->name), "type"), domain->name, domain->dialect->name,
+                                        route->hops[h].hop.host);
+        }
+        return 0;
+}
+
+struct federation *
+federation_new(struct config *config, struct dns *dns, struct err *err)
+{
+        const struct section *top = config_top(config);
+        struct federation *federation = MEM_NEW(federation);
+        federation->arena = arena_new(4096);
+        federation->by_name = map_new();
+        if (read_domains(federation, top, err) != 0 || read_peers(federation, top, err) != 0 || read_routes(federation, top, dns, err) != 0 ||
+            check_wires(federation, top, err) != 0)
+                federation_free(&federation);
+        return federation;
+}
+
+void
+federation_free(struct federation **where)
+{
+        struct federation *federation = *where;
+        if (federation == NULL)
+                return;
+        *where = NULL;
+        for (LIST_EACH(resolved, &federation->resolved, struct resolved, link)) {
+                if (resolved->query != NULL)
+                        dns_cancel(&resolved->query);
+                mem_free(resolved);
+        }
+        for (size_t i = 0; i < federation->peer_count; i++)
+                if (federation->peers[i].tls != NULL)
+                        tls_context_unref(&federation->peers[i].tls);
+        map_free(&federation->by_name);
+        arena_free(&federation->arena);
+        mem_free(federation);
+}
+
+const struct foreign_domain *
+federation_domain(const struct federation *federation, const char *name)
+{
+        return map_get_str(federation->by_name, name);
+}
+
+size_t
+federation_count(const struct federation *federation)
+{
+        return federation->domain_count;
+}
+
+const struct foreign_domain *
+federation_at(const struct federation *federation, size_t i)
+{
+        return &federation->domains[i];
+}
+
+bool
+federation_is_local(const struct federation *federation, const char *domain)
+{
+        for (size_t i = 0; i < federation->local_count; i++)
+                if (strcasecmp(federation->locals[i], domain) == 0)
+                        return true;
+        return false;
+}
+
+const char *
+federation_local(const struct federation *federation, size_t i)
+{
+        return i < federation->local_count ? federation->locals[i] : NULL;
+}
+
+/* A hosted AOL domain without a route of its own goes the way of the default domain (product 3.5). */
+static const struct static_route *
+route_of(const struct federation *federation, const char *name)
+{
+        const struct foreign_domain *domain = federation_domain(federation, name);
+        const struct static_route *route = route_match(federation->routes, federation->route_count, name);
+        if (route == NULL && domain != NULL && domain->dialect->default_domain)
+                route = route_match(federation->routes, federation->route_count, federation->default_domain);
+        return route;
+}
+
+size_t
+federation_hops(const struct federation *federation, const char *domain, struct sip_hop hops[FEDERATION_HOPS])
+{
+        const struct static_route *route = route_of(federation, domain);
+        return route == NULL ? 0 : route_order(route->hops, route->hop_count, hops, FEDERATION_HOPS, random_below);
+}
+
+static bool
+speaks_for(const struct peer *peer, const char *domain)
+{
+        for (size_t i = 0; i < peer->domain_count; i++)
+                if (strcasecmp(peer->domains[i], domain) == 0)
+                        return true;
+        return false;
+}
+
+size_t
+federation_subjects(const struct federation *federation, const char *domain, const char *subjects[FEDERATION_SUBJECTS])
+{
+        size_t count = 0;
+        for (size_t i = 0; i < federation->peer_count && count < FEDERATION_SUBJECTS; i++)
+                if (speaks_for(&federation->peers[i], domain))
+                        subjects[count++] = federation->peers[i].subject;
+        return count;
+}
+
+static bool
+is_address_of(const struct federation *federation, const struct sip_hop *hop, const struct address *address)
+{
+        struct address literal;
+        if (address_from_host(&literal, hop->host, 0))
+                return address_same_host(&literal, address);
+        for (LIST_EACH(resolved, &federation->resolved, struct resolved, link))
+                for (size_t i = 0; i < resolved->count && strcmp(resolved->host, hop->host) == 0; i++)
+                        if (address_same_host(&resolved->addresses[i], address))
+                                return true;
+        return false;
+}
+
+static bool
+may_speak_tcp(const struct federation *federation, const char *domain, const struct address *address, struct err *why)
+{
+        const struct static_route *route = route_of(federation, domain);
+        char text[ADDRESS_TEXT];
+        for (size_t i = 0; route != NULL && i < route->hop_count; i++)
+                if (route->hops[i].hop.wire == SIP_TCP && is_address_of(federation, &route->hops[i].hop, address))
+                        return true;
+        err_set(why, "%s is no tcp hop of the sip-route for %s", address_format_host(text, address), domain);
+        return false;
+}
+
+bool
+federation_may_speak(const struct federation *federation, const char *domain, const struct tls_peer *peer, bool tcp,
+        const struct address *address, struct err *why)
+{
+        if (federation_domain(federation, domain) == NULL) {
+                err_set(why, "there is no sip-domain \"%s\"", domain);
+                return false;
+        }
+        if (tcp)
+                return may_speak_tcp(federation, domain, address, why);
+        if (peer == NULL || !peer->valid) {
+                err_set(why, "no valid certificate was shown, and only a sip-peer may speak for %s", domain);
+                return false;
+        }
+        for (size_t i = 0; i < federation->peer_count; i++)
+                if (speaks_for(&federation->peers[i], domain) && tls_peer_is(peer, federation->peers[i].subject))
+                        return true;
+        err_set(why, "no sip-peer section allows %s to speak for %s", peer->name_count > 0 ? peer->names[0].text : peer->subject, domain);
+        return false;
+}

@@ -1,0 +1,47 @@
+/* federation.h - who we federate with over SIP: domains, their dialects, routes, and who may speak for them; built anew by each reload */
+#ifndef SIPCOMP_ROUTE_FEDERATION_H
+#define SIPCOMP_ROUTE_FEDERATION_H
+
+#include "shared/base/err.h"
+#include "shared/config/config.h"
+#include "shared/dns/dns.h"
+#include "shared/tls/peer.h"
+#include "sipcomp/dialect/dialect.h"
+#include "sipcomp/route/order.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct federation;
+
+struct foreign_domain {
+        const char *name, *description;
+        const struct dialect *dialect;
+        bool direct;
+};
+
+enum { FEDERATION_HOPS = 16, FEDERATION_SUBJECTS = 64 };
+
+/* From the sections sip-domain, sip-route, sip-peer, aol and the list local-domains. Texts are copied. NULL with "FILE:LINE: ..." for what the
+ * tables alone cannot check. dns may be NULL: then only literal addresses count for TCP (as with `sipcomp -t`). */
+struct federation *federation_new(struct config *config, struct dns *dns, struct err *err);
+/* The hops handed out name its TLS contexts: let it live until requests that were started with it are over. */
+void federation_free(struct federation **federation);
+
+const struct foreign_domain *federation_domain(const struct federation *federation, const char *name);
+size_t federation_count(const struct federation *federation);
+const struct foreign_domain *federation_at(const struct federation *federation, size_t i);
+bool federation_is_local(const struct federation *federation, const char *domain);
+const char *federation_local(const struct federation *federation, size_t i); /* NULL behind the last */
+
+/* The hops of this foreign domain's static route, in the order to try; at most FEDERATION_HOPS. */
+size_t federation_hops(const struct federation *federation, const char *domain, struct sip_hop hops[FEDERATION_HOPS]);
+/* The sip-peer subjects that may speak for it. */
+size_t federation_subjects(const struct federation *federation, const char *domain, const char *subjects[FEDERATION_SUBJECTS]);
+
+/* May this connection speak for the domain (2.4)? peer: what a TLS certificate proved; NULL over TCP or without one, tcp tells which.
+ * Where it may not, why names the setting that is missing, for the log. */
+bool federation_may_speak(const struct federation *federation, const char *domain, const struct tls_peer *peer, bool tcp,
+        const struct address *address, struct err *why);
+
+#endif
