@@ -1,0 +1,57 @@
+/* account.h - accounts on disk: who exists, their login keys and personal data
+ *
+ * The store's keys are short and JIDs are long, so an account has a random 64-bit id: TABLE_DIRECTORY leads from SHA-256(bare JID) to it. Passwords
+ * are never kept, only the SCRAM keys derived from them (RFC 5802, 3). Works with the running server's store and, for xmppctl, with one that
+ * was opened directly.
+ */
+#ifndef XMPPD_USER_ACCOUNT_H
+#define XMPPD_USER_ACCOUNT_H
+
+#include "shared/base/arena.h"
+#include "shared/base/digest.h"
+#include "shared/store/store.h"
+#include "shared/xmpp/jid.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { SCRAM_ROUNDS = 10000, SCRAM_SALT = 16, SCRAM_SALT_MAX = 64 };
+
+/* What a SCRAM server needs to know of a password. */
+struct scram_keys {
+        uint32_t rounds; /* 0: there are none for this hash */
+        uint8_t salt_len;
+        unsigned char salt[SCRAM_SALT_MAX];
+        unsigned char stored_key[DIGEST_MAX], server_key[DIGEST_MAX];
+};
+
+struct account {
+        uint64_t id;
+        const char *jid; /* bare, prepared */
+        struct scram_keys sha1, sha256;
+        const char *mail, *name; /* NULL: not known */
+        int64_t created;         /* wall ms */
+};
+
+/* Derives the keys with a fresh salt; password is any UTF-8 text, prepared with SASLprep. Milliseconds of CPU: for the pool or xmppctl.
+ * False: the password is empty, too long (1023 bytes) or not text. */
+bool scram_derive(struct scram_keys *keys, enum digest digest, const char *password);
+/* Does this password give these keys? The same cost; takes the same time whatever the answer. */
+bool scram_check(const struct scram_keys *keys, enum digest digest, const char *password, size_t len);
+
+/* Reads the account; texts go into the arena. False: no such account. */
+bool account_find(struct store *store, struct arena *arena, const struct jid *bare, struct account *account);
+/* The id alone, for loading rosters and the like; 0: no such account. */
+uint64_t account_id(struct store *store, const struct jid *bare);
+
+/* Puts a new account into the batch and chooses its id; the batch will fail with STORE_CONFLICT if one of that name exists. */
+void account_add(struct batch *batch, struct account *account);
+/* Puts changed keys or data of an existing one; fails with STORE_CONFLICT if it has been deleted meanwhile. */
+void account_change(struct batch *batch, const struct account *account);
+/* Removes it with everything stored under its id. */
+void account_remove(struct batch *batch, const struct account *account);
+/* Calls each(arg, account) for all accounts of the domain (NULL: of all), ordered by nothing in particular, until it returns false. The account and
+ * its texts are valid during the call. */
+void account_each(struct store *store, const char *domain, bool (*each)(void *arg, const struct account *account), void *arg);
+
+#endif
