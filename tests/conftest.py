@@ -20,7 +20,8 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "workers4: runs xmppd with four workers (the thread sanitizer's part)")
-    config.addinivalue_line("markers", "slow: takes more than a few seconds")
+    config.addinivalue_line("markers", "slow: takes more than a few seconds; not in make check-fast")
+    config.addinivalue_line("markers", "long: takes minutes; only in make check-long")
     config.addinivalue_line("markers", "sip: needs sipcomp")
 
 
