@@ -57,9 +57,9 @@ class Setup:
         self.sip_domains, self.components, self.sipcomp, self.alone = [], [], None, False
         self.sip_settings, self.transport = {}, "tls"
         for line in lines:
-            words = line.words()
-            if words[0] != "server":
+            if not line.first.startswith("server "):
                 continue
+            words = line.words()
             if words[1] in ("xmppd", "prosody"):
                 self.kind = words[1]
                 self.read_server(line, words[2:])
@@ -467,6 +467,7 @@ class Player:
 
     def await_xml(self, party, text, any_order=False):
         link, seen = party.stream, []
+        text = xmlnode.repeat(text)
         end = time.monotonic() + WAIT * system.PATIENCE
         closing = text == "</stream:stream>"
         want = None if closing else xmlnode.awaited(text, link.namespace)
@@ -501,6 +502,7 @@ class Player:
                 link.push_back([e for e, _ in seen])
 
     def report(self, text, seen, event):
+        shorten = lambda l: l if len(l) < 1500 else l[:1000] + " [...] " + l[-300:]
         lines = [f"awaited: {xmlnode.awaited(text, 'jabber:client') if text != '</stream:stream>' else text}", f"   with: {self.bound(text)}"]
         for (kind, node), why in seen:
             lines.append(f"came:    {node if kind == 'stanza' else node.show('', True) if kind == 'open' else kind}")
@@ -509,7 +511,7 @@ class Player:
             lines.append(f"came:    nothing for {WAIT * system.PATIENCE:.0f} s")
         elif event is not None:
             lines.append(f"then:    {event[1]}")
-        return "\n    ".join(l for l in lines if not l.endswith("with: "))
+        return "\n    ".join(shorten(l) for l in lines if not l.endswith("with: "))
 
     def bound(self, text):
         return ", ".join(f"{n}={self.values[n]}" for n in dict.fromkeys(re.findall(xmlnode._NAME, text)) if n in self.values)

@@ -126,9 +126,14 @@ def parse(text, namespace="jabber:client"):
 _NAME = r"\{([A-Za-z_][\w.-]*)\}"
 
 
+def repeat(text):
+    """{text*N} is that text N times."""
+    return re.sub(r"\{([^{}]+)\*(\d+)\}", lambda m: m.group(1) * int(m.group(2)), text)
+
+
 def substitute(text, values):
     """{name} replaced by its value; {text*N} is that text N times; {base64:text} its encoding."""
-    text = re.sub(r"\{([^{}]+)\*(\d+)\}", lambda m: m.group(1) * int(m.group(2)), text)
+    text = repeat(text)
 
     def put(m):
         if m.group(1) not in values:
