@@ -1,6 +1,9 @@
 # tests: the emulated peers, the conversations and the benchmarks; unit tests are listed in tests/unit/local.mk
 
 noinst_PROGRAMS += tests/bench/xload/xload
+noinst_PROGRAMS += tests/bench/store/store-bench
+tests_bench_store_store_bench_SOURCES = tests/bench/store/main.c
+tests_bench_store_store_bench_LDADD = $(libs_shared)
 
 tests_bench_xload_xload_SOURCES = \
 	tests/bench/xload/login.c \

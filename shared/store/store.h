@@ -39,7 +39,7 @@ struct batch *batch_new(struct store *store);
 void batch_put(struct batch *batch, int table, const void *key, size_t key_len, const void *value, size_t value_len);
 void batch_remove(struct batch *batch, int table, const void *key, size_t key_len);
 void batch_remove_prefix(struct batch *batch, int table, const void *prefix, size_t prefix_len);
-/* The batch fails as a whole (STORE_CONFLICT) unless this key is absent / has these bytes now. */
+/* The batch fails as a whole (STORE_CONFLICT) unless this key is absent / has these bytes just before the batch is written. */
 void batch_expect_absent(struct batch *batch, int table, const void *key, size_t key_len);
 void batch_expect(struct batch *batch, int table, const void *key, size_t key_len, const void *value, size_t value_len);
 
@@ -47,7 +47,7 @@ enum store_outcome { STORE_DONE, STORE_CONFLICT, STORE_FAILED };
 /* Takes the batch; done(arg, outcome) runs on the worker that calls, in the order of its commits. done may be NULL. STORE_FAILED: the disk
  * refused; the store says so once in the log and refuses all later batches. An empty batch completes behind those before it: a barrier. */
 void batch_commit(struct batch *batch, void (*done)(void *arg, enum store_outcome outcome), void *arg);
-/* The same for programs without a loop (xmppctl): waits. */
+/* The same for programs without a loop (xmppctl): waits. Ends this thread's reading, as store_read_end does. */
 enum store_outcome batch_commit_wait(struct batch *batch);
 void batch_free(struct batch **batch); /* of one that was not committed */
 
@@ -61,6 +61,7 @@ void store_read_end(struct store *store);
 
 struct store_counters {
         uint64_t commits, batches, puts, failed, bytes;
+        uint64_t waiting;       /* batches handed in and not completed yet */
         uint64_t commit_us_max; /* the longest since the last look */
 };
 void store_counters(struct store *store, struct store_counters *counters);

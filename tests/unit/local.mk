@@ -14,3 +14,5 @@ test_programs += tests/unit/shared/base/test_random
 test_programs += tests/unit/shared/base/test_text
 test_programs += tests/unit/shared/loop/test_mailbox
 test_programs += tests/unit/shared/loop/test_timer
+test_programs += tests/unit/shared/store/test_codec
+test_programs += tests/unit/shared/store/test_store
