@@ -28,3 +28,5 @@ shared_libshared_a_SOURCES += shared/store/codec.c shared/store/codec.h
 shared_libshared_a_SOURCES += shared/store/lmdb.c
 shared_libshared_a_SOURCES += shared/store/store.c shared/store/store.h shared/store/store_private.h
 shared_libshared_a_SOURCES += shared/store/writer.c
+shared_libshared_a_SOURCES += shared/loop/loop_private.h
+shared_libshared_a_SOURCES += shared/xmpp/saslprep.c shared/xmpp/saslprep.h

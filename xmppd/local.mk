@@ -14,6 +14,7 @@ xmppd_libxmppd_a_SOURCES += xmppd/extend/server.c xmppd/extend/server.h
 xmppd_libxmppd_a_SOURCES += xmppd/route/home.c xmppd/route/home.h
 xmppd_libxmppd_a_SOURCES += xmppd/route/route.c xmppd/route/route.h
 xmppd_libxmppd_a_SOURCES += xmppd/route/snapshot.c xmppd/route/snapshot.h
+xmppd_libxmppd_a_SOURCES += xmppd/user/scram.c xmppd/user/scram.h
 xmppd_libxmppd_a_SOURCES += xmppd/user/session.h
 xmppd_libxmppd_a_SOURCES += xmppd/user/user.h
 

@@ -16,3 +16,4 @@ test_programs += tests/unit/shared/loop/test_mailbox
 test_programs += tests/unit/shared/loop/test_timer
 test_programs += tests/unit/shared/store/test_codec
 test_programs += tests/unit/shared/store/test_store
+test_programs += tests/unit/xmppd/user/test_scram

@@ -8,22 +8,12 @@
 #define XMPPD_USER_ACCOUNT_H
 
 #include "shared/base/arena.h"
-#include "shared/base/digest.h"
 #include "shared/store/store.h"
 #include "shared/xmpp/jid.h"
+#include "xmppd/user/scram.h"
 
 #include <stdbool.h>
 #include <stdint.h>
-
-enum { SCRAM_ROUNDS = 10000, SCRAM_SALT = 16, SCRAM_SALT_MAX = 64 };
-
-/* What a SCRAM server needs to know of a password. */
-struct scram_keys {
-        uint32_t rounds; /* 0: there are none for this hash */
-        uint8_t salt_len;
-        unsigned char salt[SCRAM_SALT_MAX];
-        unsigned char stored_key[DIGEST_MAX], server_key[DIGEST_MAX];
-};
 
 struct account {
         uint64_t id;
@@ -32,12 +22,6 @@ struct account {
         const char *mail, *name; /* NULL: not known */
         int64_t created;         /* wall ms */
 };
-
-/* Derives the keys with a fresh salt; password is any UTF-8 text, prepared with SASLprep. Milliseconds of CPU: for the pool or xmppctl.
- * False: the password is empty, too long (1023 bytes) or not text. */
-bool scram_derive(struct scram_keys *keys, enum digest digest, const char *password);
-/* Does this password give these keys? The same cost; takes the same time whatever the answer. */
-bool scram_check(const struct scram_keys *keys, enum digest digest, const char *password, size_t len);
 
 /* Reads the account; texts go into the arena. False: no such account. */
 bool account_find(struct store *store, struct arena *arena, const struct jid *bare, struct account *account);
