@@ -35,6 +35,7 @@ enum xml_problem {
         XML_TOO_LARGE,            /* limits.stanza_bytes */
         XML_TOO_DEEP,             /* limits.depth or limits.attributes or the length of a name */
         XML_BAD_NAMESPACE_PREFIX, /* an unbound prefix */
+        XML_STRAY_TEXT,           /* text other than white space between two stanzas (RFC 6120 4.9.3.1) */
 };
 
 struct xml_events {
@@ -54,6 +55,8 @@ void xml_parser_free(struct xml_parser **parser);
 enum xml_problem xml_parser_feed(struct xml_parser *parser, const char *bytes, size_t len, size_t *used);
 /* From inside an event: no further event comes from this feed, the bytes behind this element are left to the caller. */
 void xml_parser_stop(struct xml_parser *parser);
+/* The prefix with which the root was written: "" for none or before it came. */
+const char *xml_parser_root_prefix(const struct xml_parser *parser);
 /* Gives back what an idle parser holds, if it stands between two stanzas; the next feed makes it again. Returns false if it could not. */
 bool xml_parser_rest(struct xml_parser *parser);
 

@@ -12,6 +12,8 @@
 void xml_write(struct buf *out, const struct element *element, const char *default_ns);
 /* Appends only what is inside the element, with the element's own namespace in force. */
 void xml_write_inside(struct buf *out, const struct element *element);
+/* Appends ` name="value"` for each attribute. */
+void xml_write_attributes(struct buf *out, const struct element *element);
 /* Appends text with & < > (and, for attributes, quotes, tab and line ends) escaped. Bytes that XML 1.0 forbids must not come here. */
 void xml_write_text(struct buf *out, const char *text, size_t len);
 void xml_write_attribute_value(struct buf *out, const char *text);

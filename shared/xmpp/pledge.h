@@ -16,9 +16,11 @@ struct pledge;
 struct pledge *pledge_new(void (*kept)(void *owner, void *cookie), void *owner);
 /* Puts the stanza under it; before it is routed. What is derived from the stanza or answers it holds the pledge too. */
 void pledge_take(struct pledge *pledge, struct stanza *stanza);
-/* No more stanzas; cookie comes back with kept. previous: the pledge closed before this one by the same owner if it is not kept yet, or NULL. */
+/* No more stanzas; cookie comes back with kept, which frees the pledge and never runs inside this call. */
 void pledge_close(struct pledge *pledge, void *cookie);
-/* The owner goes away: kept will not be called. */
+/* The owner goes away: kept will not be called for any pledge it has closed. */
+void pledge_forget_owner(void *owner);
+/* The same for an open pledge and all closed ones of its owner. */
 void pledge_forget(struct pledge **pledge);
 /* Any thread; used by stanza_unref and by what vouches for a stanza without holding it. */
 void pledge_hold(struct pledge *pledge);

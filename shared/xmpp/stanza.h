@@ -43,13 +43,18 @@ struct stanza {
         atomic_uint refs;
 };
 
-/* Takes the arena. Parses type, id, from, to. A stanza whose name, namespace, type or address is wrong: NULL, *problem says which answer it
- * deserves and the arena is freed. source may be NULL; where it is plain, sealing costs nothing. */
+/* Takes the arena. Parses type, id, from, to. A stanza whose name, namespace, type or address is wrong (an iq without id counts as a wrong
+ * type): NULL, *problem says which answer it deserves, and arena and element, unchanged, stay the caller's: see stanza_refusal.
+ * source may be NULL; where it is plain, sealing costs nothing. */
 enum stanza_problem { STANZA_FINE, STANZA_NOT_A_STANZA, STANZA_BAD_ADDRESS, STANZA_BAD_TYPE };
 struct stanza *stanza_new_parsed(struct arena *arena, struct element *element, const struct xml_source *source, enum stanza_problem *problem);
+/* The answer to an element that stanza_new_parsed refused: jid-malformed or bad-request to this address (which may be NULL), or NULL where
+ * none may be given (not a stanza, an error, an answer to something). */
+struct stanza *stanza_refusal(const struct element *element, enum stanza_problem problem, const struct jid *to);
 /* A new one of ours to be filled: children through s->element and s->arena. from and to may be NULL. */
 struct stanza *stanza_new(enum stanza_kind kind, enum stanza_type type, const struct jid *from, const struct jid *to);
-/* Another head over the same payload, unsealed heads only: from, to, type, id may be set on it. Holds a reference on the payload's owner. */
+/* Another head over the same payload, unsealed heads only: from, to, type, id may be set on it. Holds a reference on the payload's owner,
+ * which is sealed by this. from and to may be NULL. */
 struct stanza *stanza_derive(struct stanza *of, const struct jid *from, const struct jid *to);
 struct stanza *stanza_ref(struct stanza *stanza);
 void stanza_unref(struct stanza **stanza);
@@ -60,6 +65,8 @@ void stanza_set_to(struct stanza *stanza, const struct jid *to);
 void stanza_set_id(struct stanza *stanza, const char *id);
 /* Takes a child out and makes sure that the inside is written anew. */
 void stanza_strip(struct stanza *stanza, struct element *child);
+/* The tree was changed by hand: the inside is to be written anew. Not needed for stanza_new. */
+void stanza_changed(struct stanza *stanza);
 void stanza_seal(struct stanza *stanza);
 
 /* The first child element: an iq's payload. NULL if there is none. */

@@ -17,3 +17,7 @@ test_programs += tests/unit/shared/loop/test_timer
 test_programs += tests/unit/shared/store/test_codec
 test_programs += tests/unit/shared/store/test_store
 test_programs += tests/unit/xmppd/user/test_scram
+test_programs += tests/unit/shared/xml/test_element
+test_programs += tests/unit/shared/xml/test_parser
+test_programs += tests/unit/shared/xmpp/test_jid
+test_programs += tests/unit/shared/xmpp/test_stanza
