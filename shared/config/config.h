@@ -17,13 +17,13 @@ enum setting_type {
         SETTING_NUMBER,  /* choices "min..max" or NULL */
         SETTING_SECONDS, /* a number of seconds */
         SETTING_TEXT,
-        SETTING_PATH,    /* relative ones count from the file that names them; the getter gives the absolute path */
-        SETTING_SECRET,  /* text, or file:PATH whose first line it is; never printed */
-        SETTING_CHOICE,  /* choices "none|optional|required" */
-        SETTING_LIST,    /* of texts */
+        SETTING_PATH,      /* relative ones count from the file that names them; the getter gives the absolute path */
+        SETTING_SECRET,    /* text, or file:PATH whose first line it is; never printed */
+        SETTING_CHOICE,    /* choices "none|optional|required"; "|a" allows an empty one */
+        SETTING_LIST,      /* of texts; a single value is a list of one */
         SETTING_ADDRESSES, /* list of IP:PORT */
-        SETTING_DOMAIN,  /* prepared as a JID domain */
-        SETTING_DOMAINS, /* list of these */
+        SETTING_DOMAIN,    /* prepared as a JID domain */
+        SETTING_DOMAINS,   /* list of these */
 };
 
 enum setting_when { LIVE, AT_START }; /* does a reload change it? */
@@ -51,8 +51,14 @@ struct section_rule {
 struct config; /* a snapshot: immutable, counted, any thread */
 struct section;
 
-/* Reads file with its includes. On any error: NULL and the errors, a line each, in errors. Warnings go to `warnings` likewise. */
-struct config *config_read(const char *path, const struct section_rule *rules, struct buf *errors, struct buf *warnings);
+/* What no single row can tell: values that do not fit together. Appends lines "PLACE: message\n" (places from section_place). Runs also when rows
+ * have complained: values with an error hold their defaults then, required ones "". */
+typedef void config_check(const struct config *config, struct buf *errors, struct buf *warnings);
+
+/* Reads file with its includes. On any error: NULL and the errors, a line each, in errors. Warnings go to `warnings` likewise. rules is the
+ * top level (its name is ""); check may be NULL. */
+struct config *
+config_read(const char *path, const struct section_rule *rules, config_check *check, struct buf *errors, struct buf *warnings);
 struct config *config_ref(struct config *config);
 void config_unref(struct config **config);
 const struct section *config_top(const struct config *config);
@@ -63,12 +69,12 @@ const struct section *section_of(const struct section *in, const char *name);
 const struct section *section_next(const struct section *in, const char *name, const struct section *before);
 const struct section *section_titled(const struct section *in, const char *name, const char *title);
 const char *section_title(const struct section *section);
-/* "FILE:LINE" of the section, or of one setting in it (of the section where it has its default). For errors found by cross-checks. */
+/* "FILE:LINE" of the section (setting NULL), or of one setting in it (of the section where it has its default). For errors found by cross-checks. */
 const char *section_place(const struct section *section, const char *setting);
 bool section_is_set(const struct section *section, const char *setting); /* written in the file, not defaulted */
 
 bool config_bool(const struct section *section, const char *setting);
-int64_t config_number(const struct section *section, const char *setting); /* NUMBER and SECONDS */
+int64_t config_number(const struct section *section, const char *setting);   /* NUMBER and SECONDS */
 const char *config_text(const struct section *section, const char *setting); /* TEXT, PATH, SECRET, CHOICE, DOMAIN; "" if empty */
 size_t config_list_count(const struct section *section, const char *setting);
 const char *config_list_item(const struct section *section, const char *setting, size_t i);

@@ -3,3 +3,4 @@ fuzz_programs =
 fuzz_programs += tests/fuzz/fuzz_json
 fuzz_programs += tests/fuzz/fuzz_codec
 EXTRA_DIST += tests/fuzz/seeds/codec/null-text tests/fuzz/seeds/codec/record tests/fuzz/seeds/codec/steps tests/fuzz/seeds/codec/too-long
+fuzz_programs += tests/fuzz/fuzz_config

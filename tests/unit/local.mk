@@ -21,3 +21,5 @@ test_programs += tests/unit/shared/xml/test_element
 test_programs += tests/unit/shared/xml/test_parser
 test_programs += tests/unit/shared/xmpp/test_jid
 test_programs += tests/unit/shared/xmpp/test_stanza
+test_programs += tests/unit/shared/config/test_config
+test_programs += tests/unit/shared/config/test_federation

@@ -1,0 +1,463 @@
+/*
+ * federation.c - federation.conf: its tables, what has to hold between its sections, and the view the programs work with
+ *
+ * A domain has one owner: a name that is a SIP domain cannot be an XMPP domain, a component, a chat node or allowed by an exact policy too. A
+ * wildcard policy never conflicts, it only says what happens to domains nobody defined.
+ */
+#include "shared/config/federation.h"
+
+#include "shared/base/map.h"
+#include "shared/base/mem.h"
+#include "shared/base/panic.h"
+#include "shared/base/text.h"
+#include "shared/xmpp/jid.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define TLS_VERSIONS "|1.0|1.1|1.2|1.3"
+
+const struct setting federation_xmpp_settings[] = {
+        { "enabled", SETTING_BOOL, "true", LIVE, "Whether this node federates by XMPP at all.", NULL },
+        { "tls", SETTING_CHOICE, "optional", LIVE, "TLS with other servers; none: dialback alone tells who they are.",
+                "none|optional|required" },
+        { "require-valid-certificates", SETTING_BOOL, "true", LIVE,
+                "Refuse servers whose certificate does not verify; off for Webex.", NULL },
+        { "sasl-external-in", SETTING_BOOL, "true", LIVE, "Offer SASL EXTERNAL to servers that connect to us.", NULL },
+        { "sasl-external-out", SETTING_BOOL, "true", LIVE, "Use SASL EXTERNAL where we connect.", NULL },
+        { "dialback", SETTING_BOOL, "true", LIVE, "Allow server dialback (XEP-0220).", NULL },
+        { "dialback-secret", SETTING_SECRET, "", LIVE, "Secret of the dialback keys (XEP-0185); empty: a new one at each start.",
+                NULL },
+        { "default-policy", SETTING_CHOICE, "allow", LIVE, "For domains that no xmpp-policy names.", "allow|deny" },
+        { 0 },
+};
+
+const struct setting federation_policy_settings[] = {
+        { "action", SETTING_CHOICE, NULL, LIVE, "allow or deny.", "allow|deny" },
+        { "direction", SETTING_CHOICE, "both", LIVE, "Which way it applies.", "both|in|out" },
+        { 0 },
+};
+
+const struct setting federation_peer_settings[] = {
+        { "tls", SETTING_CHOICE, "", LIVE, "TLS with this domain; empty: as in xmpp-federation.", "|none|optional|required" },
+        { "require-valid-certificates", SETTING_BOOL, "true", LIVE, "As in xmpp-federation, for this domain.", NULL },
+        { "pin", SETTING_TEXT, "", LIVE, "SHA-256 of the certificate it must show; empty: any.", NULL },
+        { 0 },
+};
+
+const struct setting federation_sip_domain_settings[] = {
+        { "type", SETTING_CHOICE, NULL, LIVE, "What runs there: lync, ocs, aol or simple.", "lync|ocs|aol|simple" },
+        { "description", SETTING_TEXT, "", LIVE, "Shown to users.", NULL },
+        { "direct", SETTING_BOOL, "false", LIVE, "Inside one enterprise: talks to the front end itself, not to an edge.", NULL },
+        { "shared-subscription", SETTING_BOOL, "false", LIVE, "One subscription for each contact instead of one for each watcher.",
+                NULL },
+        { 0 },
+};
+
+static const struct setting hop_settings[] = {
+        { "port", SETTING_NUMBER, "5061", LIVE, "Port of the next hop.", "1..65535" },
+        { "transport", SETTING_CHOICE, "tls", LIVE, "tls, or tcp where the type of the domain allows it.", "tls|tcp" },
+        { "priority", SETTING_NUMBER, "1", LIVE, "The smallest is tried first, the others are backups.", "0..65535" },
+        { "weight", SETTING_NUMBER, "1", LIVE, "Share of the load among hops of one priority.", "0..65535" },
+        { 0 },
+};
+
+const struct section_rule federation_sip_route_inside[] = {
+        { .name = "hop", .titled = true, .settings = hop_settings },
+        { 0 },
+};
+
+const struct setting federation_sip_peer_settings[] = {
+        { "domains", SETTING_DOMAINS, NULL, LIVE, "SIP domains for which a certificate with this subject may speak.", NULL },
+        { "min-version", SETTING_CHOICE, "", LIVE, "Lowest TLS version for this peer; empty: as in tls.", TLS_VERSIONS },
+        { "ciphers", SETTING_TEXT, "", LIVE, "Cipher list for this peer; empty: as in tls.", NULL },
+        { 0 },
+};
+
+const struct setting federation_aol_settings[] = {
+        { "default-domain", SETTING_DOMAIN, "aol.com", LIVE, "Domain whose routes reach domains hosted at AOL.", NULL },
+        { 0 },
+};
+
+const struct setting federation_email_settings[] = {
+        { "enabled", SETTING_BOOL, "false", LIVE, "Show mail addresses instead of JIDs to foreign domains.", NULL },
+        { "domains", SETTING_DOMAINS, "{ }", LIVE, "Mail domains besides those of the users' addresses.", NULL },
+        { 0 },
+};
+
+static const char *const type_names[] = { "lync", "ocs", "aol", "simple" };
+
+const char *
+sip_type_name(enum sip_type type)
+{
+        return type_names[type];
+}
+
+static enum sip_type
+type_of(const struct section *domain)
+{
+        const char *name = config_text(domain, "type");
+        int type = 0;
+
+        while (type < (int)array_len(type_names) - 1 && strcmp(type_names[type], name) != 0)
+                type++;
+        return (enum sip_type)type;
+}
+
+/* The plain domain that a route's title means: ".com.partner.*" is "partner.com". out has JID_PART_MAX + 1 bytes. */
+static bool
+plain_domain(char *out, const char *title)
+{
+        char plain[JID_PART_MAX + 1];
+        size_t len = strlen(title), written = 0;
+
+        if (title[0] != '.')
+                return jid_prepare_domain(out, title);
+        if (len < 4 || len > JID_PART_MAX || strcmp(title + len - 2, ".*") != 0)
+                return false;
+        /* Labels from the last to the first, without the ".*". */
+        for (size_t end = len - 2, at = end; at > 0 && end > 0; at--) {
+                if (title[at - 1] != '.')
+                        continue;
+                if (end == at)
+                        return false;
+                if (written > 0)
+                        plain[written++] = '.';
+                memcpy(plain + written, title + at, end - at);
+                written += end - at;
+                end = at - 1;
+        }
+        plain[written] = '\0';
+        return jid_prepare_domain(out, plain);
+}
+
+/* Is name the domain itself or below it? */
+static bool
+covers(const char *domain, const char *name)
+{
+        size_t domain_len = strlen(domain), len = strlen(name);
+
+        if (len < domain_len || strcmp(name + len - domain_len, domain) != 0)
+                return false;
+        return len == domain_len || name[len - domain_len - 1] == '.';
+}
+
+/* Checks */
+
+struct owner {
+        char *what, *place;
+};
+
+struct federation_check {
+        struct buf *errors, *warnings;
+        struct map *owners; /* of names */
+};
+
+struct federation_check *
+federation_check_new(struct buf *errors, struct buf *warnings)
+{
+        struct federation_check *check = MEM_NEW(check);
+
+        check->errors = errors;
+        check->warnings = warnings;
+        check->owners = map_new();
+        return check;
+}
+
+void
+federation_check_free(struct federation_check **check)
+{
+        struct federation_check *old = *check;
+
+        *check = NULL;
+        if (old == NULL)
+                return;
+        size_t at = 0;
+        for (struct owner *owner; (owner = map_next(old->owners, &at)) != NULL;) {
+                mem_free(owner->what);
+                mem_free(owner->place);
+                mem_free(owner);
+        }
+        map_free(&old->owners);
+        mem_free(old);
+}
+
+void
+federation_claim(struct federation_check *check, const char *what, const char *name, const char *place)
+{
+        struct owner *first = map_get_str(check->owners, name);
+
+        if (first != NULL) {
+                buf_printf(check->errors,
+                        "%s: %s \"%s\" is in conflict with %s \"%s\" at %s: a domain belongs to one of them only\n", place, what,
+                        name, first->what, name, first->place);
+                return;
+        }
+        struct owner *owner = MEM_NEW(owner);
+        owner->what = mem_strdup(what);
+        owner->place = mem_strdup(place);
+        map_put_str(check->owners, name, owner);
+}
+
+static void
+check_policies(struct federation_check *check, const struct section *top)
+{
+        char prepared[JID_PART_MAX + 1];
+        const struct section *policy = NULL;
+
+        while ((policy = section_next(top, "xmpp-policy", policy)) != NULL) {
+                const char *title = section_title(policy);
+                bool is_wildcard = text_starts(title, "*.");
+                if (!jid_prepare_domain(prepared, is_wildcard ? title + 2 : title)) {
+                        buf_printf(check->errors, "%s: xmpp-policy \"%.60s\": expected a domain name or *.DOMAIN\n",
+                                section_place(policy, NULL), title);
+                        continue;
+                }
+                const struct section *sip = section_titled(top, "sip-domain", prepared);
+                if (sip != NULL && !is_wildcard && strcmp(config_text(policy, "action"), "allow") == 0)
+                        buf_printf(check->errors,
+                                "%s: xmpp-policy \"%s\" allows a domain that is a sip-domain at %s: it is reached by XMPP or by SIP, not by both\n",
+                                section_place(policy, NULL), prepared, section_place(sip, NULL));
+        }
+}
+
+static void
+check_peers(struct federation_check *check, const struct section *top)
+{
+        const struct section *peer = NULL;
+
+        while ((peer = section_next(top, "sip-peer", peer)) != NULL) {
+                for (size_t i = 0; i < config_list_count(peer, "domains"); i++) {
+                        const char *name = config_list_item(peer, "domains", i);
+                        if (section_titled(top, "sip-domain", name) == NULL)
+                                buf_printf(check->errors,
+                                        "%s: sip-peer \"%.60s\" is to speak for \"%s\", which is no sip-domain: define it or leave it out\n",
+                                        section_place(peer, "domains"), section_title(peer), name);
+                }
+        }
+}
+
+/* The route section whose pattern is the longest that covers this domain. */
+static const struct section *
+find_route(const struct section *top, const char *domain)
+{
+        char plain[JID_PART_MAX + 1];
+        const struct section *route = NULL, *best = NULL;
+        size_t best_len = 0;
+
+        while ((route = section_next(top, "sip-route", route)) != NULL) {
+                if (plain_domain(plain, section_title(route)) && covers(plain, domain) && strlen(plain) > best_len) {
+                        best = route;
+                        best_len = strlen(plain);
+                }
+        }
+        return best;
+}
+
+static void
+refuse_tcp(struct federation_check *check, const struct section *top, const char *domain, const char *why, const char *defined)
+{
+        const struct section *route = find_route(top, domain), *hop = NULL;
+
+        if (route == NULL)
+                return;
+        while ((hop = section_next(route, "hop", hop)) != NULL)
+                if (strcmp(config_text(hop, "transport"), "tcp") == 0)
+                        buf_printf(check->errors, "%s: hop \"%.60s\" is tcp, but \"%s\" %s (%s): expected transport = tls\n",
+                                section_place(hop, "transport"), section_title(hop), domain, why, defined);
+}
+
+static void
+check_transports(struct federation_check *check, const struct section *top)
+{
+        const struct section *domain = NULL, *aol = section_of(top, "aol");
+
+        while ((domain = section_next(top, "sip-domain", domain)) != NULL) {
+                const char *place = section_place(domain, NULL), *name = section_title(domain);
+                enum sip_type type = type_of(domain);
+                if (type == SIP_TYPE_LYNC)
+                        refuse_tcp(check, top, name, "is of type lync, which speaks TLS only", place);
+                else if (type == SIP_TYPE_AOL)
+                        refuse_tcp(check, top, name, "is of type aol, which speaks TLS only", place);
+                else if (type == SIP_TYPE_OCS && !config_bool(domain, "direct"))
+                        refuse_tcp(check, top, name, "is of type ocs without direct = true, so it speaks TLS only", place);
+        }
+        const char *name = config_text(aol, "default-domain");
+        if (section_titled(top, "sip-domain", name) == NULL)
+                refuse_tcp(check, top, name, "is the default domain of AOL, which speaks TLS only",
+                        section_place(aol, "default-domain"));
+}
+
+static bool
+leads_anywhere(const struct section *top, const char *plain)
+{
+        const struct section *domain = NULL;
+
+        while ((domain = section_next(top, "sip-domain", domain)) != NULL)
+                if (covers(plain, section_title(domain)))
+                        return true;
+        return covers(plain, config_text(section_of(top, "aol"), "default-domain"));
+}
+
+static void
+check_routes(struct federation_check *check, const struct section *top)
+{
+        struct map *seen = map_new();
+        const struct section *route = NULL;
+        char plain[JID_PART_MAX + 1];
+
+        while ((route = section_next(top, "sip-route", route)) != NULL) {
+                const char *place = section_place(route, NULL), *title = section_title(route);
+                if (!plain_domain(plain, title)) {
+                        buf_printf(check->errors,
+                                "%s: sip-route \"%.60s\": expected a reversed pattern like \".com.partner.*\" or a domain name like \"partner.com\"\n",
+                                place, title);
+                        continue;
+                }
+                const struct section *first = map_get_str(seen, plain);
+                if (first != NULL)
+                        buf_printf(check->errors,
+                                "%s: sip-route \"%.60s\" is for the same domain as sip-route \"%.60s\" at %s: put all hops into one\n",
+                                place, title, section_title(first), section_place(first, NULL));
+                else
+                        map_put_str(seen, plain, (void *)route);
+                if (section_next(route, "hop", NULL) == NULL)
+                        buf_printf(check->errors,
+                                "%s: sip-route \"%.60s\" leads nowhere: expected hop \"HOST\" { port = 5061 } in it\n", place,
+                                title);
+                if (!leads_anywhere(top, plain))
+                        buf_printf(check->warnings, "%s: sip-route \"%.60s\" is not used: no sip-domain is \"%s\" or below it\n",
+                                place, title, plain);
+        }
+        map_free(&seen);
+}
+
+void
+federation_check_all(struct federation_check *check, const struct config *config)
+{
+        const struct section *top = config_top(config), *domain = NULL;
+
+        while ((domain = section_next(top, "sip-domain", domain)) != NULL)
+                federation_claim(check, "sip-domain", section_title(domain), section_place(domain, NULL));
+        check_policies(check, top);
+        check_routes(check, top);
+        check_transports(check, top);
+        check_peers(check, top);
+}
+
+/* The view */
+
+static size_t
+count_sections(const struct section *in, const char *name)
+{
+        size_t count = 0;
+        for (const struct section *at = section_next(in, name, NULL); at != NULL; at = section_next(in, name, at))
+                count++;
+        return count;
+}
+
+static void
+view_hops(struct sip_route *route, const struct section *section, struct arena *arena)
+{
+        route->hops = arena_alloc(arena, (count_sections(section, "hop") + 1) * sizeof(*route->hops));
+        for (const struct section *at = section_next(section, "hop", NULL); at != NULL; at = section_next(section, "hop", at)) {
+                const char *host = section_title(at);
+                size_t len = strlen(host);
+                if (host[0] == '[' && len > 2 && host[len - 1] == ']')
+                        host = arena_strndup(arena, host + 1, len - 2);
+                struct sip_hop hop = { .host = host, .port = (uint16_t)config_number(at, "port") };
+                hop.tls = strcmp(config_text(at, "transport"), "tls") == 0;
+                hop.priority = (int)config_number(at, "priority");
+                hop.weight = (int)config_number(at, "weight");
+                /* Few hops: put each where it belongs, behind its equals. */
+                size_t i = route->hop_count++;
+                for (; i > 0 && route->hops[i - 1].priority > hop.priority; i--)
+                        route->hops[i] = route->hops[i - 1];
+                route->hops[i] = hop;
+        }
+}
+
+static int
+compare_routes(const void *one, const void *two)
+{
+        const struct sip_route *a = one, *b = two;
+        size_t a_len = strlen(a->domain), b_len = strlen(b->domain);
+
+        return a_len != b_len ? (a_len > b_len ? -1 : 1) : strcmp(a->domain, b->domain);
+}
+
+static void
+view_routes(struct federation *federation, const struct section *top, struct arena *arena)
+{
+        char plain[JID_PART_MAX + 1];
+
+        federation->routes = arena_alloc(arena, (count_sections(top, "sip-route") + 1) * sizeof(*federation->routes));
+        for (const struct section *at = section_next(top, "sip-route", NULL); at != NULL; at = section_next(top, "sip-route", at)) {
+                struct sip_route *route = &federation->routes[federation->route_count++];
+                must(plain_domain(plain, section_title(at)));
+                route->domain = arena_strdup(arena, plain);
+                route->place = section_place(at, NULL);
+                view_hops(route, at, arena);
+        }
+        if (federation->route_count > 1)
+                qsort(federation->routes, federation->route_count, sizeof(*federation->routes), compare_routes);
+}
+
+static void
+view_peers(struct federation *federation, const struct section *top, struct arena *arena)
+{
+        federation->peers = arena_alloc(arena, (count_sections(top, "sip-peer") + 1) * sizeof(*federation->peers));
+        for (const struct section *at = section_next(top, "sip-peer", NULL); at != NULL; at = section_next(top, "sip-peer", at)) {
+                struct sip_peer *peer = &federation->peers[federation->peer_count++];
+                peer->subject = section_title(at);
+                peer->domain_count = config_list_count(at, "domains");
+                const char **domains = arena_alloc(arena, (peer->domain_count + 1) * sizeof(*domains));
+                for (size_t i = 0; i < peer->domain_count; i++)
+                        domains[i] = config_list_item(at, "domains", i);
+                peer->domains = domains;
+                peer->min_version = config_text(at, "min-version");
+                peer->ciphers = config_text(at, "ciphers");
+                peer->place = section_place(at, NULL);
+        }
+}
+
+struct federation *
+federation_view(const struct config *config, struct arena *arena)
+{
+        const struct section *top = config_top(config);
+        struct federation *federation = ARENA_NEW(arena, federation);
+
+        federation->domains = arena_alloc(arena, (count_sections(top, "sip-domain") + 1) * sizeof(*federation->domains));
+        for (const struct section *at = section_next(top, "sip-domain", NULL); at != NULL;
+                at = section_next(top, "sip-domain", at)) {
+                struct sip_domain *domain = &federation->domains[federation->domain_count++];
+                domain->name = section_title(at);
+                domain->type = type_of(at);
+                domain->description = config_text(at, "description");
+                domain->direct = config_bool(at, "direct");
+                domain->shared_subscription = config_bool(at, "shared-subscription");
+                domain->place = section_place(at, NULL);
+        }
+        view_routes(federation, top, arena);
+        view_peers(federation, top, arena);
+        federation->aol_default_domain = config_text(section_of(top, "aol"), "default-domain");
+        return federation;
+}
+
+const struct sip_domain *
+federation_domain(const struct federation *federation, const char *name)
+{
+        for (size_t i = 0; i < federation->domain_count; i++)
+                if (strcmp(federation->domains[i].name, name) == 0)
+                        return &federation->domains[i];
+        return NULL;
+}
+
+const struct sip_route *
+federation_route(const struct federation *federation, const char *domain)
+{
+        for (size_t i = 0; i < federation->route_count; i++)
+                if (covers(federation->routes[i].domain, domain))
+                        return &federation->routes[i];
+        return NULL;
+}
