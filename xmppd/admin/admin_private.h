@@ -1,0 +1,23 @@
+/* admin_private.h - what the command files of this room share */
+#ifndef XMPPD_ADMIN_ADMIN_PRIVATE_H
+#define XMPPD_ADMIN_ADMIN_PRIVATE_H
+
+#include "shared/base/json.h"
+#include "shared/control/control.h"
+#include "shared/store/store.h"
+
+extern struct store *admin_store;
+
+/* Answers with what the writer has written; empties it. */
+void admin_answer(struct control_request *request, struct buf *json);
+
+/* user.c */
+void admin_user_add(struct control_request *request, int argc, char *const *argv);
+void admin_user_change(struct control_request *request, int argc, char *const *argv);
+void admin_user_remove(struct control_request *request, int argc, char *const *argv);
+/* sessions.c */
+void admin_sessions(struct control_request *request, int argc, char *const *argv);
+void admin_components(struct control_request *request, int argc, char *const *argv);
+void admin_status(struct control_request *request, int argc, char *const *argv);
+
+#endif
