@@ -123,7 +123,7 @@ read_account(struct job *job, const char *text, struct account *account, struct 
 void
 admin_user_add(struct control_request *request, int argc, char *const *argv)
 {
-        struct job *job = new_job(request, argc,
+        struct job *job = new_job(request, argc, "added",
                 argc == 1 ? "the account exists; change it with user passwd or user set"
                           : "one of the accounts exists; none was added");
         struct batch *batch = batch_new(admin_store);
