@@ -10,7 +10,8 @@ scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 trap 'exit 1' HUP INT TERM
 
-# Steps of the stairs: a room may include itself and rooms with a smaller number. Rooms of one step stay apart.
+# Steps of the stairs: a room may include itself and rooms with a smaller number. Of two rooms on one step,
+# one may include the other, but not both each other.
 cat >"$scratch/steps" <<'END'
 shared/base             0
 shared/tls              10
@@ -74,11 +75,6 @@ function complain(what) {
         print where ": " what
         bad = 1
 }
-# Rooms of one step that name each other nonetheless: what an extension registers and where stanzas go know each other.
-function neighbours(a, b) {
-        return (a == "xmppd/route" && b == "xmppd/extend") || (a == "xmppd/user" && b == "xmppd/sasl") ||
-               (a == "xmppd/sasl" && b == "xmppd/user") || (a == "xmppd/extend" && b == "xmppd/route")
-}
 BEGIN {
         while ((getline line < steps) > 0) {
                 split(line, f, " ")
@@ -108,8 +104,10 @@ BEGIN {
                 else if (room != target) {
                         if (name ~ /_private\.h$/)
                                 complain("\"" name "\" is private to " target)
-                        if (step[target] >= step[room] && !neighbours(room, target))
+                        if (step[target] > step[room])
                                 complain("\"" name "\" is not below " room)
+                        else if (step[target] == step[room])
+                                beside[room, target] = where
                         if (room ~ /^xmppd/ && target ~ /^sipcomp/ || room ~ /^sipcomp/ && target ~ /^xmppd/)
                                 complain("\"" name "\" belongs to the other program")
                         if (room == "xmppd/ctl" && target !~ /^shared/)
@@ -124,7 +122,16 @@ BEGIN {
                                 complain("<" name "> belongs to" allowed[prefix])
         }
 }
-END { exit bad }
+END {
+        for (pair in beside) {
+                split(pair, room, SUBSEP)
+                if (room[1] < room[2] && (room[2], room[1]) in beside) {
+                        where = beside[pair]
+                        complain(room[1] " and " room[2] " stand on one step and include each other, see " beside[room[2], room[1]])
+                }
+        }
+        exit bad
+}
 ' "$scratch/includes" >"$scratch/complaints"
 bad=$?
 cat "$scratch/complaints"
