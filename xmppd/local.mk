@@ -1,7 +1,7 @@
 # The server: one line for each file with its header. ctl/ is the program xmppctl, which uses shared/ only.
 noinst_LIBRARIES += xmppd/libxmppd.a
 xmppd_libxmppd_a_SOURCES =
-xmppd_libxmppd_a_SOURCES += xmppd/settings.h
+xmppd_libxmppd_a_SOURCES += xmppd/settings.c xmppd/settings.h
 xmppd_libxmppd_a_SOURCES += xmppd/xep/all.h
 xmppd_libxmppd_a_SOURCES += xmppd/user/account.h
 xmppd_libxmppd_a_SOURCES += xmppd/user/tables.c xmppd/user/tables.h

@@ -5,7 +5,7 @@
 #include "shared/config/config.h"
 #include "xmppd/route/snapshot.h"
 
-/* All rules, put together once extend_start has run. Lives for ever. */
+/* The top level of the file, put together once extend_start has run. Lives for ever. */
 const struct section_rule *settings_rules(void);
 
 /* Reads the file and builds what is derived from it (domains, TLS contexts), with all cross-checks. On any error: NULL, and in errors a line

@@ -1,0 +1,327 @@
+/*
+ * settings.c - what xmppd.conf may hold, and what is derived from it
+ */
+#include "xmppd/settings.h"
+
+#include "shared/base/err.h"
+#include "shared/base/mem.h"
+#include "shared/base/panic.h"
+#include "shared/config/federation.h"
+#include "shared/xmpp/jid.h"
+#include "xmppd/extend/extension.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { SECTIONS_MAX = 64 };
+
+#define TLS_VERSIONS "1.0|1.1|1.2|1.3"
+
+static const struct setting top[] = {
+        { "state-dir", SETTING_PATH, "/var/lib/xmppd", AT_START, "Where accounts, rosters and offline messages are kept.", NULL },
+        { "control", SETTING_PATH, "/run/xmppd/control.sock", AT_START, "Socket on which xmppctl reaches the server.", NULL },
+        { "sipcomp-control", SETTING_PATH, "/run/sipcomp/control.sock", LIVE, "Socket of sipcomp, for xmppctl sip and reload.",
+                NULL },
+        { "workers", SETTING_NUMBER, "0", AT_START, "Threads that serve connections; 0: one for each processor.", "0..64" },
+        { 0 },
+};
+
+static const struct setting domain_settings[] = {
+        { "certificate", SETTING_PATH, "", LIVE, "PEM file with the certificate and its chain, and the key unless `key` names it.",
+                NULL },
+        { "key", SETTING_PATH, "", LIVE, "PEM file with the key.", NULL },
+        { "s2s-certificate", SETTING_PATH, "", LIVE, "Another certificate for server-to-server streams.", NULL },
+        { 0 },
+};
+
+static const struct setting store_settings[] = {
+        { "map-size", SETTING_NUMBER, "65536", AT_START, "MiB of address space for the store; the file grows only as needed.",
+                "16..16777216" },
+        { 0 },
+};
+
+static const struct setting c2s_settings[] = {
+        { "listen", SETTING_ADDRESSES, "{ \"[::]:5222\" }", LIVE, "Addresses for clients that use STARTTLS.", NULL },
+        { "listen-tls", SETTING_ADDRESSES, "{ \"[::]:5223\" }", LIVE,
+                "Addresses for clients that use TLS from the first byte (XEP-0368).", NULL },
+        { "tls", SETTING_CHOICE, "required", LIVE, "STARTTLS: required before login, optional, or none (not offered).",
+                "required|optional|none" },
+        { "tls-min", SETTING_CHOICE, "1.2", LIVE, "Oldest TLS version accepted.", TLS_VERSIONS },
+        { "tls-max", SETTING_CHOICE, "1.3", LIVE, "Newest TLS version offered.", TLS_VERSIONS },
+        { "max-stanza", SETTING_NUMBER, "262144", LIVE, "Bytes of one stanza; a larger one ends the stream with policy-violation.",
+                "10000..16777216" },
+        { "max-queue", SETTING_NUMBER, "4194304", LIVE, "Bytes waiting for a client that does not read; more ends its stream.",
+                "65536..1073741824" },
+        { "max-resources", SETTING_NUMBER, "20", LIVE, "Connected resources of one account.", "1..1000" },
+        { "login-timeout", SETTING_SECONDS, "60", LIVE, "Seconds a client has until it is bound.", "1..3600" },
+        { 0 },
+};
+
+static const struct setting user_settings[] = {
+        { "max-roster", SETTING_NUMBER, "2000", LIVE, "Contacts in one roster; more are refused with not-allowed.", "1..100000" },
+        { "max-offline", SETTING_NUMBER, "1000", LIVE, "Messages kept for one account; more come back with service-unavailable.",
+                "0..1000000" },
+        { "max-blocked", SETTING_NUMBER, "1000", LIVE, "Entries of one blocking list.", "1..100000" },
+        { "max-directed", SETTING_NUMBER, "1000", LIVE, "Addresses one session may send directed presence to.", "1..100000" },
+        { 0 },
+};
+
+static const struct setting s2s_settings[] = {
+        { "listen", SETTING_ADDRESSES, "{ \"[::]:5269\" }", LIVE, "Addresses for other servers.", NULL },
+        { "listen-tls", SETTING_ADDRESSES, "{ }", LIVE, "Addresses for other servers with TLS from the first byte.", NULL },
+        { "trust", SETTING_PATH, "/etc/ssl/certs", LIVE, "File or directory of trusted roots.", NULL },
+        { "tls-min", SETTING_CHOICE, "1.2", LIVE, "Oldest TLS version accepted.", TLS_VERSIONS },
+        { "tls-max", SETTING_CHOICE, "1.3", LIVE, "Newest TLS version offered.", TLS_VERSIONS },
+        { 0 },
+};
+
+static const struct setting components_settings[] = {
+        { "listen", SETTING_ADDRESSES, "{ \"127.0.0.1:5347\" }", LIVE, "Addresses for components (XEP-0114).", NULL },
+        { "secret", SETTING_SECRET, "", LIVE, "Secret of the components that serve the SIP domains of federation.conf.", NULL },
+        { "max-stanza", SETTING_NUMBER, "524288", LIVE, "Bytes of one stanza from a component.", "10000..16777216" },
+        { "max-queue", SETTING_NUMBER, "67108864", LIVE, "Bytes waiting for a component that does not read.", "65536..1073741824" },
+        { 0 },
+};
+
+static const struct setting component_settings[] = {
+        { "secret", SETTING_SECRET, NULL, LIVE, "Secret of this component.", NULL },
+        { 0 },
+};
+
+static const struct setting chat_settings[] = {
+        { "aliases", SETTING_DOMAINS, "{ }", LIVE, "Further domains under which the rooms can be joined.", NULL },
+        { 0 },
+};
+
+static const struct setting http_settings[] = {
+        { "listen", SETTING_ADDRESSES, "{ \"127.0.0.1:5280\" }", LIVE, "Addresses of console, metrics and HTTP bindings.", NULL },
+        { 0 },
+};
+
+static const struct setting dns_settings[] = {
+        { "servers", SETTING_ADDRESSES, "{ }", LIVE, "Name servers; empty: those of the system.", NULL },
+        { 0 },
+};
+
+static const struct setting log_settings[] = {
+        { "level", SETTING_CHOICE, "info", LIVE, "Least important level that is written.", "error|warn|info|debug|trace" },
+        { "format", SETTING_CHOICE, "text", LIVE, "Lines of text, or one JSON object each.", "text|json" },
+        { "target", SETTING_TEXT, "stderr", LIVE, "stderr, or the path of a file.", NULL },
+        { 0 },
+};
+
+#define NO_S2S   "server-to-server federation is not part of this version: nothing is opened, no foreign XMPP domain is reached"
+#define NO_EMAIL "e-mail addresses for federation are not part of this version: users keep their JIDs"
+
+static const struct section_rule own_sections[] = {
+        { .name = "domain", .titled = true, .settings = domain_settings, .title_is_domain = true },
+        { .name = "store", .settings = store_settings },
+        { .name = "c2s", .settings = c2s_settings },
+        { .name = "user", .settings = user_settings },
+        { .name = "s2s", .settings = s2s_settings, .unbuilt = NO_S2S },
+        { .name = "components", .settings = components_settings },
+        { .name = "component", .titled = true, .settings = component_settings, .title_is_domain = true },
+        { .name = "chat",
+                .titled = true,
+                .settings = chat_settings,
+                .title_is_domain = true,
+                .unbuilt = "chat rooms are not part of this version" },
+        { .name = "http", .settings = http_settings, .unbuilt = "the HTTP console is not part of this version: no port is opened" },
+        { .name = "dns", .settings = dns_settings },
+        { .name = "log", .settings = log_settings },
+        FEDERATION_SECTIONS(NO_S2S, NO_EMAIL),
+};
+
+const struct section_rule *
+settings_rules(void)
+{
+        static struct section_rule sections[SECTIONS_MAX + 1];
+        static const struct section_rule file = { .name = "", .settings = top, .inside = sections };
+        size_t count = 0;
+
+        if (sections[0].name != NULL)
+                return &file;
+        for (size_t i = 0; i < array_len(own_sections); i++)
+                sections[count++] = own_sections[i];
+        for (const struct extension *const *extension = extend_all(); *extension != NULL; extension++) {
+                if ((*extension)->settings == NULL)
+                        continue;
+                must(count < SECTIONS_MAX);
+                sections[count++] = (struct section_rule){ .name = (*extension)->name, .settings = (*extension)->settings };
+        }
+        return &file;
+}
+
+/* Appends "FILE:LINE: message" to the errors. */
+static void
+complain(struct buf *errors, const struct section *section, const char *setting, const char *message)
+{
+        buf_printf(errors, "%s: %s\n", section_place(section, setting), message);
+}
+
+/* Names that own a domain are each claimed once, whichever section they stand in (product 3.2). */
+static void
+claim_domains(const struct section *all, struct federation_check *check)
+{
+        static const char *const kinds[] = { "domain", "component", "chat" };
+
+        for (size_t i = 0; i < array_len(kinds); i++) {
+                const struct section *section = NULL;
+                while ((section = section_next(all, kinds[i], section)) != NULL) {
+                        federation_claim(check, kinds[i], section_title(section), section_place(section, NULL));
+                        if (strcmp(kinds[i], "chat") != 0)
+                                continue;
+                        for (size_t k = 0; k < config_list_count(section, "aliases"); k++)
+                                federation_claim(check, "chat alias", config_list_item(section, "aliases", k),
+                                        section_place(section, "aliases"));
+                }
+        }
+}
+
+static void
+check_sections(const struct config *config, struct buf *errors, struct buf *warnings)
+{
+        const struct section *all = config_top(config), *components = section_of(all, "components");
+        struct federation_check *check = federation_check_new(errors, warnings);
+
+        claim_domains(all, check);
+        federation_check_all(check, config);
+        federation_check_free(&check);
+        if (section_next(all, "domain", NULL) == NULL)
+                complain(errors, all, NULL,
+                        "no domain: at least one section domain \"example.com\" { certificate = \"FILE\" } is needed");
+        if (section_next(all, "sip-domain", NULL) != NULL && config_text(components, "secret")[0] == '\0')
+                complain(errors, components, "secret", "the components of the SIP domains need a secret: secret = \"file:PATH\"");
+}
+
+/* Domains of all kinds in one table; a name that is taken has been complained of by federation_check. */
+static void
+add_domains(struct snapshot *snapshot)
+{
+        const struct section *all = config_top(snapshot->config), *section = NULL;
+
+        while ((section = section_next(all, "domain", section)) != NULL)
+                snapshot_add_domain(snapshot, DOMAIN_LOCAL, section_title(section));
+        while ((section = section_next(all, "component", section)) != NULL) {
+                struct domain *domain = snapshot_add_domain(snapshot, DOMAIN_COMPONENT, section_title(section));
+                domain->secret = config_text(section, "secret");
+        }
+        while ((section = section_next(all, "sip-domain", section)) != NULL) {
+                struct domain *domain = snapshot_add_domain(snapshot, DOMAIN_COMPONENT, section_title(section));
+                domain->secret = config_text(section_of(all, "components"), "secret");
+                domain->sip = true;
+                domain->description = config_text(section, "description");
+        }
+}
+
+static struct tls_context *
+load_certificate(const struct section *c2s, const struct section *domain, struct buf *errors)
+{
+        static const char *const alpn[] = { "xmpp-client", NULL };
+        const char *key = config_text(domain, "key");
+        struct tls_options options = {
+                .certificate = config_text(domain, "certificate"),
+                .key = key[0] == '\0' ? NULL : key,
+                .min_version = config_text(c2s, "tls-min"),
+                .max_version = config_text(c2s, "tls-max"),
+                .alpn = alpn,
+        };
+        struct err err;
+        struct tls_context *context = tls_context_new(TLS_SERVER, &options, &err);
+
+        if (context == NULL)
+                complain(errors, domain, "certificate", err.text);
+        return context;
+}
+
+/* The first domain's context stands for clients that name no other by SNI. */
+static void
+add_certificates(struct snapshot *snapshot, struct buf *errors)
+{
+        const struct section *all = config_top(snapshot->config), *c2s = section_of(all, "c2s"), *domain = NULL;
+        bool needs_tls = strcmp(config_text(c2s, "tls"), "none") != 0 || config_list_count(c2s, "listen-tls") > 0;
+
+        while ((domain = section_next(all, "domain", domain)) != NULL) {
+                if (config_text(domain, "certificate")[0] == '\0') {
+                        if (needs_tls)
+                                complain(errors, domain, NULL,
+                                        "a certificate is needed: certificate = \"FILE\", or c2s { tls = none  listen-tls = { } }");
+                        continue;
+                }
+                struct tls_context *context = load_certificate(c2s, domain, errors);
+                if (context == NULL)
+                        continue;
+                if (snapshot->c2s_tls == NULL) {
+                        snapshot->c2s_tls = context;
+                } else {
+                        char name[256];
+                        if (jid_domain_to_ascii(name, section_title(domain)))
+                                tls_context_add_name(snapshot->c2s_tls, name, context);
+                        tls_context_unref(&context);
+                }
+        }
+}
+
+struct snapshot *
+settings_load(const char *path, struct buf *errors, struct buf *warnings)
+{
+        struct config *config = config_read(path, settings_rules(), check_sections, errors, warnings);
+        if (config == NULL)
+                return NULL;
+
+        struct snapshot *snapshot = snapshot_new(config);
+        add_domains(snapshot);
+        add_certificates(snapshot, errors);
+        if (errors->len > 0)
+                snapshot_unref(&snapshot);
+        return snapshot;
+}
+
+static bool
+is_same(const struct section *a, const struct section *b, const struct setting *setting)
+{
+        switch (setting->type) {
+        case SETTING_BOOL:
+                return config_bool(a, setting->name) == config_bool(b, setting->name);
+        case SETTING_NUMBER:
+        case SETTING_SECONDS:
+                return config_number(a, setting->name) == config_number(b, setting->name);
+        case SETTING_LIST:
+        case SETTING_ADDRESSES:
+        case SETTING_DOMAINS:
+                if (config_list_count(a, setting->name) != config_list_count(b, setting->name))
+                        return false;
+                for (size_t i = 0; i < config_list_count(a, setting->name); i++)
+                        if (strcmp(config_list_item(a, setting->name, i), config_list_item(b, setting->name, i)) != 0)
+                                return false;
+                return true;
+        default:
+                return strcmp(config_text(a, setting->name), config_text(b, setting->name)) == 0;
+        }
+}
+
+static void
+note_changes(const struct section *before, const struct section *after, const struct section_rule *rule, const char *dot,
+        char *text, size_t len, size_t *used)
+{
+        for (const struct setting *setting = rule->settings; setting->name != NULL; setting++) {
+                if (setting->when != AT_START || is_same(before, after, setting) || *used >= len)
+                        continue;
+                int n = snprintf(text + *used, len - *used, "%s%s%s%s", *used > 0 ? ", " : "", rule->name, dot, setting->name);
+                *used += n > 0 ? (size_t)n : 0;
+        }
+}
+
+bool
+settings_need_restart(const struct snapshot *before, const struct snapshot *after, char *text, size_t len)
+{
+        size_t used = 0;
+
+        text[0] = '\0';
+        note_changes(config_top(before->config), config_top(after->config), settings_rules(), "", text, len, &used);
+        for (const struct section_rule *rule = settings_rules()->inside; rule->name != NULL; rule++)
+                if (!rule->titled && rule->settings != NULL)
+                        note_changes(section_of(config_top(before->config), rule->name),
+                                section_of(config_top(after->config), rule->name), rule, ".", text, len, &used);
+        return text[0] != '\0';
+}
