@@ -12,15 +12,23 @@ xmppd_libxmppd_a_SOURCES += xmppd/admin/admin.c xmppd/admin/admin.h
 xmppd_libxmppd_a_SOURCES += xmppd/admin/admin_private.h
 xmppd_libxmppd_a_SOURCES += xmppd/admin/sessions.c
 xmppd_libxmppd_a_SOURCES += xmppd/admin/user.c
+xmppd_libxmppd_a_SOURCES += xmppd/admin/admin.h
+xmppd_libxmppd_a_SOURCES += xmppd/c2s/c2s.h
+xmppd_libxmppd_a_SOURCES += xmppd/component/component.h
 xmppd_libxmppd_a_SOURCES += xmppd/extend/extend.c xmppd/extend/extension.h
 xmppd_libxmppd_a_SOURCES += xmppd/extend/server.c xmppd/extend/server.h
 xmppd_libxmppd_a_SOURCES += xmppd/route/home.c xmppd/route/home.h
 xmppd_libxmppd_a_SOURCES += xmppd/route/route.c xmppd/route/route.h
 xmppd_libxmppd_a_SOURCES += xmppd/route/snapshot.c xmppd/route/snapshot.h
 xmppd_libxmppd_a_SOURCES += xmppd/user/account_json.c xmppd/user/account_json.h
+xmppd_libxmppd_a_SOURCES += xmppd/sasl/sasl.h
+xmppd_libxmppd_a_SOURCES += xmppd/settings.h
+xmppd_libxmppd_a_SOURCES += xmppd/user/account.c xmppd/user/account.h xmppd/user/account_private.h
 xmppd_libxmppd_a_SOURCES += xmppd/user/scram.c xmppd/user/scram.h
 xmppd_libxmppd_a_SOURCES += xmppd/user/session.h
+xmppd_libxmppd_a_SOURCES += xmppd/user/tables.c xmppd/user/tables.h
 xmppd_libxmppd_a_SOURCES += xmppd/user/user.h
+xmppd_libxmppd_a_SOURCES += xmppd/xep/all.h
 
 if HAVE_XMPPD
 sbin_PROGRAMS += xmppd/xmppd

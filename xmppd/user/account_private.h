@@ -1,0 +1,12 @@
+/* account_private.h - the records of the account directory, for account.c and its fuzzer */
+#ifndef XMPPD_USER_ACCOUNT_PRIVATE_H
+#define XMPPD_USER_ACCOUNT_PRIVATE_H
+
+#include "shared/base/buf.h"
+#include "xmppd/user/account.h"
+
+void account_encode(struct buf *out, const struct account *account);
+/* False: not a record of a version we know. Texts go into the arena. The id is not inside. */
+bool account_decode(struct account *account, struct arena *arena, const void *bytes, size_t len);
+
+#endif
