@@ -45,3 +45,4 @@ shared_libshared_a_SOURCES += shared/xmpp/jid.c shared/xmpp/jid.h
 shared_libshared_a_SOURCES += shared/xmpp/pledge.c shared/xmpp/pledge.h
 shared_libshared_a_SOURCES += shared/xmpp/stanza.c shared/xmpp/stanza.h
 shared_libshared_a_SOURCES += shared/xmpp/ns.h
+shared_libshared_a_SOURCES += shared/xmpp/stream.c shared/xmpp/stream.h

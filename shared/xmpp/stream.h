@@ -19,7 +19,8 @@ struct stream_events {
         void (*secured)(void *owner);   /* TLS is up; may be NULL */
         /* The other side's header. Its namespace, prefix and version have been checked. */
         void (*opened)(void *owner, struct element *header);
-        /* A child of the root: a stanza or part of a negotiation. The arena is the receiver's. */
+        /* A child of the root: a stanza or part of a negotiation. The arena is the receiver's. The other side's <stream:error/> does not come
+         * here: the stream closes, and closed() says "stream error from peer: ...". */
         void (*element)(void *owner, struct arena *arena, struct element *element, const struct xml_source *source);
         void (*drained)(void *owner); /* may be NULL */
         /* The last event, once, never from inside a call of the owner's: the stream is freed when it returns. why is a sentence. */
@@ -41,15 +42,16 @@ void stream_send_element(struct stream *stream, const struct element *element);
 void stream_send(struct stream *stream, struct stanza *stanza);
 /* Sends the error (opening our header first if it was not sent), closes. text may be NULL. Later input is ignored. */
 void stream_fail(struct stream *stream, enum stream_condition condition, const char *text);
-/* Sends </stream:stream>, waits up to 5 s for the other's, closes. */
+/* Sends </stream:stream>, waits up to 5 s for the other's, closes. Elements that come meanwhile are dropped. */
 void stream_close(struct stream *stream);
 bool stream_is_closing(const struct stream *stream);
-/* At once, without closed(). */
+/* At once, without closed(); from inside an event too. */
 void stream_free(struct stream **stream);
 /* Stops after the present element; with stream_resume goes on with what came behind it. */
 void stream_pause(struct stream *stream);
 void stream_resume(struct stream *stream);
-/* Moving to another worker (architecture, Move): call from the worker that has it; parser and unread input travel along. */
+/* Moving to another worker (architecture, Move): call from the worker that has it, not from inside an event (pause there, pack at the turn's
+ * end); parser and unread input travel along. After unpacking the stream is not paused. */
 struct stream_parcel;
 struct stream_parcel *stream_pack(struct stream **stream);
 struct stream *stream_unpack(struct stream_parcel **parcel, const struct stream_events *events, void *owner);

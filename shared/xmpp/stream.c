@@ -1,0 +1,528 @@
+/*
+ * stream.c - the part of a stream that is the same on every port
+ *
+ * Whatever the owner does from inside an event takes effect when the parser has returned: it is stopped behind the element in hand, and the
+ * loop in take_bytes looks at what is asked for.
+ */
+#include "shared/xmpp/stream.h"
+
+#include "shared/base/mem.h"
+#include "shared/base/panic.h"
+#include "shared/base/random.h"
+#include "shared/base/text.h"
+#include "shared/xml/writer.h"
+#include "shared/xmpp/ns.h"
+
+#include <string.h>
+
+enum {
+        DIAL_MS = 15 * 1000,
+        FAREWELL_MS = 5 * 1000, /* for the other's closing tag */
+        IDLE_MS = 5 * 1000,     /* then the parser rests */
+};
+
+struct stream {
+        struct conn *conn;
+        struct xml_parser *parser;
+        const struct stream_events *events;
+        void *owner;
+        const char *content_ns;
+        struct timer timer; /* idle, or waiting for the farewell */
+        char *why;          /* our reason for the end; NULL: the connection's */
+        bool header_sent : 1;
+        bool is_feeding : 1; /* the parser runs */
+        bool is_restarting : 1;
+        bool is_paused : 1;
+        bool is_deaf : 1;    /* input is dropped: an error was sent, or both sides are done */
+        bool is_closing : 1; /* our closing tag was sent: elements are no longer told */
+        bool is_gone : 1;    /* freed from inside an event */
+        struct xml_limits limits;
+};
+
+struct stream_parcel {
+        struct stream *stream;
+        struct parcel *conn;
+};
+
+static void
+stop_parser(struct stream *stream)
+{
+        if (stream->is_feeding)
+                xml_parser_stop(stream->parser);
+}
+
+static void
+set_why(struct stream *stream, const char *why)
+{
+        if (stream->why == NULL)
+                stream->why = mem_strdup(why);
+}
+
+static void
+release(struct stream *stream)
+{
+        timer_stop(&stream->timer);
+        xml_parser_free(&stream->parser);
+        mem_free(stream->why);
+        mem_free(stream);
+}
+
+static void
+give_up_waiting(struct timer *timer)
+{
+        struct stream *stream = container_of(timer, struct stream, timer);
+        stream->is_deaf = true;
+        conn_close(stream->conn);
+}
+
+static void
+rest_if_idle(struct timer *timer)
+{
+        struct stream *stream = container_of(timer, struct stream, timer);
+        uint64_t now = worker_now(), heard = conn_last_heard(stream->conn);
+        uint64_t silent = now > heard ? now - heard : 0;
+
+        if (silent < IDLE_MS)
+                timer_start(&stream->timer, IDLE_MS - silent, rest_if_idle);
+        else
+                xml_parser_rest(stream->parser);
+}
+
+/* RFC 6120 4.8.1, 4.8.2, 4.8.5, 4.7.5; STREAM_CONDITIONS if all is well. */
+static enum stream_condition
+check_header(const struct stream *stream, const struct element *header, const char *default_ns)
+{
+        if (strcmp(header->ns, NS_STREAM) != 0)
+                return STREAM_INVALID_NAMESPACE;
+        if (strcmp(header->name, "stream") != 0)
+                return STREAM_BAD_FORMAT;
+        if (strcmp(xml_parser_root_prefix(stream->parser), "stream") != 0)
+                return STREAM_BAD_NAMESPACE_PREFIX;
+        if (strcmp(default_ns, stream->content_ns) != 0)
+                return STREAM_INVALID_NAMESPACE;
+
+        const char *version = element_attribute(header, "version");
+        if (version == NULL)
+                return strcmp(stream->content_ns, NS_CLIENT) == 0 ? STREAM_UNSUPPORTED_VERSION : STREAM_CONDITIONS;
+        const char *dot = strchr(version, '.');
+        if (dot == NULL || dot - version > 4 || text_number(dot + 1, 9999) < 0)
+                return STREAM_UNSUPPORTED_VERSION;
+        char major[8] = "";
+        memcpy(major, version, (size_t)(dot - version));
+        return text_number(major, 9999) < 1 ? STREAM_UNSUPPORTED_VERSION : STREAM_CONDITIONS;
+}
+
+static void
+see_header(void *owner, struct element *header, const char *default_ns)
+{
+        struct stream *stream = owner;
+        if (stream->is_deaf || stream->is_gone)
+                return;
+        enum stream_condition condition = check_header(stream, header, default_ns);
+        if (condition != STREAM_CONDITIONS) {
+                stream_fail(stream, condition, NULL);
+                return;
+        }
+        if (!stream->is_closing)
+                stream->events->opened(stream->owner, header);
+}
+
+/* The other side's stream error: it closes, so do we (RFC 6120 4.9.1.1). */
+static void
+see_error(struct stream *stream, struct arena *arena, const struct element *error)
+{
+        const struct element *condition = element_child(error, NULL, NS_STREAM_ERRORS);
+        const struct element *text = element_child(error, "text", NS_STREAM_ERRORS);
+        if (condition == text && condition != NULL)
+                condition = element_next(condition);
+        struct buf why = { 0 };
+        buf_printf(&why, "stream error from peer: %.64s", condition != NULL ? condition->name : "unknown");
+        if (text != NULL)
+                buf_printf(&why, " (%.200s)", element_text(text, arena));
+        set_why(stream, buf_text(&why));
+        buf_free(&why);
+        stream_close(stream);
+}
+
+static void
+see_element(void *owner, struct arena *arena, struct element *element, const struct xml_source *source)
+{
+        struct stream *stream = owner;
+        if (stream->is_deaf || stream->is_gone || stream->is_closing) {
+                arena_free(&arena);
+                return;
+        }
+        if (element_is(element, "error", NS_STREAM)) {
+                see_error(stream, arena, element);
+                arena_free(&arena);
+                return;
+        }
+        stream->events->element(stream->owner, arena, element, source);
+}
+
+static void
+see_end(void *owner)
+{
+        struct stream *stream = owner;
+        if (stream->is_gone || stream->is_deaf)
+                return;
+        set_why(stream, "closed by peer");
+        if (!stream->is_closing && stream->header_sent)
+                conn_send(stream->conn, "</stream:stream>", 16);
+        stream->is_closing = stream->is_deaf = true;
+        timer_stop(&stream->timer);
+        conn_close(stream->conn);
+}
+
+static const struct xml_events parser_events = { see_header, see_element, see_end };
+
+static void
+fail_for_problem(struct stream *stream, enum xml_problem problem)
+{
+        switch (problem) {
+        case XML_FINE:
+                return;
+        case XML_NOT_WELL_FORMED:
+        case XML_BAD_NAMESPACE_PREFIX: /* 4.9.3.13 covers what namespaces ask for */
+                stream_fail(stream, STREAM_NOT_WELL_FORMED, NULL);
+                return;
+        case XML_RESTRICTED:
+                stream_fail(stream, STREAM_RESTRICTED_XML, NULL);
+                return;
+        case XML_UNSUPPORTED_ENCODING:
+                stream_fail(stream, STREAM_UNSUPPORTED_ENCODING, NULL);
+                return;
+        case XML_TOO_LARGE:
+                stream_fail(stream, STREAM_POLICY_VIOLATION, "stanza too large");
+                return;
+        case XML_TOO_DEEP:
+                stream_fail(stream, STREAM_POLICY_VIOLATION, "too many levels or attributes");
+                return;
+        case XML_STRAY_TEXT:
+                stream_fail(stream, STREAM_BAD_FORMAT, "text between stanzas");
+                return;
+        }
+}
+
+static void
+begin_anew(struct stream *stream)
+{
+        stream->is_restarting = false;
+        xml_parser_free(&stream->parser);
+        stream->parser = xml_parser_new(&stream->limits, &parser_events, stream);
+}
+
+static size_t
+take_bytes(void *owner, const char *bytes, size_t len)
+{
+        struct stream *stream = owner;
+        size_t done = 0;
+
+        while (done < len && !stream->is_paused && !stream->is_deaf) {
+                bool was_clear = conn_tls(stream->conn) == NULL;
+                size_t used;
+                stream->is_feeding = true;
+                enum xml_problem problem = xml_parser_feed(stream->parser, bytes + done, len - done, &used);
+                stream->is_feeding = false;
+                done += used;
+                if (stream->is_gone) {
+                        conn_free(&stream->conn);
+                        release(stream);
+                        return len;
+                }
+                fail_for_problem(stream, problem);
+                if (stream->is_restarting)
+                        begin_anew(stream);
+                /* What was sent ahead in clear text is not to be believed (RFC 6120 5.4.3.3). */
+                if (was_clear && conn_tls(stream->conn) != NULL)
+                        return len;
+        }
+        if (stream->is_deaf)
+                return len;
+        if (!timer_is_running(&stream->timer) && !stream->is_closing)
+                timer_start(&stream->timer, IDLE_MS, rest_if_idle);
+        return done;
+}
+
+static void
+see_connected(void *owner)
+{
+        struct stream *stream = owner;
+        if (stream->events->connected != NULL)
+                stream->events->connected(stream->owner);
+}
+
+static void
+see_secured(void *owner)
+{
+        struct stream *stream = owner;
+        if (stream->events->secured != NULL)
+                stream->events->secured(stream->owner);
+}
+
+static void
+see_drained(void *owner)
+{
+        struct stream *stream = owner;
+        if (stream->events->drained != NULL)
+                stream->events->drained(stream->owner);
+}
+
+static void
+see_closed(void *owner, const char *why)
+{
+        struct stream *stream = owner;
+        stream->conn = NULL; /* freed when this returns */
+        stream->is_closing = stream->is_deaf = true;
+        timer_stop(&stream->timer);
+        stream->events->closed(stream->owner, stream->why != NULL ? stream->why : why);
+        release(stream);
+}
+
+static const struct conn_events conn_events = { see_connected, see_secured, take_bytes, see_drained, see_closed };
+
+static struct stream *
+make_stream(const char *content_ns, const struct xml_limits *limits, const struct stream_events *events, void *owner)
+{
+        struct stream *stream = MEM_NEW(stream);
+        stream->content_ns = content_ns;
+        stream->limits = *limits;
+        stream->events = events;
+        stream->owner = owner;
+        begin_anew(stream);
+        return stream;
+}
+
+struct stream *
+stream_accept(int fd, const char *content_ns, const struct xml_limits *limits, const struct stream_events *events, void *owner)
+{
+        struct stream *stream = make_stream(content_ns, limits, events, owner);
+        stream->conn = conn_accept(fd, &conn_events, stream);
+        return stream;
+}
+
+struct stream *
+stream_dial(const struct address *to, const char *content_ns, const struct xml_limits *limits, const struct stream_events *events,
+        void *owner)
+{
+        struct stream *stream = make_stream(content_ns, limits, events, owner);
+        stream->conn = conn_dial(to, DIAL_MS, &conn_events, stream);
+        return stream;
+}
+
+struct conn *
+stream_conn(struct stream *stream)
+{
+        return stream->conn;
+}
+
+static void
+write_attribute(struct buf *out, const char *start, const char *value)
+{
+        if (value == NULL)
+                return;
+        buf_puts(out, start);
+        xml_write_attribute_value(out, value);
+        buf_putc(out, '"');
+}
+
+void
+stream_open(struct stream *stream, const char *from, const char *to, const char *id, const char *lang, const char *version)
+{
+        must(!stream->header_sent);
+        if (stream->conn == NULL || stream->is_closing)
+                return;
+        stream->header_sent = true;
+        struct buf *out = conn_output(stream->conn);
+        buf_printf(out, "<?xml version='1.0'?><stream:stream xmlns=\"%s\" xmlns:stream=\"" NS_STREAM "\"", stream->content_ns);
+        write_attribute(out, " from=\"", from);
+        write_attribute(out, " to=\"", to);
+        write_attribute(out, " id=\"", id);
+        write_attribute(out, " version=\"", version);
+        write_attribute(out, " xml:lang=\"", lang);
+        buf_putc(out, '>');
+}
+
+void
+stream_restart(struct stream *stream, const struct xml_limits *limits)
+{
+        if (limits != NULL)
+                stream->limits = *limits;
+        stream->header_sent = false;
+        stream->is_restarting = true;
+        if (stream->is_feeding)
+                stop_parser(stream);
+        else
+                begin_anew(stream);
+}
+
+static bool
+can_send(const struct stream *stream)
+{
+        return stream->conn != NULL && !stream->is_closing && !stream->is_gone;
+}
+
+void
+stream_send_text(struct stream *stream, const char *xml)
+{
+        if (can_send(stream))
+                conn_send(stream->conn, xml, strlen(xml));
+}
+
+void
+stream_send_element(struct stream *stream, const struct element *element)
+{
+        if (!can_send(stream))
+                return;
+        struct buf *out = conn_output(stream->conn);
+        if (!element_is(element, NULL, NS_STREAM)) {
+                xml_write(out, element, stream->content_ns);
+                return;
+        }
+        /* features and error carry the prefix that the header declares; clients of old ask for it (RFC 6120 4.8.5). */
+        buf_printf(out, "<stream:%s", element->name);
+        xml_write_attributes(out, element);
+        buf_putc(out, '>');
+        for (const struct element *child = element_first(element); child != NULL; child = element_next(child))
+                xml_write(out, child, stream->content_ns);
+        buf_printf(out, "</stream:%s>", element->name);
+}
+
+void
+stream_send(struct stream *stream, struct stanza *stanza)
+{
+        if (can_send(stream))
+                stanza_write(conn_output(stream->conn), stanza);
+}
+
+void
+stream_fail(struct stream *stream, enum stream_condition condition, const char *text)
+{
+        if (!can_send(stream))
+                return;
+        if (!stream->header_sent) {
+                char id[2 * 8 + 1];
+                stream_open(
+                        stream, NULL, NULL, random_hex(id, 8), NULL, strcmp(stream->content_ns, NS_COMPONENT) == 0 ? NULL : "1.0");
+        }
+        struct buf *out = conn_output(stream->conn);
+        buf_printf(out, "<stream:error><%s xmlns=\"" NS_STREAM_ERRORS "\"/>", stream_condition_name(condition));
+        if (text != NULL) {
+                buf_puts(out, "<text xmlns=\"" NS_STREAM_ERRORS "\" xml:lang=\"en\">");
+                xml_write_text(out, text, strlen(text));
+                buf_puts(out, "</text>");
+        }
+        buf_puts(out, "</stream:error></stream:stream>");
+
+        struct buf why = { 0 };
+        buf_printf(
+                &why, "stream error %s%s%s", stream_condition_name(condition), text != NULL ? ": " : "", text != NULL ? text : "");
+        set_why(stream, buf_text(&why));
+        buf_free(&why);
+        stream->is_closing = stream->is_deaf = true;
+        timer_stop(&stream->timer);
+        stop_parser(stream);
+        conn_close(stream->conn);
+}
+
+void
+stream_close(struct stream *stream)
+{
+        if (!can_send(stream))
+                return;
+        if (!stream->header_sent) {
+                stream->is_closing = stream->is_deaf = true;
+                stop_parser(stream);
+                timer_stop(&stream->timer);
+                conn_close(stream->conn);
+                return;
+        }
+        conn_send(stream->conn, "</stream:stream>", 16);
+        stream->is_closing = true;
+        timer_start(&stream->timer, FAREWELL_MS, give_up_waiting);
+        if (stream->is_paused)
+                stream_resume(stream);
+}
+
+bool
+stream_is_closing(const struct stream *stream)
+{
+        return stream->is_closing;
+}
+
+void
+stream_free(struct stream **stream)
+{
+        struct stream *s = *stream;
+        if (s == NULL)
+                return;
+        *stream = NULL;
+        if (s->is_feeding) {
+                s->is_gone = true;
+                stop_parser(s);
+                return;
+        }
+        conn_free(&s->conn);
+        release(s);
+}
+
+void
+stream_pause(struct stream *stream)
+{
+        if (stream->is_paused || stream->conn == NULL || stream->is_deaf || stream->is_closing)
+                return;
+        stream->is_paused = true;
+        stop_parser(stream);
+        conn_pause(stream->conn);
+}
+
+void
+stream_resume(struct stream *stream)
+{
+        if (!stream->is_paused)
+                return;
+        stream->is_paused = false;
+        if (stream->conn != NULL)
+                conn_resume(stream->conn);
+}
+
+struct stream_parcel *
+stream_pack(struct stream **stream)
+{
+        struct stream *s = *stream;
+        struct stream_parcel *parcel = MEM_NEW(parcel);
+
+        must(!s->is_feeding && s->conn != NULL);
+        *stream = NULL;
+        timer_stop(&s->timer);
+        parcel->stream = s;
+        parcel->conn = conn_pack(&s->conn);
+        s->events = NULL;
+        s->owner = NULL;
+        return parcel;
+}
+
+struct stream *
+stream_unpack(struct stream_parcel **parcel, const struct stream_events *events, void *owner)
+{
+        struct stream *stream = (*parcel)->stream;
+
+        stream->events = events;
+        stream->owner = owner;
+        stream->is_paused = false;
+        stream->conn = conn_unpack(&(*parcel)->conn, &conn_events, stream);
+        mem_free(*parcel);
+        *parcel = NULL;
+        return stream;
+}
+
+void
+stream_parcel_free(struct stream_parcel **parcel)
+{
+        if (*parcel == NULL)
+                return;
+        parcel_free(&(*parcel)->conn);
+        release((*parcel)->stream);
+        mem_free(*parcel);
+        *parcel = NULL;
+}
