@@ -20,3 +20,14 @@ tests_bench_xload_xload_SOURCES = \
 	tests/bench/xload/xml.c
 tests_bench_xload_xload_CFLAGS = $(AM_CFLAGS) $(UV_CFLAGS) $(OPENSSL_CFLAGS)
 tests_bench_xload_xload_LDADD = $(UV_LIBS) $(OPENSSL_LIBS)
+
+EXTRA_DIST += tests/demo tests/local.mk
+
+# One conversation between an XMPP user and a SIP user, printed as it happens.
+demo: all
+	@BUILD_DIR='$(abs_builddir)' $(PYTHON) $(srcdir)/tests/demo/demo
+
+bench: all
+	@BUILD_DIR='$(abs_builddir)' $(PYTHON) $(srcdir)/tests/bench/run-bench
+
+.PHONY: demo bench
