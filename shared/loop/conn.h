@@ -21,7 +21,7 @@ struct conn_events {
         void (*connected)(void *owner);
         /* The TLS handshake is done; conn_peer tells what the other side showed. May be NULL. */
         void (*secured)(void *owner);
-        /* Bytes came. Returns how many were taken; the rest is kept and given again with what follows, or after conn_resume. */
+        /* Bytes came. Returns how many were taken; the rest is kept (at most 1 MiB) and given again with what follows, or after conn_resume. */
         size_t (*data)(void *owner, const char *bytes, size_t len);
         /* The queue was above the mark given to conn_tell_drained and has fallen below a quarter of it. May be NULL. */
         void (*drained)(void *owner);
@@ -34,6 +34,9 @@ struct conn_events {
 struct conn *conn_accept(int fd, const struct conn_events *events, void *owner);
 /* Connects; closed(why) comes if that fails or takes longer than timeout_ms. */
 struct conn *conn_dial(const struct address *to, uint64_t timeout_ms, const struct conn_events *events, void *owner);
+
+/* The same over a unix socket; its addresses are empty. */
+struct conn *conn_dial_unix(const char *path, uint64_t timeout_ms, const struct conn_events *events, void *owner);
 
 /* Bytes that came in clear text and were not taken yet are dropped (they were not protected). As client, name is sent as SNI (NULL: none).
  * The context is referenced. What was sent before leaves in clear text first. */
@@ -61,7 +64,7 @@ void conn_close(struct conn *conn);
 void conn_free(struct conn **conn);
 
 /* Moving: takes the connection off this worker with its TLS state and untaken input; conn is gone afterwards. Output must be flushed into
- * TLS by then or travels along. The parcel may be carried in a letter. */
+ * TLS by then or travels along. Never from inside data(): the bytes it was given have no place yet. The parcel may be carried in a letter. */
 struct parcel;
 struct parcel *conn_pack(struct conn **conn);
 /* On the new worker. Reading starts on its next turn. */

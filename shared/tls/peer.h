@@ -14,12 +14,12 @@ struct tls_name {
 
 struct tls_peer {
         bool has_certificate;
-        bool valid;              /* chain, dates and purpose hold against the context's trust */
-        char problem[160];       /* why not, in words: "self-signed certificate", "expired on 2026-01-01 (C=.. CN=..)" */
-        char subject[160];       /* one line, for the log */
-        const char *version;     /* "TLSv1.3" */
-        const char *cipher;      /* "TLS_AES_256_GCM_SHA384" */
-        const char *alpn;        /* what was agreed, or NULL */
+        bool valid;                   /* chain, dates and purpose hold against the context's trust */
+        char problem[160];            /* why not, in words: "self-signed certificate", "expired on 2026-01-01 (C=.. CN=..)" */
+        char subject[160];            /* one line, for the log */
+        const char *version;          /* "TLSv1.3" */
+        const char *cipher;           /* "TLS_AES_256_GCM_SHA384" */
+        const char *alpn;             /* what was agreed, or NULL */
         const struct tls_name *names; /* CN first, then SANs; name_count of them, at most 256 */
         size_t name_count;
 };

@@ -25,3 +25,7 @@ test_programs += tests/unit/shared/xmpp/test_jid
 test_programs += tests/unit/shared/xmpp/test_stanza
 test_programs += tests/unit/shared/config/test_config
 test_programs += tests/unit/shared/config/test_federation
+test_programs += tests/unit/shared/tls/test_tls
+tests_unit_shared_tls_test_tls_SOURCES = tests/unit/shared/tls/test_tls.c tests/unit/shared/tls/certs.c tests/unit/shared/tls/certs.h
+test_programs += tests/unit/shared/loop/test_conn
+tests_unit_shared_loop_test_conn_SOURCES = tests/unit/shared/loop/test_conn.c tests/unit/shared/tls/certs.c tests/unit/shared/tls/certs.h

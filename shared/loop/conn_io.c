@@ -1,0 +1,336 @@
+/*
+ * conn_io.c - the bytes of a connection
+ *
+ * In: one read into the worker's buffer, decrypted into its other one, offered to the owner; what the owner leaves is kept.
+ * Out: what a turn has gathered is encrypted into the worker's wire buffer and written once; only what the kernel does not take is kept.
+ * While something is kept, nothing more is encrypted, so a slow peer costs its queue once.
+ */
+#include "shared/base/mem.h"
+#include "shared/base/panic.h"
+#include "shared/loop/conn_private.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+        KEPT_MAX = 1024 * 1024,  /* input an owner may leave; beyond, it is the owner's fault or the peer's attack */
+        SEAL_MAX = 256 * 1024,   /* encrypted at once */
+        WIRE_KEPT = 1024 * 1024, /* memory the worker's wire buffer keeps */
+};
+
+void
+conn_watch(struct conn *conn)
+{
+        int interest = 0;
+
+        if (conn->state == CONN_DIALLING)
+                interest = UV_WRITABLE;
+        else if (conn->state == CONN_OPEN)
+                interest = (conn->paused ? 0 : UV_READABLE) | (conn->blocked ? UV_WRITABLE : 0);
+        else if (conn->state != CONN_GONE)
+                interest = UV_READABLE | (conn->blocked ? UV_WRITABLE : 0);
+        if (interest == conn->interest || conn->state == CONN_GONE)
+                return;
+        conn->interest = interest;
+        if (interest == 0)
+                uv_poll_stop(&conn->poll);
+        else
+                must(uv_poll_start(&conn->poll, interest, conn_ready) == 0);
+}
+
+static void
+fail_with_errno(struct conn *conn, int number)
+{
+        char why[160];
+
+        snprintf(why, sizeof(why), "connection lost: %s", strerror(number));
+        conn_fail(conn, number == ECONNRESET || number == EPIPE ? "reset by peer" : why);
+}
+
+/* Bytes the kernel took, 0 when it wants us to wait, -1 when the connection is gone (the owner has been told). */
+static ssize_t
+write_some(struct conn *conn, const char *bytes, size_t len)
+{
+        ssize_t n;
+
+        do
+                n = send(conn->fd, bytes, len, MSG_NOSIGNAL);
+        while (n < 0 && errno == EINTR);
+        if (n < 0 && errno != EAGAIN) {
+                fail_with_errno(conn, errno);
+                return -1;
+        }
+        if (n < 0)
+                n = 0;
+        conn->blocked = (size_t)n < len;
+        return n;
+}
+
+static bool
+flush_buf(struct conn *conn, struct buf *buf)
+{
+        while (buf->len > 0) {
+                ssize_t n = write_some(conn, buf_data(buf), buf->len);
+                if (n < 0)
+                        return false;
+                buf_drop(buf, (size_t)n);
+                if (conn->blocked)
+                        return false;
+        }
+        buf_free(buf);
+        return true;
+}
+
+static bool
+flush_sealed(struct conn *conn)
+{
+        struct buf *wire = &conn->worker->wire;
+
+        while (conn->out.len > 0) {
+                size_t len = conn->out.len < SEAL_MAX ? conn->out.len : SEAL_MAX;
+                if (!tls_session_write(conn->tls, buf_data(&conn->out), len, wire)) {
+                        wire->len = 0;
+                        conn_fail(conn, tls_session_problem(conn->tls));
+                        return false;
+                }
+                buf_drop(&conn->out, len);
+                ssize_t n = write_some(conn, buf_data(wire), wire->len);
+                if (n > 0 && (size_t)n < wire->len)
+                        buf_put(&conn->wire, buf_data(wire) + n, wire->len - (size_t)n);
+                else if (n == 0)
+                        buf_put(&conn->wire, buf_data(wire), wire->len);
+                wire->start = wire->len = 0;
+                if (n < 0 || conn->blocked)
+                        return false;
+        }
+        if (wire->room > WIRE_KEPT)
+                buf_free(wire);
+        buf_free(&conn->out);
+        return true;
+}
+
+static void
+finish_closing(struct conn *conn)
+{
+        if (conn->tls != NULL) {
+                tls_session_close(conn->tls, &conn->wire);
+                if (!flush_buf(conn, &conn->wire))
+                        return;
+        }
+        shutdown(conn->fd, SHUT_WR);
+        conn->state = CONN_LINGERING;
+}
+
+/* Sends what it can. The connection may be gone afterwards. */
+static void
+flush(struct conn *conn)
+{
+        if (conn->state == CONN_DIALLING || conn->state >= CONN_LINGERING)
+                return;
+        if (!flush_buf(conn, &conn->wire))
+                return;
+        if (conn->tls == NULL) {
+                if (!flush_buf(conn, &conn->out))
+                        return;
+        } else if (tls_session_is_established(conn->tls)) {
+                if (!flush_sealed(conn))
+                        return;
+        }
+        if (conn->state == CONN_CLOSING)
+                finish_closing(conn);
+}
+
+static void
+tell_drained(struct conn *conn)
+{
+        size_t queued = conn_queued(conn);
+
+        if (conn->state != CONN_OPEN || conn->mark == 0)
+                return;
+        if (queued > conn->mark) {
+                conn->above = true;
+        } else if (conn->above && queued < conn->mark / 4 + 1) {
+                conn->above = false;
+                if (conn->events->drained != NULL)
+                        conn->events->drained(conn->owner);
+        }
+}
+
+/* Offers bytes to the owner, behind those it left. */
+static void
+deliver(struct conn *conn, const char *bytes, size_t len)
+{
+        bool from_kept = conn->kept.len > 0;
+
+        if (from_kept) {
+                buf_put(&conn->kept, bytes, len);
+                bytes = buf_data(&conn->kept);
+                len = conn->kept.len;
+        }
+        if (len == 0)
+                return;
+        conn->delivering = true;
+        conn->dropped = false;
+        size_t taken = conn->events->data(conn->owner, bytes, len);
+        conn->delivering = false;
+        must(taken <= len);
+        if (conn->state == CONN_GONE || conn->dropped) {
+                buf_free(&conn->kept);
+                return;
+        }
+        if (from_kept)
+                buf_drop(&conn->kept, taken);
+        else if (taken < len)
+                buf_put(&conn->kept, bytes + taken, len - taken);
+        if (conn->kept.len == 0)
+                buf_free(&conn->kept);
+        if (conn->kept.len > KEPT_MAX)
+                conn_fail(conn, "more input than is taken");
+}
+
+/* Goes on with TLS as far as the input reaches. */
+static void
+pump(struct conn *conn)
+{
+        while (conn->state == CONN_OPEN && !conn->paused) {
+                if (!tls_session_is_established(conn->tls)) {
+                        enum tls_progress progress = tls_session_handshake(conn->tls, &conn->wire);
+                        if (progress == TLS_MORE)
+                                break;
+                        if (progress == TLS_FAILED) {
+                                flush_buf(conn, &conn->wire);
+                                if (conn->state != CONN_GONE)
+                                        conn_fail(conn, tls_session_problem(conn->tls));
+                                return;
+                        }
+                }
+                if (!conn->secure_told) {
+                        conn->secure_told = true;
+                        worker_at_turn_end(&conn->chore); /* output may have waited for this */
+                        if (conn->events->secured != NULL)
+                                conn->events->secured(conn->owner);
+                        continue;
+                }
+                ssize_t n = tls_session_read(conn->tls, conn->worker->clear, CLEAR_ROOM, &conn->wire);
+                if (n < 0) {
+                        flush_buf(conn, &conn->wire);
+                        if (conn->state != CONN_GONE)
+                                conn_fail(conn, tls_session_problem(conn->tls));
+                        return;
+                }
+                if (n == 0)
+                        break;
+                deliver(conn, conn->worker->clear, (size_t)n);
+        }
+        if (conn->state == CONN_GONE)
+                return;
+        tls_session_settle(conn->tls);
+        if (conn->wire.len > 0)
+                worker_at_turn_end(&conn->chore);
+}
+
+static void
+take_input(struct conn *conn, const char *bytes, size_t len)
+{
+        if (conn->state != CONN_OPEN)
+                return;
+        if (conn->tls == NULL) {
+                deliver(conn, bytes, len);
+                return;
+        }
+        tls_session_feed(conn->tls, bytes, len);
+        pump(conn);
+}
+
+static void
+read_some(struct conn *conn)
+{
+        ssize_t n = recv(conn->fd, conn->worker->input, INPUT_ROOM, 0);
+
+        if (n > 0) {
+                conn->last_heard = worker_now();
+                take_input(conn, conn->worker->input, (size_t)n);
+        } else if (n == 0) {
+                conn_fail(conn, conn->state == CONN_OPEN ? "closed by peer" : "closed");
+        } else if (errno != EAGAIN && errno != EINTR) {
+                if (conn->state == CONN_LINGERING)
+                        conn_fail(conn, "closed");
+                else
+                        fail_with_errno(conn, errno);
+        }
+}
+
+static void
+finish_dialling(struct conn *conn)
+{
+        struct sockaddr_storage name;
+        socklen_t len = sizeof(int);
+        int number = 0;
+        char why[160];
+
+        getsockopt(conn->fd, SOL_SOCKET, SO_ERROR, &number, &len);
+        if (number != 0) {
+                snprintf(why, sizeof(why), "cannot connect: %s", strerror(number));
+                conn_fail(conn, why);
+                return;
+        }
+        timer_stop(&conn->timer);
+        conn->state = CONN_OPEN;
+        conn->last_heard = worker_now();
+        len = sizeof(name);
+        if (getsockname(conn->fd, (struct sockaddr *)&name, &len) == 0)
+                address_from_sockaddr(&conn->local, (struct sockaddr *)&name);
+        worker_at_turn_end(&conn->chore);
+        if (conn->events->connected != NULL)
+                conn->events->connected(conn->owner);
+}
+
+void
+conn_ready(uv_poll_t *poll, int status, int events)
+{
+        struct conn *conn = container_of(poll, struct conn, poll);
+        struct worker *worker = handler_begin((uv_handle_t *)poll);
+
+        if (status < 0) {
+                /* libuv has stopped watching; the next system call tells why. */
+                conn->interest = 0;
+                events = UV_READABLE;
+        }
+        if (conn->state == CONN_DIALLING) {
+                finish_dialling(conn);
+        } else {
+                if ((events & UV_WRITABLE) != 0) {
+                        conn->blocked = false;
+                        worker_at_turn_end(&conn->chore);
+                }
+                if ((events & UV_READABLE) != 0 && (!conn->paused || conn->state > CONN_OPEN || status < 0))
+                        read_some(conn);
+        }
+        if (conn->state != CONN_GONE)
+                conn_watch(conn);
+        handler_end(worker);
+}
+
+void
+conn_turn_end(struct chore *chore)
+{
+        struct conn *conn = container_of(chore, struct conn, chore);
+
+        if (conn->look_again && conn->state == CONN_OPEN && !conn->paused) {
+                conn->look_again = false;
+                deliver(conn, "", 0);
+                if (conn->state == CONN_OPEN && conn->tls != NULL && !conn->paused)
+                        pump(conn);
+        }
+        if (conn->state == CONN_GONE)
+                return;
+        if (!conn->blocked)
+                flush(conn);
+        if (conn->state != CONN_GONE)
+                tell_drained(conn);
+        if (conn->state != CONN_GONE)
+                conn_watch(conn);
+}

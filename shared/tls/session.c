@@ -1,0 +1,322 @@
+/*
+ * session.c - TLS of one connection over memory
+ *
+ * Instead of two memory BIOs with buffers of their own, one small BIO reads from the bytes the caller lends and writes to the buffer the caller
+ * names: nothing is copied twice, and an idle session holds nothing but libssl's own state.
+ */
+#include "shared/tls/session.h"
+
+#include "shared/base/mem.h"
+#include "shared/base/panic.h"
+#include "shared/tls/tls_private.h"
+
+#include <openssl/err.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+struct tls_session {
+        SSL *ssl;
+        struct tls_context *context;
+        struct tls_findings findings;
+        const char *in; /* lent, or the bytes of kept */
+        size_t in_len;
+        struct buf kept;
+        struct buf *wire;    /* during a call */
+        struct arena *arena; /* of peer */
+        struct tls_peer *peer;
+        char *problem;
+        bool established, failed, close_sent;
+};
+
+static BIO_METHOD *lent_bytes;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static int
+read_lent(BIO *bio, char *out, int room)
+{
+        struct tls_session *session = BIO_get_data(bio);
+        size_t len = session->in_len < (size_t)room ? session->in_len : (size_t)room;
+
+        BIO_clear_retry_flags(bio);
+        if (len == 0) {
+                BIO_set_retry_read(bio);
+                return -1;
+        }
+        memcpy(out, session->in, len);
+        session->in += len;
+        session->in_len -= len;
+        return (int)len;
+}
+
+static int
+write_wire(BIO *bio, const char *bytes, int len)
+{
+        struct tls_session *session = BIO_get_data(bio);
+
+        BIO_clear_retry_flags(bio);
+        must(session->wire != NULL && len >= 0);
+        buf_put(session->wire, bytes, (size_t)len);
+        return len;
+}
+
+static long
+control(BIO *bio, int command, long number, void *pointer)
+{
+        return command == BIO_CTRL_FLUSH || command == BIO_CTRL_DUP ? 1 : 0;
+}
+
+static void
+make_method(void)
+{
+        lent_bytes = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "lent bytes");
+        must(lent_bytes != NULL);
+        BIO_meth_set_read(lent_bytes, read_lent);
+        BIO_meth_set_write(lent_bytes, write_wire);
+        BIO_meth_set_ctrl(lent_bytes, control);
+}
+
+struct tls_session *
+tls_session_new(struct tls_context *context, enum tls_side side, const char *name)
+{
+        struct tls_session *session = MEM_NEW(session);
+
+        pthread_once(&once, make_method);
+        ERR_clear_error();
+        session->context = tls_context_ref(context);
+        session->ssl = SSL_new(tls_context_ssl(context));
+        BIO *bio = BIO_new(lent_bytes);
+        must(session->ssl != NULL && bio != NULL);
+        BIO_set_data(bio, session);
+        BIO_set_init(bio, 1);
+        SSL_set_bio(session->ssl, bio, bio);
+        SSL_set_app_data(session->ssl, &session->findings);
+        if (side == TLS_SERVER)
+                SSL_set_accept_state(session->ssl);
+        else
+                SSL_set_connect_state(session->ssl);
+        if (side == TLS_CLIENT && name != NULL)
+                SSL_set_tlsext_host_name(session->ssl, name);
+        return session;
+}
+
+void
+tls_session_free(struct tls_session **where)
+{
+        struct tls_session *session = *where;
+
+        if (session == NULL)
+                return;
+        SSL_free(session->ssl);
+        tls_context_unref(&session->context);
+        buf_free(&session->kept);
+        mem_free(session->findings.problem);
+        mem_free(session->problem);
+        mem_free(session->peer);
+        if (session->arena != NULL)
+                arena_free(&session->arena);
+        mem_free(session);
+        *where = NULL;
+}
+
+void
+tls_session_feed(struct tls_session *session, const void *bytes, size_t len)
+{
+        if (session->in_len == 0) {
+                session->in = bytes;
+                session->in_len = len;
+                return;
+        }
+        must(session->in == buf_data(&session->kept));
+        buf_put(&session->kept, bytes, len);
+        session->in = buf_data(&session->kept);
+        session->in_len = session->kept.len;
+}
+
+void
+tls_session_settle(struct tls_session *session)
+{
+        if (session->in_len == 0) {
+                buf_free(&session->kept);
+                session->in = NULL;
+                return;
+        }
+        if (session->kept.len > 0) {
+                buf_drop(&session->kept, session->kept.len - session->in_len);
+        } else {
+                buf_put(&session->kept, session->in, session->in_len);
+        }
+        session->in = buf_data(&session->kept);
+}
+
+bool
+tls_session_has_input(const struct tls_session *session)
+{
+        return session->in_len > 0;
+}
+
+static void
+set_problem(struct tls_session *session, const char *text)
+{
+        if (session->problem == NULL)
+                session->problem = mem_strdup(text);
+}
+
+static void
+fail(struct tls_session *session)
+{
+        char why[160], text[200];
+
+        tls_explain_queue(why, sizeof(why));
+        snprintf(text, sizeof(text), "TLS: %s", why);
+        set_problem(session, text);
+        session->failed = true;
+}
+
+enum tls_progress
+tls_session_handshake(struct tls_session *session, struct buf *wire)
+{
+        must(!session->established);
+        if (session->problem != NULL)
+                return TLS_FAILED;
+        ERR_clear_error();
+        session->wire = wire;
+        int answer = SSL_do_handshake(session->ssl);
+        session->wire = NULL;
+        if (answer == 1) {
+                session->established = true;
+                return TLS_DONE;
+        }
+        if (SSL_get_error(session->ssl, answer) == SSL_ERROR_WANT_READ)
+                return TLS_MORE;
+        fail(session);
+        return TLS_FAILED;
+}
+
+bool
+tls_session_is_established(const struct tls_session *session)
+{
+        return session->established;
+}
+
+ssize_t
+tls_session_read(struct tls_session *session, void *out, size_t room, struct buf *wire)
+{
+        size_t total = 0, len;
+        int error = SSL_ERROR_NONE;
+
+        must(session->established);
+        if (session->problem != NULL)
+                return -1;
+        session->wire = wire;
+        while (total < room) {
+                ERR_clear_error();
+                if (SSL_read_ex(session->ssl, (char *)out + total, room - total, &len) == 1) {
+                        total += len;
+                        continue;
+                }
+                error = SSL_get_error(session->ssl, 0);
+                break;
+        }
+        session->wire = NULL;
+        if (error == SSL_ERROR_NONE || error == SSL_ERROR_WANT_READ)
+                return (ssize_t)total;
+        if (error == SSL_ERROR_ZERO_RETURN)
+                set_problem(session, "closed by peer");
+        else
+                fail(session);
+        return total > 0 ? (ssize_t)total : -1;
+}
+
+bool
+tls_session_write(struct tls_session *session, const void *bytes, size_t len, struct buf *wire)
+{
+        const char *at = bytes;
+        size_t written;
+
+        must(session->established);
+        if (session->failed)
+                return false;
+        session->wire = wire;
+        while (len > 0) {
+                ERR_clear_error();
+                if (SSL_write_ex(session->ssl, at, len, &written) != 1) {
+                        fail(session);
+                        break;
+                }
+                at += written;
+                len -= written;
+        }
+        session->wire = NULL;
+        return len == 0;
+}
+
+void
+tls_session_close(struct tls_session *session, struct buf *wire)
+{
+        /* After a failure the alert has said it all. */
+        if (!session->established || session->close_sent || session->failed)
+                return;
+        session->close_sent = true;
+        ERR_clear_error();
+        session->wire = wire;
+        SSL_shutdown(session->ssl);
+        session->wire = NULL;
+        ERR_clear_error();
+}
+
+const char *
+tls_session_problem(const struct tls_session *session)
+{
+        return session->problem != NULL ? session->problem : "";
+}
+
+const char *
+tls_session_version(const struct tls_session *session)
+{
+        return SSL_get_version(session->ssl);
+}
+
+const struct tls_peer *
+tls_session_peer(struct tls_session *session)
+{
+        if (!session->established)
+                return NULL;
+        if (session->peer == NULL) {
+                session->peer = MEM_NEW(session->peer);
+                session->arena = arena_new(256);
+                tls_peer_read(session->peer, session->arena, session->ssl, session->findings.problem);
+        }
+        return session->peer;
+}
+
+bool
+tls_session_exporter(struct tls_session *session, unsigned char out[32])
+{
+        static const char label[] = "EXPORTER-Channel-Binding";
+
+        if (!session->established || (SSL_version(session->ssl) < TLS1_3_VERSION && SSL_get_extms_support(session->ssl) != 1))
+                return false;
+        ERR_clear_error();
+        /* An empty context is not the same as none before TLS 1.3; RFC 9266 wants the empty one. */
+        return SSL_export_keying_material(session->ssl, out, 32, label, sizeof(label) - 1, (const unsigned char *)"", 0, 1) == 1;
+}
+
+size_t
+tls_session_end_point(struct tls_session *session, unsigned char out[64])
+{
+        X509 *certificate =
+                SSL_is_server(session->ssl) ? SSL_get_certificate(session->ssl) : SSL_get0_peer_certificate(session->ssl);
+        int hash = NID_undef;
+        unsigned len = 0;
+
+        ERR_clear_error();
+        if (certificate == NULL || X509_get_signature_info(certificate, &hash, NULL, NULL, NULL) != 1 || hash == NID_undef)
+                return 0; /* Ed25519 names no hash, so the binding is undefined */
+        if (hash == NID_md5 || hash == NID_sha1)
+                hash = NID_sha256;
+        const EVP_MD *digest = EVP_get_digestbynid(hash);
+        if (digest == NULL || EVP_MD_get_size(digest) > 64 || X509_digest(certificate, digest, out, &len) != 1)
+                return 0;
+        return len;
+}

@@ -1,0 +1,52 @@
+/* session.h - TLS of one connection over memory: bytes in, bytes out, no descriptor
+ *
+ * The caller lends the session what it has read (tls_session_feed) and takes what must be sent from the buffer it names in each call. A session
+ * belongs to no thread: it may be used by one after the other. Between two calls it holds no buffers beyond a record that is incomplete.
+ */
+#ifndef SHARED_TLS_SESSION_H
+#define SHARED_TLS_SESSION_H
+
+#include "shared/base/buf.h"
+#include "shared/tls/context.h"
+#include "shared/tls/peer.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+struct tls_session;
+
+/* name: SNI as client; NULL: none. Holds a reference on the context. */
+struct tls_session *tls_session_new(struct tls_context *context, enum tls_side side, const char *name);
+void tls_session_free(struct tls_session **session);
+
+/* Lends bytes from the wire until tls_session_settle, which keeps a copy of what has not been used by then. */
+void tls_session_feed(struct tls_session *session, const void *bytes, size_t len);
+void tls_session_settle(struct tls_session *session);
+bool tls_session_has_input(const struct tls_session *session);
+
+enum tls_progress { TLS_MORE, TLS_DONE, TLS_FAILED };
+/* Goes on with the handshake; appends what must be sent to wire, also when it failed (the alert). TLS_FAILED: tls_session_problem says why. */
+enum tls_progress tls_session_handshake(struct tls_session *session, struct buf *wire);
+bool tls_session_is_established(const struct tls_session *session);
+
+/* After the handshake: bytes decrypted; 0: needs more from the wire; -1: the other side has ended it or it failed (tls_session_problem). */
+ssize_t tls_session_read(struct tls_session *session, void *out, size_t room, struct buf *wire);
+/* Encrypts all bytes onto wire. False: failed. */
+bool tls_session_write(struct tls_session *session, const void *bytes, size_t len, struct buf *wire);
+/* Appends close_notify, once. */
+void tls_session_close(struct tls_session *session, struct buf *wire);
+
+/* A sentence; "closed by peer" after an orderly end. */
+const char *tls_session_problem(const struct tls_session *session);
+/* "TLSv1.3"; without the cost of tls_session_peer. */
+const char *tls_session_version(const struct tls_session *session);
+/* Made at the first call after the handshake, then kept. */
+const struct tls_peer *tls_session_peer(struct tls_session *session);
+
+/* Channel bindings. tls-exporter (RFC 9266): 32 bytes; false where it does not bind (before TLS 1.3 without extended master secret). */
+bool tls_session_exporter(struct tls_session *session, unsigned char out[32]);
+/* tls-server-end-point (RFC 5929, 4): the digest of the server's certificate; out has 64 bytes; 0: undefined for this certificate. */
+size_t tls_session_end_point(struct tls_session *session, unsigned char out[64]);
+
+#endif

@@ -1,0 +1,27 @@
+/* tls_private.h - what the files of this room share */
+#ifndef SHARED_TLS_TLS_PRIVATE_H
+#define SHARED_TLS_TLS_PRIVATE_H
+
+#include "shared/base/arena.h"
+#include "shared/tls/context.h"
+#include "shared/tls/peer.h"
+
+#include <openssl/ssl.h>
+
+SSL_CTX *tls_context_ssl(struct tls_context *context);
+
+/* For the verify callback: where the first thing wrong with the other side's chain is kept; the session's application data. */
+struct tls_findings {
+        char *problem; /* NULL: nothing; mem_free */
+};
+
+/* Does this name from a certificate cover this host? Case ignored; "*." stands for exactly one label. */
+bool tls_name_covers(const char *pattern, const char *host);
+/* Fills peer from the finished handshake; texts and names live in the arena. */
+void tls_peer_read(struct tls_peer *peer, struct arena *arena, SSL *ssl, const char *problem);
+/* "expired on 2026-01-01 (CN=juliet)": what OpenSSL's verify error means. */
+void tls_explain_verify(char *text, size_t room, int error, X509 *certificate);
+/* The first queued error of libcrypto as words; clears the queue. */
+void tls_explain_queue(char *text, size_t room);
+
+#endif

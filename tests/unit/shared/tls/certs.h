@@ -1,0 +1,28 @@
+/* certs.h - certificates made for a test: P-256 keys, in PEM files of a temporary directory */
+#ifndef TESTS_UNIT_SHARED_TLS_CERTS_H
+#define TESTS_UNIT_SHARED_TLS_CERTS_H
+
+#include <openssl/x509.h>
+
+struct cert {
+        EVP_PKEY *key;
+        X509 *x509;
+        char path[200]; /* certificate, then key */
+};
+
+struct cert_wish {
+        const char *name;     /* file name without .pem, and CN */
+        const char *san;      /* OpenSSL's notation: "DNS:a.example,otherName:1.3.6.1.5.5.7.8.5;UTF8:a@b"; NULL: none */
+        const char *usage;    /* "serverAuth,clientAuth"; NULL: no such extension */
+        struct cert *issuer;  /* NULL: self-signed */
+        int from_day, to_day; /* counted from now; both 0: valid for a year */
+        int is_ca;
+};
+
+/* The directory all of them go to; made at the first call, removed by certs_remove. */
+const char *certs_dir(void);
+void certs_remove(void);
+struct cert cert_make(const struct cert_wish *wish);
+void cert_free(struct cert *cert);
+
+#endif
