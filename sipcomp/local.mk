@@ -22,9 +22,16 @@ sipcomp_libsipcomp_a_SOURCES += sipcomp/sip/dialog.h
 sipcomp_libsipcomp_a_SOURCES += sipcomp/sip/frame.h
 sipcomp_libsipcomp_a_SOURCES += sipcomp/sip/message.h
 sipcomp_libsipcomp_a_SOURCES += sipcomp/sip/sdp.h
+sipcomp_libsipcomp_a_SOURCES += sipcomp/sip/dialog.c sipcomp/sip/dialog.h
+sipcomp_libsipcomp_a_SOURCES += sipcomp/sip/frame.c sipcomp/sip/frame.h
+sipcomp_libsipcomp_a_SOURCES += sipcomp/sip/grammar.c
+sipcomp_libsipcomp_a_SOURCES += sipcomp/sip/message.c sipcomp/sip/message.h
+sipcomp_libsipcomp_a_SOURCES += sipcomp/sip/parse.c
+sipcomp_libsipcomp_a_SOURCES += sipcomp/sip/sdp.c sipcomp/sip/sdp.h
+sipcomp_libsipcomp_a_SOURCES += sipcomp/sip/sip_private.h
 sipcomp_libsipcomp_a_SOURCES += sipcomp/sip/transaction.h
 sipcomp_libsipcomp_a_SOURCES += sipcomp/sip/transport.h
-sipcomp_libsipcomp_a_SOURCES += sipcomp/sip/uri.h
+sipcomp_libsipcomp_a_SOURCES += sipcomp/sip/uri.c sipcomp/sip/uri.h
 
 if HAVE_SIPCOMP
 sbin_PROGRAMS += sipcomp/sipcomp

@@ -26,13 +26,15 @@ struct sip_frame {
         size_t head_len;
         const char *body;
         size_t body_len;
-        int status;      /* BROKEN: 400, 413 or 513; 0: close without a word (these bytes are not SIP) */
+        int status;      /* BROKEN: 400, 413, 414 or 513; 0: close without a word (these bytes are not SIP) */
         const char *why; /* BROKEN: a few words for the log */
 };
 
 /* What is known about the bytes at the front; zero-initialised at the start and after each frame (sip_frame_next does the latter). */
 struct sip_framer {
         size_t scanned, line_start, lines, head_len, body_len;
+        int status; /* the first thing found wrong; reported once the head is complete, so that it can be answered */
+        const char *why;
 };
 
 /* Looks at the untaken bytes of a connection. Between calls bytes may only be added behind; after an answer other than MORE the caller

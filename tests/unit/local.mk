@@ -29,3 +29,5 @@ test_programs += tests/unit/shared/tls/test_tls
 tests_unit_shared_tls_test_tls_SOURCES = tests/unit/shared/tls/test_tls.c tests/unit/shared/tls/certs.c tests/unit/shared/tls/certs.h
 test_programs += tests/unit/shared/loop/test_conn
 tests_unit_shared_loop_test_conn_SOURCES = tests/unit/shared/loop/test_conn.c tests/unit/shared/tls/certs.c tests/unit/shared/tls/certs.h
+test_programs += tests/unit/sipcomp/sip/test_bad
+test_programs += tests/unit/sipcomp/sip/test_torture
