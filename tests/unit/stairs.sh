@@ -124,10 +124,10 @@ BEGIN {
 }
 END {
         for (pair in beside) {
-                split(pair, room, SUBSEP)
-                if (room[1] < room[2] && (room[2], room[1]) in beside) {
+                split(pair, rooms, SUBSEP)
+                if (rooms[1] < rooms[2] && (rooms[2], rooms[1]) in beside) {
                         where = beside[pair]
-                        complain(room[1] " and " room[2] " stand on one step and include each other, see " beside[room[2], room[1]])
+                        complain(rooms[1] " and " rooms[2] " stand on one step and include each other, see " beside[rooms[2], rooms[1]])
                 }
         }
         exit bad

@@ -11,7 +11,6 @@
 #include "xmppd/user/session.h"
 #include "xmppd/user/user.h"
 
-#include "config.h"
 
 /* One per worker. */
 struct part {
