@@ -11,7 +11,6 @@
 #include "xmppd/user/session.h"
 #include "xmppd/user/user.h"
 
-
 /* One per worker. */
 struct part {
         struct buf out;
