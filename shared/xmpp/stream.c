@@ -10,6 +10,7 @@
 #include "shared/base/panic.h"
 #include "shared/base/random.h"
 #include "shared/base/text.h"
+#include "shared/loop/worker.h"
 #include "shared/xml/writer.h"
 #include "shared/xmpp/ns.h"
 
