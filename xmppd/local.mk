@@ -2,7 +2,6 @@
 noinst_LIBRARIES += xmppd/libxmppd.a
 xmppd_libxmppd_a_SOURCES =
 xmppd_libxmppd_a_SOURCES += xmppd/settings.c xmppd/settings.h
-xmppd_libxmppd_a_SOURCES += xmppd/xep/all.h
 xmppd_libxmppd_a_SOURCES += xmppd/user/account.h
 xmppd_libxmppd_a_SOURCES += xmppd/user/tables.c xmppd/user/tables.h
 xmppd_libxmppd_a_SOURCES += xmppd/sasl/sasl.h
@@ -28,7 +27,12 @@ xmppd_libxmppd_a_SOURCES += xmppd/user/scram.c xmppd/user/scram.h
 xmppd_libxmppd_a_SOURCES += xmppd/user/session.h
 xmppd_libxmppd_a_SOURCES += xmppd/user/tables.c xmppd/user/tables.h
 xmppd_libxmppd_a_SOURCES += xmppd/user/user.h
-xmppd_libxmppd_a_SOURCES += xmppd/xep/all.h
+xmppd_libxmppd_a_SOURCES += xmppd/xep/0030_disco.c
+xmppd_libxmppd_a_SOURCES += xmppd/xep/0092_version.c
+xmppd_libxmppd_a_SOURCES += xmppd/xep/0160_offline.c
+xmppd_libxmppd_a_SOURCES += xmppd/xep/0199_ping.c
+xmppd_libxmppd_a_SOURCES += xmppd/xep/0202_time.c
+xmppd_libxmppd_a_SOURCES += xmppd/xep/all.c xmppd/xep/all.h
 
 if HAVE_XMPPD
 sbin_PROGRAMS += xmppd/xmppd

@@ -1,0 +1,103 @@
+/*
+ * XEP-0030: Service Discovery
+ *
+ * What the server and an account are and can do: the features that the other extensions have registered. The components are the server's
+ * items. An account tells its owner only; others get the answer that a server gives for an account that does not exist (8).
+ */
+#include "shared/xmpp/ns.h"
+#include "xmppd/extend/extension.h"
+#include "xmppd/route/route.h"
+#include "xmppd/route/snapshot.h"
+
+/* Neither the server nor an account has nodes: an answer to be filled, or NULL when the question has been refused. */
+static struct stanza *
+begin_answer(const struct stanza *iq, const char *ns, struct element **query)
+{
+        const char *node = element_attribute(stanza_payload(iq), "node");
+
+        if (iq->to.local != NULL && !jid_equal_bare(&iq->from, &iq->to)) {
+                route_error(iq, SERVICE_UNAVAILABLE, NULL);
+                return NULL;
+        }
+        if (node != NULL && node[0] != '\0') {
+                route_error(iq, ITEM_NOT_FOUND, "There is no such node.");
+                return NULL;
+        }
+        struct stanza *result = stanza_result(iq);
+        *query = element_add(result->arena, result->element, "query", ns);
+        return result;
+}
+
+static void
+add_identity(struct stanza *result, struct element *query, const char *category, const char *type)
+{
+        struct element *identity = element_add(result->arena, query, "identity", NULL);
+
+        element_set(result->arena, identity, "category", category);
+        element_set(result->arena, identity, "type", type);
+}
+
+static void
+add_features(struct stanza *result, struct element *query, bool of_account)
+{
+        for (const struct extension *const *all = extend_all(); *all != NULL; all++) {
+                const char *const *feature = of_account ? (*all)->account_features : (*all)->features;
+                for (; feature != NULL && *feature != NULL; feature++)
+                        element_set(result->arena, element_add(result->arena, query, "feature", NULL), "var", *feature);
+        }
+}
+
+static void
+tell_info(struct stanza *iq)
+{
+        bool of_account = iq->to.local != NULL;
+        struct element *query;
+        struct stanza *result = begin_answer(iq, NS_DISCO_INFO, &query);
+
+        if (result == NULL)
+                return;
+        if (of_account)
+                add_identity(result, query, "account", "registered");
+        else
+                add_identity(result, query, "server", "im");
+        add_features(result, query, of_account);
+        route(result);
+}
+
+static void
+add_components(struct stanza *result, struct element *query)
+{
+        size_t at = 0;
+
+        for (const struct domain *domain; (domain = map_next(snapshot_now()->domains, &at)) != NULL;) {
+                if (domain->kind != DOMAIN_COMPONENT)
+                        continue;
+                struct element *item = element_add(result->arena, query, "item", NULL);
+                element_set(result->arena, item, "jid", domain->name);
+                if (domain->description != NULL && domain->description[0] != '\0')
+                        element_set(result->arena, item, "name", domain->description);
+        }
+}
+
+static void
+tell_items(struct stanza *iq)
+{
+        struct element *query;
+        struct stanza *result = begin_answer(iq, NS_DISCO_ITEMS, &query);
+
+        if (result == NULL)
+                return;
+        if (iq->to.local == NULL)
+                add_components(result, query);
+        route(result);
+}
+
+const struct extension xep_0030_disco = {
+        .name = "disco",
+        .xep = 30,
+        .version = "2.5.0",
+        .features = (const char *const[]){ NS_DISCO_INFO, NS_DISCO_ITEMS, NULL },
+        .account_features = (const char *const[]){ NS_DISCO_INFO, NS_DISCO_ITEMS, NULL },
+        .iqs = (const struct iq_handler[]){ { IQ_GET, TO_SERVER | TO_ACCOUNT, NS_DISCO_INFO, "query", tell_info },
+                { IQ_GET, TO_SERVER | TO_ACCOUNT, NS_DISCO_ITEMS, "query", tell_items }, { 0 } },
+};
