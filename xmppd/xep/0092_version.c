@@ -7,8 +7,6 @@
 #include "xmppd/extend/extension.h"
 #include "xmppd/route/route.h"
 
-#include "config.h"
-
 static void
 answer(struct stanza *iq)
 {
