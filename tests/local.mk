@@ -21,7 +21,7 @@ tests_bench_xload_xload_SOURCES = \
 tests_bench_xload_xload_CFLAGS = $(AM_CFLAGS) $(UV_CFLAGS) $(OPENSSL_CFLAGS)
 tests_bench_xload_xload_LDADD = $(UV_LIBS) $(OPENSSL_LIBS)
 
-EXTRA_DIST += tests/demo tests/local.mk
+EXTRA_DIST += tests/demo
 
 # One conversation between an XMPP user and a SIP user, printed as it happens.
 demo: all
