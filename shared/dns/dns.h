@@ -1,6 +1,7 @@
 /* dns.h - from names to addresses on the loop (c-ares); one resolver per worker
  *
- * Answers are kept by their TTL (bounded). A literal address is answered without a query. Calls may complete before they return.
+ * Answers are kept by their TTL (bounded). A literal address is answered without a query. Calls may complete before they return; what they
+ * return is then NULL, so set your pointer to the query to NULL in the callback and assign it only `if ((q = dns_lookup(...)) != NULL)`.
  */
 #ifndef SHARED_DNS_DNS_H
 #define SHARED_DNS_DNS_H
@@ -16,7 +17,7 @@ struct dns_query;
 
 /* servers: "127.0.0.1:5353", count 0: the system's. On the worker that will use it. */
 struct dns *dns_new(const char *const *servers, size_t count, struct err *err);
-/* Pending queries end with DNS_CANCELLED first. */
+/* Pending queries end with DNS_CANCELLED first. Never from inside a callback of this room. */
 void dns_free(struct dns **dns);
 
 enum dns_outcome { DNS_FOUND, DNS_NONE, DNS_FAILED, DNS_CANCELLED }; /* NONE: no such name or no such record; FAILED: for now */

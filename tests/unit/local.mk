@@ -31,3 +31,4 @@ test_programs += tests/unit/shared/loop/test_conn
 tests_unit_shared_loop_test_conn_SOURCES = tests/unit/shared/loop/test_conn.c tests/unit/shared/tls/certs.c tests/unit/shared/tls/certs.h
 test_programs += tests/unit/sipcomp/sip/test_bad
 test_programs += tests/unit/sipcomp/sip/test_torture
+test_programs += tests/unit/shared/dns/test_dns
