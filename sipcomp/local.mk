@@ -32,6 +32,8 @@ sipcomp_libsipcomp_a_SOURCES += sipcomp/sip/sip_private.h
 sipcomp_libsipcomp_a_SOURCES += sipcomp/sip/transaction.h
 sipcomp_libsipcomp_a_SOURCES += sipcomp/sip/transport.h
 sipcomp_libsipcomp_a_SOURCES += sipcomp/sip/uri.c sipcomp/sip/uri.h
+sipcomp_libsipcomp_a_SOURCES += sipcomp/sip/uri.h
+sipcomp_libsipcomp_a_SOURCES += sipcomp/settings.c sipcomp/settings.h
 
 if HAVE_SIPCOMP
 sbin_PROGRAMS += sipcomp/sipcomp

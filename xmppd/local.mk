@@ -2,6 +2,7 @@
 noinst_LIBRARIES += xmppd/libxmppd.a
 xmppd_libxmppd_a_SOURCES =
 xmppd_libxmppd_a_SOURCES += xmppd/settings.c xmppd/settings.h
+xmppd_libxmppd_a_SOURCES += xmppd/xep/all.h
 xmppd_libxmppd_a_SOURCES += xmppd/user/account.h
 xmppd_libxmppd_a_SOURCES += xmppd/user/tables.c xmppd/user/tables.h
 xmppd_libxmppd_a_SOURCES += xmppd/sasl/sasl.h

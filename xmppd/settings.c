@@ -178,10 +178,43 @@ claim_domains(const struct section *all, struct federation_check *check)
         }
 }
 
+static const char *
+or_null(const char *text)
+{
+        return text[0] != '\0' ? text : NULL;
+}
+
+static bool
+needs_tls(const struct section *all)
+{
+        const struct section *c2s = section_of(all, "c2s");
+
+        return strcmp(config_text(c2s, "tls"), "none") != 0 || config_list_count(c2s, "listen-tls") > 0;
+}
+
+static void
+check_certificates(const struct section *all, struct buf *errors)
+{
+        const struct section *domain = NULL;
+        struct err err;
+
+        while ((domain = section_next(all, "domain", domain)) != NULL) {
+                const char *certificate = config_text(domain, "certificate"), *s2s = config_text(domain, "s2s-certificate");
+                if (certificate[0] == '\0' && needs_tls(all))
+                        complain(errors, domain, NULL,
+                                "a certificate is needed: certificate = \"FILE\", or c2s { tls = none  listen-tls = { } }");
+                if (certificate[0] != '\0' && tls_check_certificate(certificate, or_null(config_text(domain, "key")), &err) != 0)
+                        complain(errors, domain, "certificate", err.text);
+                if (s2s[0] != '\0' && tls_check_certificate(s2s, NULL, &err) != 0)
+                        complain(errors, domain, "s2s-certificate", err.text);
+        }
+}
+
 static void
 check_sections(const struct config *config, struct buf *errors, struct buf *warnings)
 {
-        const struct section *all = config_top(config), *components = section_of(all, "components");
+        const struct section *all = config_top(config), *components = section_of(all, "components"), *log = section_of(all, "log");
+        const struct section *component = NULL;
         struct federation_check *check = federation_check_new(errors, warnings);
 
         claim_domains(all, check);
@@ -192,6 +225,13 @@ check_sections(const struct config *config, struct buf *errors, struct buf *warn
                         "no domain: at least one section domain \"example.com\" { certificate = \"FILE\" } is needed");
         if (section_next(all, "sip-domain", NULL) != NULL && config_text(components, "secret")[0] == '\0')
                 complain(errors, components, "secret", "the components of the SIP domains need a secret: secret = \"file:PATH\"");
+        while ((component = section_next(all, "component", component)) != NULL)
+                if (section_is_set(component, "secret") && config_text(component, "secret")[0] == '\0')
+                        complain(errors, component, "secret", "the secret is empty");
+        check_certificates(all, errors);
+        const char *target = config_text(log, "target");
+        if (strcmp(target, "stderr") != 0 && target[0] != '/')
+                complain(errors, log, "target", "target: expected stderr or the whole path of a file");
 }
 
 /* Domains of all kinds in one table; a name that is taken has been complained of by federation_check. */
@@ -218,10 +258,9 @@ static struct tls_context *
 load_certificate(const struct section *c2s, const struct section *domain, struct buf *errors)
 {
         static const char *const alpn[] = { "xmpp-client", NULL };
-        const char *key = config_text(domain, "key");
         struct tls_options options = {
                 .certificate = config_text(domain, "certificate"),
-                .key = key[0] == '\0' ? NULL : key,
+                .key = or_null(config_text(domain, "key")),
                 .min_version = config_text(c2s, "tls-min"),
                 .max_version = config_text(c2s, "tls-max"),
                 .alpn = alpn,
@@ -236,29 +275,28 @@ load_certificate(const struct section *c2s, const struct section *domain, struct
 
 /* The first domain's context stands for clients that name no other by SNI. */
 static void
-add_certificates(struct snapshot *snapshot, struct buf *errors)
+add_certificates(struct snapshot *snapshot, struct buf *errors, struct buf *warnings)
 {
         const struct section *all = config_top(snapshot->config), *c2s = section_of(all, "c2s"), *domain = NULL;
-        bool needs_tls = strcmp(config_text(c2s, "tls"), "none") != 0 || config_list_count(c2s, "listen-tls") > 0;
+        char name[256];
 
         while ((domain = section_next(all, "domain", domain)) != NULL) {
-                if (config_text(domain, "certificate")[0] == '\0') {
-                        if (needs_tls)
-                                complain(errors, domain, NULL,
-                                        "a certificate is needed: certificate = \"FILE\", or c2s { tls = none  listen-tls = { } }");
+                if (config_text(domain, "certificate")[0] == '\0')
                         continue;
-                }
                 struct tls_context *context = load_certificate(c2s, domain, errors);
                 if (context == NULL)
                         continue;
+                bool has_name = jid_domain_to_ascii(name, section_title(domain));
+                if (has_name && !tls_context_covers(context, name))
+                        buf_printf(warnings, "%s: the certificate does not name \"%s\": clients will refuse it\n",
+                                section_place(domain, "certificate"), name);
                 if (snapshot->c2s_tls == NULL) {
                         snapshot->c2s_tls = context;
-                } else {
-                        char name[256];
-                        if (jid_domain_to_ascii(name, section_title(domain)))
-                                tls_context_add_name(snapshot->c2s_tls, name, context);
-                        tls_context_unref(&context);
+                        continue;
                 }
+                if (has_name)
+                        tls_context_add_name(snapshot->c2s_tls, name, context);
+                tls_context_unref(&context);
         }
 }
 
@@ -271,33 +309,10 @@ settings_load(const char *path, struct buf *errors, struct buf *warnings)
 
         struct snapshot *snapshot = snapshot_new(config);
         add_domains(snapshot);
-        add_certificates(snapshot, errors);
+        add_certificates(snapshot, errors, warnings);
         if (errors->len > 0)
                 snapshot_unref(&snapshot);
         return snapshot;
-}
-
-static bool
-is_same(const struct section *a, const struct section *b, const struct setting *setting)
-{
-        switch (setting->type) {
-        case SETTING_BOOL:
-                return config_bool(a, setting->name) == config_bool(b, setting->name);
-        case SETTING_NUMBER:
-        case SETTING_SECONDS:
-                return config_number(a, setting->name) == config_number(b, setting->name);
-        case SETTING_LIST:
-        case SETTING_ADDRESSES:
-        case SETTING_DOMAINS:
-                if (config_list_count(a, setting->name) != config_list_count(b, setting->name))
-                        return false;
-                for (size_t i = 0; i < config_list_count(a, setting->name); i++)
-                        if (strcmp(config_list_item(a, setting->name, i), config_list_item(b, setting->name, i)) != 0)
-                                return false;
-                return true;
-        default:
-                return strcmp(config_text(a, setting->name), config_text(b, setting->name)) == 0;
-        }
 }
 
 static void
@@ -305,7 +320,7 @@ note_changes(const struct section *before, const struct section *after, const st
         char *text, size_t len, size_t *used)
 {
         for (const struct setting *setting = rule->settings; setting->name != NULL; setting++) {
-                if (setting->when != AT_START || is_same(before, after, setting) || *used >= len)
+                if (setting->when != AT_START || section_same(before, after, setting->name) || *used >= len)
                         continue;
                 int n = snprintf(text + *used, len - *used, "%s%s%s%s", *used > 0 ? ", " : "", rule->name, dot, setting->name);
                 *used += n > 0 ? (size_t)n : 0;

@@ -194,6 +194,20 @@ section_is_set(const struct section *section, const char *setting)
 }
 
 bool
+section_same(const struct section *a, const struct section *b, const char *setting)
+{
+        const struct value *one = find_value(a, setting), *two = find_value(b, setting);
+
+        if (one->number != two->number || one->count != two->count)
+                return false;
+        for (size_t i = 0; i < one->count; i++)
+                if (strcmp(one->items[i], two->items[i]) != 0)
+                        return false;
+        bool is_text = one->rule->type != SETTING_BOOL && one->rule->type != SETTING_NUMBER && one->rule->type != SETTING_SECONDS;
+        return !is_text || is_list_type(one->rule->type) || strcmp(one->text, two->text) == 0;
+}
+
+bool
 config_bool(const struct section *section, const char *setting)
 {
         const struct value *value = find_value(section, setting);

@@ -72,6 +72,8 @@ const char *section_title(const struct section *section);
 /* "FILE:LINE" of the section (setting NULL), or of one setting in it (of the section where it has its default). For errors found by cross-checks. */
 const char *section_place(const struct section *section, const char *setting);
 bool section_is_set(const struct section *section, const char *setting); /* written in the file, not defaulted */
+/* Do both sections (of the same rule) have the same value for it? */
+bool section_same(const struct section *a, const struct section *b, const char *setting);
 
 bool config_bool(const struct section *section, const char *setting);
 int64_t config_number(const struct section *section, const char *setting);   /* NUMBER and SECONDS */

@@ -1,5 +1,5 @@
 /*
- * federation.c - federation.conf: its tables, what has to hold between its sections, and the view the programs work with
+ * federation.c - federation.conf: its tables and what has to hold between its sections
  *
  * A domain has one owner: a name that is a SIP domain cannot be an XMPP domain, a component, a chat node or allowed by an exact policy too. A
  * wildcard policy never conflicts, it only says what happens to domains nobody defined.
@@ -8,11 +8,9 @@
 
 #include "shared/base/map.h"
 #include "shared/base/mem.h"
-#include "shared/base/panic.h"
 #include "shared/base/text.h"
 #include "shared/xmpp/jid.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #define TLS_VERSIONS "|1.0|1.1|1.2|1.3"
@@ -85,25 +83,6 @@ const struct setting federation_email_settings[] = {
         { 0 },
 };
 
-static const char *const type_names[] = { "lync", "ocs", "aol", "simple" };
-
-const char *
-sip_type_name(enum sip_type type)
-{
-        return type_names[type];
-}
-
-static enum sip_type
-type_of(const struct section *domain)
-{
-        const char *name = config_text(domain, "type");
-        int type = 0;
-
-        while (type < (int)array_len(type_names) - 1 && strcmp(type_names[type], name) != 0)
-                type++;
-        return (enum sip_type)type;
-}
-
 /* The plain domain that a route's title means: ".com.partner.*" is "partner.com". out has JID_PART_MAX + 1 bytes. */
 static bool
 plain_domain(char *out, const char *title)
@@ -141,8 +120,6 @@ covers(const char *domain, const char *name)
                 return false;
         return len == domain_len || name[len - domain_len - 1] == '.';
 }
-
-/* Checks */
 
 struct owner {
         char *what, *place;
@@ -274,12 +251,12 @@ check_transports(struct federation_check *check, const struct section *top)
 
         while ((domain = section_next(top, "sip-domain", domain)) != NULL) {
                 const char *place = section_place(domain, NULL), *name = section_title(domain);
-                enum sip_type type = type_of(domain);
-                if (type == SIP_TYPE_LYNC)
+                const char *type = config_text(domain, "type");
+                if (strcmp(type, "lync") == 0)
                         refuse_tcp(check, top, name, "is of type lync, which speaks TLS only", place);
-                else if (type == SIP_TYPE_AOL)
+                else if (strcmp(type, "aol") == 0)
                         refuse_tcp(check, top, name, "is of type aol, which speaks TLS only", place);
-                else if (type == SIP_TYPE_OCS && !config_bool(domain, "direct"))
+                else if (strcmp(type, "ocs") == 0 && !config_bool(domain, "direct"))
                         refuse_tcp(check, top, name, "is of type ocs without direct = true, so it speaks TLS only", place);
         }
         const char *name = config_text(aol, "default-domain");
@@ -343,121 +320,4 @@ federation_check_all(struct federation_check *check, const struct config *config
         check_routes(check, top);
         check_transports(check, top);
         check_peers(check, top);
-}
-
-/* The view */
-
-static size_t
-count_sections(const struct section *in, const char *name)
-{
-        size_t count = 0;
-        for (const struct section *at = section_next(in, name, NULL); at != NULL; at = section_next(in, name, at))
-                count++;
-        return count;
-}
-
-static void
-view_hops(struct sip_route *route, const struct section *section, struct arena *arena)
-{
-        route->hops = arena_alloc(arena, (count_sections(section, "hop") + 1) * sizeof(*route->hops));
-        for (const struct section *at = section_next(section, "hop", NULL); at != NULL; at = section_next(section, "hop", at)) {
-                const char *host = section_title(at);
-                size_t len = strlen(host);
-                if (host[0] == '[' && len > 2 && host[len - 1] == ']')
-                        host = arena_strndup(arena, host + 1, len - 2);
-                struct sip_hop hop = { .host = host, .port = (uint16_t)config_number(at, "port") };
-                hop.tls = strcmp(config_text(at, "transport"), "tls") == 0;
-                hop.priority = (int)config_number(at, "priority");
-                hop.weight = (int)config_number(at, "weight");
-                /* Few hops: put each where it belongs, behind its equals. */
-                size_t i = route->hop_count++;
-                for (; i > 0 && route->hops[i - 1].priority > hop.priority; i--)
-                        route->hops[i] = route->hops[i - 1];
-                route->hops[i] = hop;
-        }
-}
-
-static int
-compare_routes(const void *one, const void *two)
-{
-        const struct sip_route *a = one, *b = two;
-        size_t a_len = strlen(a->domain), b_len = strlen(b->domain);
-
-        return a_len != b_len ? (a_len > b_len ? -1 : 1) : strcmp(a->domain, b->domain);
-}
-
-static void
-view_routes(struct federation *federation, const struct section *top, struct arena *arena)
-{
-        char plain[JID_PART_MAX + 1];
-
-        federation->routes = arena_alloc(arena, (count_sections(top, "sip-route") + 1) * sizeof(*federation->routes));
-        for (const struct section *at = section_next(top, "sip-route", NULL); at != NULL; at = section_next(top, "sip-route", at)) {
-                struct sip_route *route = &federation->routes[federation->route_count++];
-                must(plain_domain(plain, section_title(at)));
-                route->domain = arena_strdup(arena, plain);
-                route->place = section_place(at, NULL);
-                view_hops(route, at, arena);
-        }
-        if (federation->route_count > 1)
-                qsort(federation->routes, federation->route_count, sizeof(*federation->routes), compare_routes);
-}
-
-static void
-view_peers(struct federation *federation, const struct section *top, struct arena *arena)
-{
-        federation->peers = arena_alloc(arena, (count_sections(top, "sip-peer") + 1) * sizeof(*federation->peers));
-        for (const struct section *at = section_next(top, "sip-peer", NULL); at != NULL; at = section_next(top, "sip-peer", at)) {
-                struct sip_peer *peer = &federation->peers[federation->peer_count++];
-                peer->subject = section_title(at);
-                peer->domain_count = config_list_count(at, "domains");
-                const char **domains = arena_alloc(arena, (peer->domain_count + 1) * sizeof(*domains));
-                for (size_t i = 0; i < peer->domain_count; i++)
-                        domains[i] = config_list_item(at, "domains", i);
-                peer->domains = domains;
-                peer->min_version = config_text(at, "min-version");
-                peer->ciphers = config_text(at, "ciphers");
-                peer->place = section_place(at, NULL);
-        }
-}
-
-struct federation *
-federation_view(const struct config *config, struct arena *arena)
-{
-        const struct section *top = config_top(config);
-        struct federation *federation = ARENA_NEW(arena, federation);
-
-        federation->domains = arena_alloc(arena, (count_sections(top, "sip-domain") + 1) * sizeof(*federation->domains));
-        for (const struct section *at = section_next(top, "sip-domain", NULL); at != NULL;
-                at = section_next(top, "sip-domain", at)) {
-                struct sip_domain *domain = &federation->domains[federation->domain_count++];
-                domain->name = section_title(at);
-                domain->type = type_of(at);
-                domain->description = config_text(at, "description");
-                domain->direct = config_bool(at, "direct");
-                domain->shared_subscription = config_bool(at, "shared-subscription");
-                domain->place = section_place(at, NULL);
-        }
-        view_routes(federation, top, arena);
-        view_peers(federation, top, arena);
-        federation->aol_default_domain = config_text(section_of(top, "aol"), "default-domain");
-        return federation;
-}
-
-const struct sip_domain *
-federation_domain(const struct federation *federation, const char *name)
-{
-        for (size_t i = 0; i < federation->domain_count; i++)
-                if (strcmp(federation->domains[i].name, name) == 0)
-                        return &federation->domains[i];
-        return NULL;
-}
-
-const struct sip_route *
-federation_route(const struct federation *federation, const char *domain)
-{
-        for (size_t i = 0; i < federation->route_count; i++)
-                if (covers(federation->routes[i].domain, domain))
-                        return &federation->routes[i];
-        return NULL;
 }

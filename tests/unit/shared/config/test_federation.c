@@ -1,4 +1,4 @@
-/* federation.conf: what must hold between its sections, and the view of them. */
+/* federation.conf: what must hold between its sections. */
 #include "shared/config/federation.h"
 
 #include <setjmp.h>
@@ -143,60 +143,6 @@ warns_of_a_route_that_nothing_uses(void **state)
         buf_free(&warnings);
 }
 
-static void
-gives_a_view_of_domains_routes_and_peers(void **state)
-{
-        struct buf errors = { 0 }, warnings = { 0 };
-        struct config *config =
-                read_text("sip-domain Partner.com { type = ocs direct = yes description = \"Partner Inc.\" }\n"
-                          "sip-domain aim.com { type = aol shared-subscription = on }\n"
-                          "sip-route \".com.*\" { hop c { } }\n"
-                          "sip-route \".com.partner.*\" {\n"
-                          " hop late { priority = 2 }\n"
-                          " hop one { port = 5060 transport = tcp weight = 7 }\n"
-                          " hop \"[::1]\" { }\n"
-                          "}\n"
-                          "sip-peer \"edge.partner.com\" { domains = { PARTNER.com, aim.com } min-version = \"1.0\" }\n",
-                        &errors, &warnings);
-        expect_lines(&errors, "");
-        struct arena *arena = arena_new(1024);
-        const struct federation *federation = federation_view(config, arena);
-
-        assert_int_equal(federation->domain_count, 2);
-        const struct sip_domain *domain = federation_domain(federation, "partner.com");
-        assert_int_equal(domain->type, SIP_TYPE_OCS);
-        assert_true(domain->direct);
-        assert_string_equal(domain->description, "Partner Inc.");
-        assert_int_equal(federation_domain(federation, "aim.com")->type, SIP_TYPE_AOL);
-        assert_true(federation_domain(federation, "aim.com")->shared_subscription);
-        assert_null(federation_domain(federation, "rome.example"));
-
-        const struct sip_route *route = federation_route(federation, "partner.com");
-        assert_string_equal(route->domain, "partner.com");
-        assert_int_equal(route->hop_count, 3);
-        assert_string_equal(route->hops[0].host, "one");
-        assert_false(route->hops[0].tls);
-        assert_int_equal(route->hops[0].port, 5060);
-        assert_int_equal(route->hops[0].weight, 7);
-        assert_string_equal(route->hops[1].host, "::1");
-        assert_true(route->hops[1].tls);
-        assert_string_equal(route->hops[2].host, "late");
-        assert_ptr_equal(federation_route(federation, "sip.partner.com"), route);
-        assert_string_equal(federation_route(federation, "mypartner.com")->domain, "com");
-        assert_null(federation_route(federation, "partner.org"));
-
-        assert_int_equal(federation->peer_count, 1);
-        assert_string_equal(federation->peers[0].subject, "edge.partner.com");
-        assert_int_equal(federation->peers[0].domain_count, 2);
-        assert_string_equal(federation->peers[0].domains[0], "partner.com");
-        assert_string_equal(federation->peers[0].min_version, "1.0");
-        assert_string_equal(federation->aol_default_domain, "aol.com");
-        arena_free(&arena);
-        config_unref(&config);
-        buf_free(&errors);
-        buf_free(&warnings);
-}
-
 static int
 make_file(void **state)
 {
@@ -217,7 +163,6 @@ main(void)
                 cmocka_unit_test(refuses_what_does_not_fit_together),
                 cmocka_unit_test(accepts_what_does),
                 cmocka_unit_test(warns_of_a_route_that_nothing_uses),
-                cmocka_unit_test(gives_a_view_of_domains_routes_and_peers),
         };
         return cmocka_run_group_tests(tests, make_file, remove_file);
 }
