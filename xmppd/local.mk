@@ -22,7 +22,6 @@ xmppd_libxmppd_a_SOURCES += xmppd/route/route.c xmppd/route/route.h
 xmppd_libxmppd_a_SOURCES += xmppd/route/snapshot.c xmppd/route/snapshot.h
 xmppd_libxmppd_a_SOURCES += xmppd/user/account_json.c xmppd/user/account_json.h
 xmppd_libxmppd_a_SOURCES += xmppd/sasl/sasl.h
-xmppd_libxmppd_a_SOURCES += xmppd/settings.h
 xmppd_libxmppd_a_SOURCES += xmppd/user/account.c xmppd/user/account.h xmppd/user/account_private.h
 xmppd_libxmppd_a_SOURCES += xmppd/user/scram.c xmppd/user/scram.h
 xmppd_libxmppd_a_SOURCES += xmppd/user/session.h
