@@ -53,3 +53,4 @@ shared_libshared_a_SOURCES += shared/tls/session.c shared/tls/session.h
 shared_libshared_a_SOURCES += shared/tls/tls_private.h
 shared_libshared_a_SOURCES += shared/dns/dns.c shared/dns/dns.h
 shared_libshared_a_SOURCES += shared/dns/order.c
+shared_libshared_a_SOURCES += shared/control/control.h

@@ -1,6 +1,6 @@
 #!/bin/sh
 # The stairs of the house: a room includes rooms below it, never above, and nobody else's private header; each library has one room;
-# each header compiles alone. Prints every line that breaks this.
+# each header compiles alone and each file is in a local.mk. Prints every line that breaks this.
 #
 # SRC_DIR is the top of the tree; CC and CPPFLAGS, where set, compile the headers.
 set -u
@@ -135,6 +135,19 @@ END {
 ' "$scratch/includes" >"$scratch/complaints"
 bad=$?
 cat "$scratch/complaints"
+
+# Each file is known to make, so that it is built, tested and in the tarball.
+{
+        cat "$scratch/files"
+        find tests/unit tests/fuzz -name 'test_*.c' -o -name 'fuzz_*.c' -o -name '*.h' | sed 's/\(test_.*\|fuzz_.*\)\.c$/\1/'
+} | while read -r file; do
+        grep -qE "(^|[[:space:]])$file([[:space:]]|\$)" shared/local.mk xmppd/local.mk sipcomp/local.mk tests/unit/local.mk tests/fuzz/local.mk ||
+                echo "$file: in no local.mk"
+done >"$scratch/unlisted"
+if [ -s "$scratch/unlisted" ]; then
+        cat "$scratch/unlisted"
+        bad=1
+fi
 
 # Each header compiles alone, and twice.
 if command -v "${CC:=cc}" >/dev/null 2>&1 || command -v "${CC%% *}" >/dev/null 2>&1; then
