@@ -1,12 +1,13 @@
 # The server: one line for each file with its header. ctl/ is the program xmppctl, which uses shared/ only.
 noinst_LIBRARIES += xmppd/libxmppd.a
 xmppd_libxmppd_a_SOURCES =
+xmppd_libxmppd_a_SOURCES += xmppd/component/component.c xmppd/component/component.h xmppd/component/component_private.h
+xmppd_libxmppd_a_SOURCES += xmppd/component/listen.c
 xmppd_libxmppd_a_SOURCES += xmppd/settings.c xmppd/settings.h
 xmppd_libxmppd_a_SOURCES += xmppd/xep/all.h
 xmppd_libxmppd_a_SOURCES += xmppd/user/account.h
 xmppd_libxmppd_a_SOURCES += xmppd/user/tables.c xmppd/user/tables.h
 xmppd_libxmppd_a_SOURCES += xmppd/sasl/sasl.h
-xmppd_libxmppd_a_SOURCES += xmppd/component/component.h
 xmppd_libxmppd_a_SOURCES += xmppd/c2s/c2s.h
 xmppd_libxmppd_a_SOURCES += xmppd/admin/admin.c xmppd/admin/admin.h
 xmppd_libxmppd_a_SOURCES += xmppd/admin/admin_private.h
@@ -14,7 +15,6 @@ xmppd_libxmppd_a_SOURCES += xmppd/admin/sessions.c
 xmppd_libxmppd_a_SOURCES += xmppd/admin/user.c
 xmppd_libxmppd_a_SOURCES += xmppd/admin/admin.h
 xmppd_libxmppd_a_SOURCES += xmppd/c2s/c2s.h
-xmppd_libxmppd_a_SOURCES += xmppd/component/component.h
 xmppd_libxmppd_a_SOURCES += xmppd/extend/extend.c xmppd/extend/extension.h
 xmppd_libxmppd_a_SOURCES += xmppd/extend/server.c xmppd/extend/server.h
 xmppd_libxmppd_a_SOURCES += xmppd/route/home.c xmppd/route/home.h
