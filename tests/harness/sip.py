@@ -220,7 +220,10 @@ class Peer:
             self.observer("<", message)
         if self.accept_filter and not self.accept_filter(message):
             if not message.is_response and message.method not in ("ACK", "BENOTIFY"):
-                self.respond(message, 481, "Call/Transaction Does Not Exist")
+                if message.tag("To"):
+                    self.respond(message, 481, "Call/Transaction Does Not Exist")
+                else:                           # 481 would only bring a new one
+                    self.respond(message, 603, "Decline")
             return
         self.inbox.put(message)
 

@@ -117,6 +117,7 @@ class House:
     def __init__(self, setup, workers):
         self.setup = setup
         self.sipcomp = None
+        self.peers = {}                         # listeners of the SIP domains, kept between talks
         if setup.kind == "prosody":
             parts = setup.components + [(d, "sesame") for d in setup.sip_domains]
             self.server = servers.Prosody(setup.domains, parts)
@@ -133,11 +134,25 @@ class House:
         try:
             self.server.start()
             if self.sipcomp:
+                if not self.setup.alone:        # a next hop that refuses connections would be left aside for a minute
+                    for domain in self.setup.sip_domains:
+                        self.peer(domain)
                 self.sipcomp.start()
         except Exception:
             self.stop()
             raise
         return self
+
+    def peer(self, domain, certificate=None):
+        """The edge of a SIP domain, listening where the static route points."""
+        if domain not in self.peers:
+            kind = servers.kind_of(domain)
+            tcp = kind == "simple" and self.setup.transport == "tcp"
+            tls = None if tcp else sip.contexts(pki.shared().directory, certificate or servers.EDGES[kind][1])
+            product = ("127.0.0.1", self.sipcomp.tcp_port if tcp else self.sipcomp.tls_port)
+            self.peers[domain] = sip.Peer(domain, "127.0.0.1", self.sipcomp.peers[domain], product, tls, domain)
+            self.peers[domain].accept_filter = lambda message: False
+        return self.peers[domain]
 
     def parts(self):
         return [p for p in (self.sipcomp, self.server) if p]
@@ -154,7 +169,10 @@ class House:
         return None
 
     def stop(self):
-        return "\n".join(c for c in [p.stop() for p in self.parts()] if c) or None
+        complaints = [c for c in [p.stop() for p in self.parts()] if c]
+        for peer in self.peers.values():
+            peer.stop()
+        return "\n".join(complaints) or None
 
 
 class Houses:
@@ -225,7 +243,7 @@ class SipParty(Party):
         self.kept = []
 
     def finish(self):
-        self.peer.stop()
+        self.peer.accept_filter = lambda message: False
 
 
 class Talk:
@@ -554,18 +572,16 @@ class Player:
     # -- SIP
 
     def do_peer(self, words):
-        """peer NAME sip DOMAIN tls|tcp [cert NAME]"""
+        """peer NAME sip DOMAIN [tls|tcp] [cert NAME]"""
         if words[2] != "sip":
             self.fail(f"no such kind of peer: {words[2]}")
         name, domain = words[1], words[3]
-        wire = words[4] if len(words) > 4 else "tls"
-        gateway = self.house.sipcomp
-        tls = None
-        if wire == "tls":
-            certificate = words[words.index("cert") + 1] if "cert" in words else servers.EDGES[servers.kind_of(domain)][1]
-            tls = sip.contexts(pki.shared().directory, certificate)
-        product = ("127.0.0.1", gateway.tls_port if wire == "tls" else gateway.tcp_port)
-        peer = sip.Peer(domain, "127.0.0.1", gateway.peers[domain], product, tls, name)
+        certificate = words[words.index("cert") + 1] if "cert" in words else None
+        if certificate and not self.talk.setup.alone:
+            self.fail("another certificate needs `alone` on the server line")
+        peer = self.house.peer(domain, certificate)
+        while peer.receive(0) is not None:
+            pass
         peer.accept_filter = lambda m: m.is_response or any(u in m.start or u in m.get("From") or u in m.get("To") for u in self.users)
         self.parties[name] = SipParty(name, peer)
 
