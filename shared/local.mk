@@ -54,3 +54,6 @@ shared_libshared_a_SOURCES += shared/tls/tls_private.h
 shared_libshared_a_SOURCES += shared/dns/dns.c shared/dns/dns.h
 shared_libshared_a_SOURCES += shared/dns/order.c
 shared_libshared_a_SOURCES += shared/control/control.h
+shared_libshared_a_SOURCES += shared/control/ask.c
+shared_libshared_a_SOURCES += shared/control/control.c shared/control/control.h
+shared_libshared_a_SOURCES += shared/control/words.c shared/control/words.h

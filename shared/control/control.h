@@ -1,6 +1,6 @@
 /* control.h - the control socket: one line of command in, one JSON document or an error sentence out
  *
- * Request: words, shell-quoted where needed, ended by LF. Answer: "ok LENGTH\n" or "no LENGTH\n" and LENGTH bytes. The socket is mode 0600 in a
+ * Request: words, shell-quoted where needed, ended by LF; at most 960 KiB. Answer: "ok LENGTH\n" or "no LENGTH\n" and LENGTH bytes. The socket is mode 0600 in a
  * directory only its owner may write to. Runs on the worker that opens it (the main thread's).
  */
 #ifndef SHARED_CONTROL_CONTROL_H
@@ -15,7 +15,7 @@ struct control;
 struct control_request; /* answered exactly once, now or later, on the same worker */
 
 struct control_command {
-        const char *name; /* one or two words: "status", "user add" */
+        const char *name;                                                          /* one or two words: "status", "user add" */
         void (*run)(struct control_request *request, int argc, char *const *argv); /* argv[0] is the first word behind the name */
 };
 

@@ -32,3 +32,5 @@ tests_unit_shared_loop_test_conn_SOURCES = tests/unit/shared/loop/test_conn.c te
 test_programs += tests/unit/sipcomp/sip/test_bad
 test_programs += tests/unit/sipcomp/sip/test_torture
 test_programs += tests/unit/shared/dns/test_dns
+test_programs += tests/unit/shared/control/test_control
+test_programs += tests/unit/shared/control/test_words
