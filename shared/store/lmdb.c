@@ -40,7 +40,7 @@ struct engine {
         size_t page_bytes;
 };
 
-struct snapshot {
+struct view {
         struct engine *engine;
         MDB_txn *txn;
 };
@@ -553,47 +553,46 @@ engine_tidy(struct engine *engine)
 
 /* ---- reading ---- */
 
-struct snapshot *
-snapshot_new(struct engine *engine)
+struct view *
+view_new(struct engine *engine)
 {
         MDB_txn *txn;
         if (mdb_txn_begin(engine->env, NULL, MDB_RDONLY, &txn) != 0)
                 return NULL;
-        struct snapshot *snapshot = MEM_NEW(snapshot);
-        snapshot->engine = engine;
-        snapshot->txn = txn;
-        return snapshot;
+        struct view *view = MEM_NEW(view);
+        view->engine = engine;
+        view->txn = txn;
+        return view;
 }
 
 bool
-snapshot_renew(struct snapshot *snapshot)
+view_renew(struct view *view)
 {
-        return mdb_txn_renew(snapshot->txn) == 0;
+        return mdb_txn_renew(view->txn) == 0;
 }
 
 void
-snapshot_rest(struct snapshot *snapshot)
+view_rest(struct view *view)
 {
-        mdb_txn_reset(snapshot->txn);
+        mdb_txn_reset(view->txn);
 }
 
 void
-snapshot_free(struct snapshot **snapshot)
+view_free(struct view **view)
 {
-        if (*snapshot == NULL)
+        if (*view == NULL)
                 return;
-        mdb_txn_abort((*snapshot)->txn);
-        mem_free(*snapshot);
-        *snapshot = NULL;
+        mdb_txn_abort((*view)->txn);
+        mem_free(*view);
+        *view = NULL;
 }
 
 bool
-snapshot_get(
-        struct snapshot *snapshot, int table, const void *key_bytes, size_t key_len, const void **value_bytes, size_t *value_len)
+view_get(struct view *view, int table, const void *key_bytes, size_t key_len, const void **value_bytes, size_t *value_len)
 {
         MDB_val key = val(key_bytes, key_len), value;
 
-        if (!snapshot->engine->there[table] || mdb_get(snapshot->txn, snapshot->engine->tables[table], &key, &value) != 0)
+        if (!view->engine->there[table] || mdb_get(view->txn, view->engine->tables[table], &key, &value) != 0)
                 return false;
         *value_bytes = value.mv_data;
         *value_len = value.mv_size;
@@ -601,13 +600,12 @@ snapshot_get(
 }
 
 void
-snapshot_scan(
-        struct snapshot *snapshot, int table, const void *prefix, size_t prefix_len, size_t limit, store_each *each, void *arg)
+view_scan(struct view *view, int table, const void *prefix, size_t prefix_len, size_t limit, store_each *each, void *arg)
 {
         MDB_cursor *cursor;
         MDB_val key = val(prefix, prefix_len), value;
 
-        if (!snapshot->engine->there[table] || mdb_cursor_open(snapshot->txn, snapshot->engine->tables[table], &cursor) != 0)
+        if (!view->engine->there[table] || mdb_cursor_open(view->txn, view->engine->tables[table], &cursor) != 0)
                 return;
         int rc = mdb_cursor_get(cursor, &key, &value, prefix_len > 0 ? MDB_SET_RANGE : MDB_FIRST);
         for (size_t n = 0; rc == 0 && (limit == 0 || n < limit); n++) {

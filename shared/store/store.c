@@ -1,8 +1,8 @@
 /*
- * store.c - the interface: batches being filled, reading threads and their snapshots
+ * store.c - the interface: batches being filled, reading threads and their views
  *
- * A thread that reads holds a snapshot from its first read of a loop turn to the end of that turn, so what it was shown stays where it is.
- * When a commit is completed in between, the next read takes a newer snapshot beside the first: whoever heard that a batch is on disk finds
+ * A thread that reads holds a view from its first read of a loop turn to the end of that turn, so what it was shown stays where it is.
+ * When a commit is completed in between, the next read takes a newer view beside the first: whoever heard that a batch is on disk finds
  * it there.
  */
 #include "shared/store/store.h"
@@ -15,7 +15,7 @@
 #include <signal.h>
 #include <string.h>
 
-enum { SNAPSHOTS_MAX = 64, SNAPSHOTS_KEPT = 2 };
+enum { VIEWS_MAX = 64, VIEWS_KEPT = 2 };
 
 /* One thread's view on one store; owned by the store. */
 struct reader {
@@ -23,7 +23,7 @@ struct reader {
         struct store *store;
         pthread_t thread;
         struct chore turn_end;
-        struct snapshot *snapshots[SNAPSHOTS_MAX]; /* [0 .. used) are in use, the last one is the newest; [used .. made) rest */
+        struct view *views[VIEWS_MAX]; /* [0 .. used) are in use, the last one is the newest; [used .. made) rest */
         size_t used, made;
         uint64_t sequence; /* of the newest */
 };
@@ -84,7 +84,7 @@ store_close(struct store **closed)
                 if (reader->turn_end.waiting && pthread_equal(reader->thread, pthread_self()))
                         worker_forget_chore(&reader->turn_end);
                 for (size_t i = 0; i < reader->made; i++)
-                        snapshot_free(&reader->snapshots[i]);
+                        view_free(&reader->views[i]);
                 mem_free(reader);
         }
         engine_close(&store->engine);
@@ -270,9 +270,9 @@ static void
 end_reading(struct reader *reader)
 {
         while (reader->used > 0)
-                snapshot_rest(reader->snapshots[--reader->used]);
-        while (reader->made > SNAPSHOTS_KEPT)
-                snapshot_free(&reader->snapshots[--reader->made]);
+                view_rest(reader->views[--reader->used]);
+        while (reader->made > VIEWS_KEPT)
+                view_free(&reader->views[--reader->made]);
 }
 
 static void
@@ -282,26 +282,26 @@ end_turn(struct chore *chore)
 }
 
 static bool
-take_snapshot(struct reader *reader)
+take_view(struct reader *reader)
 {
         if (reader->used < reader->made)
-                return snapshot_renew(reader->snapshots[reader->used]);
-        struct snapshot *snapshot = snapshot_new(reader->store->engine);
-        if (snapshot == NULL)
+                return view_renew(reader->views[reader->used]);
+        struct view *view = view_new(reader->store->engine);
+        if (view == NULL)
                 return false;
-        reader->snapshots[reader->made++] = snapshot;
+        reader->views[reader->made++] = view;
         return true;
 }
 
-/* Where there is no place for a further snapshot, the thread goes on with the newest it has until its turn ends. */
-static struct snapshot *
-newest_snapshot(struct store *store)
+/* Where there is no place for a further view, the thread goes on with the newest it has until its turn ends. */
+static struct view *
+newest_view(struct store *store)
 {
         struct reader *reader = reader_here(store);
         uint64_t sequence = atomic_load(&store->sequence);
 
-        if (reader->used == 0 || (reader->sequence != sequence && reader->used < SNAPSHOTS_MAX)) {
-                if (take_snapshot(reader)) {
+        if (reader->used == 0 || (reader->sequence != sequence && reader->used < VIEWS_MAX)) {
+                if (take_view(reader)) {
                         reader->used++;
                         reader->sequence = sequence;
                 }
@@ -311,7 +311,7 @@ newest_snapshot(struct store *store)
                         worker_at_turn_end(&reader->turn_end);
                 }
         }
-        return reader->snapshots[reader->used - 1];
+        return reader->views[reader->used - 1];
 }
 
 bool
@@ -319,7 +319,7 @@ store_get(struct store *store, int table, const void *key, size_t key_len, const
 {
         must(table >= 0 && (size_t)table < store->tables);
         must(key_len > 0 && key_len <= STORE_KEY_MAX);
-        return snapshot_get(newest_snapshot(store), table, key, key_len, value, value_len);
+        return view_get(newest_view(store), table, key, key_len, value, value_len);
 }
 
 void
@@ -327,7 +327,7 @@ store_scan(struct store *store, int table, const void *prefix, size_t prefix_len
 {
         must(table >= 0 && (size_t)table < store->tables);
         must(prefix_len <= STORE_KEY_MAX);
-        snapshot_scan(newest_snapshot(store), table, prefix, prefix_len, limit, each, arg);
+        view_scan(newest_view(store), table, prefix, prefix_len, limit, each, arg);
 }
 
 void
