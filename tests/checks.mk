@@ -61,3 +61,6 @@ run: all
 	@BUILD_DIR='$(abs_builddir)' SRC_DIR='$(abs_srcdir)' $(PYTHON) $(srcdir)/tests/run --port-offset $(or $(PORT_OFFSET),0)
 
 .PHONY: run
+
+clean-local:
+	rm -rf tests/results
