@@ -103,6 +103,9 @@ struct sip_dial *sip_transport_dial(struct sip_transport *transport, const struc
         bool in_dialog, sip_dial_ready *ready, void *owner);
 void sip_dial_cancel(struct sip_dial **dial); /* ready will not come */
 
+/* Could this hop not be reached within the last 60 s? Then others are tried first. */
+bool sip_transport_shuns(const struct sip_transport *transport, const struct sip_hop *hop);
+
 /* Visits all flows (for `status`): start with *at = 0, NULL at the end. */
 struct sip_flow *sip_transport_each(const struct sip_transport *transport, size_t *at);
 

@@ -1,0 +1,505 @@
+/*
+ * flow.c - one connection: from nothing to ready, bytes to messages, silence to the end
+ *
+ * A flow that goes away tells three parties in this order: who waits for it to be ready, the room above (lost), and then it is freed. It goes
+ * from conn's closed() or from a chore, never from inside a call of somebody who may still hold the pointer.
+ */
+#include "shared/base/mem.h"
+#include "shared/base/panic.h"
+#include "sipcomp/sip/sip_private.h"
+#include "sipcomp/sip/transport_private.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { TICK_MS = 5000 };
+
+const char *
+sip_wire_name(enum sip_wire wire)
+{
+        return wire == SIP_TLS ? "TLS" : "TCP";
+}
+
+bool
+flow_may_complain(struct sip_flow *flow)
+{
+        uint64_t now = worker_now();
+        if (flow->last_complaint != 0 && now - flow->last_complaint < 1000)
+                return false;
+        flow->last_complaint = now;
+        return true;
+}
+
+static void
+end_flow(struct sip_flow *flow, const char *why)
+{
+        if (flow->state == FLOW_ENDING)
+                return;
+        snprintf(flow->why, sizeof flow->why, "%s", why);
+        flow->state = FLOW_ENDING;
+        if (flow->conn != NULL)
+                conn_close(flow->conn);
+        else
+                worker_at_turn_end(&flow->fail);
+}
+
+static void
+free_flow(struct sip_flow *flow)
+{
+        timer_stop(&flow->tick);
+        worker_forget_chore(&flow->fail);
+        dns_cancel(&flow->query);
+        if (flow->conn != NULL)
+                conn_free(&flow->conn);
+        list_remove(&flow->transport->flows, &flow->link);
+        map_remove(flow->transport->by_id, &flow->id, sizeof flow->id);
+        tls_context_unref(&flow->hop.tls);
+        mem_free(flow);
+}
+
+/* The end of a flow whose connection is gone already. */
+static void
+bury(struct sip_flow *flow)
+{
+        struct sip_transport *transport = flow->transport;
+        uint64_t id = flow->id;
+
+        transport_settle(flow, flow->why);
+        free_flow(flow);
+        if (transport->events->lost != NULL)
+                transport->events->lost(transport->owner, id);
+}
+
+static void
+run_fail(struct chore *chore)
+{
+        bury(container_of(chore, struct sip_flow, fail));
+}
+
+void
+flow_discard(struct sip_flow *flow)
+{
+        for (LIST_EACH(dial, &flow->waiting, struct sip_dial, waiting)) {
+                list_remove(&flow->waiting, &dial->waiting);
+                dial->at = NULL;
+        }
+        free_flow(flow);
+}
+
+static void
+become_ready(struct sip_flow *flow)
+{
+        flow->state = FLOW_READY;
+        flow->was_ready = true;
+        if (flow->outgoing)
+                transport_shun(flow->transport, &flow->hop, false);
+        const struct tls_peer *peer = sip_flow_peer(flow);
+        log_debug(&flow->log, "open %s", peer != NULL ? peer->subject : sip_wire_name(flow->wire));
+        transport_settle(flow, NULL);
+}
+
+/* --- what conn tells */
+
+static void
+hear_connected(void *owner)
+{
+        struct sip_flow *flow = owner;
+        struct tls_context *tls = flow->hop.tls != NULL ? flow->hop.tls : flow->transport->tls;
+        struct address literal;
+
+        if (flow->state != FLOW_MAKING)
+                return;
+        flow->peer = *conn_peer_address(flow->conn);
+        if (flow->wire == SIP_TCP) {
+                become_ready(flow);
+                return;
+        }
+        if (tls == NULL) {
+                end_flow(flow, "no TLS is configured");
+                return;
+        }
+        conn_start_tls(flow->conn, tls, TLS_CLIENT, address_from_host(&literal, flow->hop.host, 0) ? NULL : flow->hop.host);
+}
+
+static void
+hear_secured(void *owner)
+{
+        struct sip_flow *flow = owner;
+        const struct tls_peer *peer = conn_peer(flow->conn);
+        bool proven = peer != NULL && peer->has_certificate && peer->valid;
+
+        if (flow->state != FLOW_MAKING)
+                return;
+        if (!proven && (flow->outgoing || flow->ask == TLS_ASK_REQUIRED)) {
+                char why[256];
+                snprintf(why, sizeof why, "certificate refused: %.160s",
+                        peer != NULL && peer->has_certificate ? peer->problem : "none was shown");
+                if (flow_may_complain(flow))
+                        log_warn(&flow->log, "%s", why);
+                end_flow(flow, why);
+                return;
+        }
+        become_ready(flow);
+}
+
+static void
+answer_refused(struct sip_flow *flow, struct sip_message *message, const struct sip_fault *fault)
+{
+        message->flow = flow->id;
+        flow->transport->events->refused(flow->transport->owner, flow, message, fault);
+}
+
+static void
+take_message(struct sip_flow *flow, const struct sip_frame *frame)
+{
+        struct sip_fault fault;
+        struct sip_message *partial,
+                *message = sip_message_parse(frame->head, frame->head_len, frame->body, frame->body_len, &fault, &partial);
+
+        log_trace(&flow->log, "received %.*s%.*s", (int)frame->head_len, frame->head, (int)frame->body_len, frame->body);
+        if (message != NULL) {
+                message->flow = flow->id;
+                flow->transport->events->message(flow->transport->owner, flow, message);
+                return;
+        }
+        if (flow_may_complain(flow))
+                log_info(&flow->log, "refused: %s", fault.why);
+        if (partial != NULL)
+                answer_refused(flow, partial, &fault);
+        sip_message_free(&partial);
+        if (fault.close)
+                end_flow(flow, fault.why);
+}
+
+/* The stream cannot be read any further; the sender of a request is told why if the head tells who that is. */
+static void
+give_up(struct sip_flow *flow, const struct sip_frame *frame)
+{
+        struct sip_fault fault = { .status = frame->status, .close = true }, unused;
+        struct sip_message *partial = NULL, *message = NULL;
+
+        if (frame->status != 0 ? flow_may_complain(flow) : false)
+                log_info(&flow->log, "refused: %s", frame->why);
+        else
+                log_debug(&flow->log, "refused: %s", frame->why);
+        snprintf(fault.why, sizeof fault.why, "%s", frame->why);
+        if (frame->head != NULL)
+                message = sip_message_parse(frame->head, frame->head_len, NULL, 0, &unused, &partial);
+        if (message == NULL) {
+                message = partial;
+        } else if (message->status != 0 || sip_message_is(message, "ACK") || sip_message_is(message, "BENOTIFY")) {
+                sip_message_free(&message);
+        }
+        if (message != NULL)
+                answer_refused(flow, message, &fault);
+        sip_message_free(&message);
+        end_flow(flow, frame->why);
+}
+
+static size_t
+hear_data(void *owner, const char *bytes, size_t len)
+{
+        struct sip_flow *flow = owner;
+        size_t taken = 0;
+        bool pinged = false;
+
+        while (taken < len && flow->state == FLOW_READY) {
+                struct sip_frame frame;
+                enum sip_framing found = sip_frame_next(&flow->framer, bytes + taken, len - taken, &frame);
+                if (found == SIP_FRAME_MORE) {
+                        if (flow->message_since == 0)
+                                flow->message_since = worker_now();
+                        break;
+                }
+                flow->message_since = 0;
+                taken += frame.used;
+                if (found == SIP_FRAME_PING)
+                        pinged = true;
+                else if (found == SIP_FRAME_MESSAGE)
+                        take_message(flow, &frame);
+                else if (found == SIP_FRAME_BROKEN)
+                        give_up(flow, &frame);
+        }
+        if (flow->state != FLOW_READY)
+                return len;
+        /* However many pings came at once, one answer says all there is to say. */
+        if (pinged)
+                conn_send(flow->conn, "\r\n", 2);
+        return taken;
+}
+
+static bool dial_next(struct sip_flow *flow);
+
+static void
+hear_closed(void *owner, const char *why)
+{
+        struct sip_flow *flow = owner;
+
+        flow->conn = NULL;
+        if (flow->outgoing && flow->state == FLOW_MAKING && dial_next(flow))
+                return;
+        if (flow->state != FLOW_ENDING)
+                snprintf(flow->why, sizeof flow->why, "%s", why);
+        if (flow->outgoing && !flow->was_ready) {
+                log_info(&flow->log, "cannot connect: %s", flow->why);
+                transport_shun(flow->transport, &flow->hop, true);
+        } else {
+                log_debug(&flow->log, "closed: %s", flow->why);
+        }
+        flow->state = FLOW_ENDING;
+        bury(flow);
+}
+
+static const struct conn_events events = {
+        .connected = hear_connected,
+        .secured = hear_secured,
+        .data = hear_data,
+        .closed = hear_closed,
+};
+
+/* --- time */
+
+static void
+keep_time(struct timer *timer)
+{
+        struct sip_flow *flow = container_of(timer, struct sip_flow, tick);
+        uint64_t now = worker_now();
+
+        timer_start(&flow->tick, TICK_MS, keep_time);
+        if (flow->state == FLOW_MAKING) {
+                /* Several addresses may be tried one after the other. */
+                if (now - flow->born > FLOW_HANDSHAKE_MS + (flow->outgoing ? FLOW_ADDRESSES * FLOW_CONNECT_MS / 2 : 0))
+                        end_flow(flow, "no answer to the handshake");
+                return;
+        }
+        if (flow->state != FLOW_READY)
+                return;
+        if (flow->message_since != 0 && now - flow->message_since > FLOW_MESSAGE_MS) {
+                end_flow(flow, "a message that does not end");
+                return;
+        }
+        uint64_t heard = conn_last_heard(flow->conn), quiet_since = heard > flow->last_sent ? heard : flow->last_sent;
+        uint64_t quiet = now > quiet_since ? now - quiet_since : 0;
+        if (flow->kept && quiet >= FLOW_PING_MS) {
+                flow->last_sent = now;
+                conn_send(flow->conn, "\r\n\r\n", 4);
+        } else if (!flow->kept && quiet >= FLOW_IDLE_MS) {
+                end_flow(flow, "idle");
+        }
+}
+
+/* --- beginnings */
+
+static struct sip_flow *
+new_flow(struct sip_transport *transport, enum sip_wire wire)
+{
+        struct sip_flow *flow = MEM_NEW(flow);
+        flow->transport = transport;
+        flow->id = ++transport->last_id;
+        flow->wire = wire;
+        flow->born = flow->last_sent = worker_now();
+        flow->fail.run = run_fail;
+        list_append(&transport->flows, &flow->link);
+        map_put(transport->by_id, &flow->id, sizeof flow->id, flow);
+        timer_start(&flow->tick, TICK_MS, keep_time);
+        return flow;
+}
+
+static bool
+dial_next(struct sip_flow *flow)
+{
+        if (flow->next_address == flow->address_count)
+                return false;
+        flow->peer = flow->addresses[flow->next_address++];
+        flow->conn = conn_dial(&flow->peer, FLOW_CONNECT_MS, &events, flow);
+        return true;
+}
+
+static void
+hear_addresses(void *owner, enum dns_outcome outcome, const struct address *addresses, size_t count)
+{
+        struct sip_flow *flow = owner;
+
+        flow->resolved = true;
+        flow->query = NULL;
+        flow->address_count = count < FLOW_ADDRESSES ? count : FLOW_ADDRESSES;
+        if (outcome == DNS_FOUND && count > 0)
+                memcpy(flow->addresses, addresses, flow->address_count * sizeof *addresses);
+        else
+                flow->address_count = 0;
+        if (flow->state != FLOW_MAKING || outcome == DNS_CANCELLED)
+                return;
+        if (!dial_next(flow)) {
+                transport_shun(flow->transport, &flow->hop, true);
+                log_info(&flow->log, "cannot connect: no address");
+                end_flow(flow, outcome == DNS_FAILED ? "its address could not be looked up" : "its name has no address");
+        }
+}
+
+struct sip_flow *
+flow_dial(struct sip_transport *transport, const struct sip_hop *hop)
+{
+        struct sip_flow *flow = new_flow(transport, hop->wire);
+        struct address literal;
+
+        flow->outgoing = true;
+        flow->hop = *hop;
+        if (hop->tls != NULL)
+                flow->hop.tls = tls_context_ref(hop->tls);
+        log_scope_set(&flow->log, "sip.flow", "%.50s:%u#%llu", hop->host, hop->port, (unsigned long long)flow->id);
+        if (address_from_host(&literal, hop->host, hop->port)) {
+                hear_addresses(flow, DNS_FOUND, &literal, 1);
+        } else if (transport->dns == NULL) {
+                hear_addresses(flow, DNS_FAILED, NULL, 0);
+        } else {
+                /* The answer may come before the call returns. */
+                struct dns_query *query = dns_lookup(transport->dns, hop->host, hop->port, hear_addresses, flow);
+                if (!flow->resolved)
+                        flow->query = query;
+        }
+        return flow;
+}
+
+void
+flow_accept(struct sip_listener *listener, int fd, const struct address *peer)
+{
+        struct sip_flow *flow = new_flow(listener->transport, listener->wire);
+        char text[ADDRESS_TEXT];
+
+        flow->ask = listener->ask;
+        flow->peer = *peer;
+        snprintf(flow->listener, sizeof flow->listener, "%s", listener->name);
+        log_scope_set(&flow->log, "sip.flow", "%s#%llu", address_format(text, peer), (unsigned long long)flow->id);
+        flow->conn = conn_accept(fd, &events, flow);
+        if (flow->wire == SIP_TLS)
+                conn_start_tls(flow->conn, listener->tls, TLS_SERVER, NULL);
+        else
+                flow->state = FLOW_READY;
+}
+
+/* --- what others ask */
+
+bool
+flow_fits(const struct sip_flow *flow, const struct sip_hop *hop, const char *domain)
+{
+        const struct tls_peer *peer = sip_flow_peer(flow);
+        const struct sip_transport *transport = flow->transport;
+
+        if (flow->state != FLOW_READY || flow->wire != hop->wire)
+                return false;
+        if (flow->wire == SIP_TLS && (peer == NULL || tls_peer_is(peer, hop->host)))
+                return peer != NULL;
+        if (flow->wire == SIP_TCP && flow->outgoing)
+                return true;
+        return transport->events->may_carry != NULL && transport->events->may_carry(transport->owner, domain, peer, &flow->peer);
+}
+
+uint64_t
+sip_flow_id(const struct sip_flow *flow)
+{
+        return flow->id;
+}
+
+enum sip_wire
+sip_flow_wire(const struct sip_flow *flow)
+{
+        return flow->wire;
+}
+
+const struct tls_peer *
+sip_flow_peer(const struct sip_flow *flow)
+{
+        if (flow->wire != SIP_TLS || flow->conn == NULL || !conn_is_secure(flow->conn))
+                return NULL;
+        const struct tls_peer *peer = conn_peer(flow->conn);
+        return peer != NULL && peer->has_certificate && peer->valid ? peer : NULL;
+}
+
+const struct address *
+sip_flow_address(const struct sip_flow *flow)
+{
+        return &flow->peer;
+}
+
+const struct sip_hop *
+sip_flow_hop(const struct sip_flow *flow)
+{
+        return flow->outgoing ? &flow->hop : NULL;
+}
+
+const char *
+sip_flow_listener(const struct sip_flow *flow)
+{
+        return flow->outgoing ? NULL : flow->listener;
+}
+
+const char *
+sip_flow_text(const struct sip_flow *flow)
+{
+        static _Thread_local char text[256];
+        char address[ADDRESS_TEXT];
+        const struct tls_peer *peer = sip_flow_peer(flow);
+        const char *name = flow->outgoing ? flow->hop.host : peer != NULL && peer->name_count > 0 ? peer->names[0].text : "-";
+        snprintf(text, sizeof text, "%.120s %s %s %s", name, address_format(address, &flow->peer), sip_wire_name(flow->wire),
+                flow->outgoing ? "out" : "in");
+        return text;
+}
+
+void
+sip_flow_keep(struct sip_flow *flow)
+{
+        flow->kept = true;
+}
+
+void
+sip_flow_close(struct sip_flow *flow)
+{
+        end_flow(flow, "closed by us");
+}
+
+/* --- output */
+
+/* `sip.example.com:5061` */
+static void
+format_place(char *text, size_t room, const struct sip_flow *flow)
+{
+        snprintf(text, room, "%s:%u", flow->transport->fqdn, sip_transport_port(flow->transport, flow->wire));
+}
+
+bool
+sip_flow_send(struct sip_flow *flow, struct sip_message *message, const char *branch)
+{
+        char via[400], contact[1600], record_route[400], place[300];
+        struct print_extra extra = { 0 };
+        const char *parameter = flow->wire == SIP_TLS ? "tls" : "tcp";
+
+        if (flow->state != FLOW_READY)
+                return false;
+        if (conn_queued(flow->conn) > FLOW_QUEUE_MAX) {
+                log_warn(&flow->log, "closed: it does not read what it is sent");
+                end_flow(flow, "it does not read what it is sent");
+                return false;
+        }
+        format_place(place, sizeof place, flow);
+        if (message->status == 0 && branch != NULL) {
+                snprintf(via, sizeof via, "SIP/2.0/%s %s;branch=%s", sip_wire_name(flow->wire), place, branch);
+                extra.via = via;
+        }
+        if (message->contact_user != NULL) {
+                bool bare = message->contact_user[0] == '\0';
+                snprintf(contact, sizeof contact, "<sip:%.1100s%s%s;transport=%s>", message->contact_user, bare ? "" : "@", place,
+                        parameter);
+                extra.contact = contact;
+        }
+        if (flow->transport->record_route && message_takes_record_route(message)) {
+                snprintf(record_route, sizeof record_route, "<sip:%s;transport=%s;lr>", place, parameter);
+                extra.record_route = record_route;
+        }
+        struct buf text = { 0 };
+        message_print(message, &extra, &text);
+        log_trace(&flow->log, "sent %.*s", (int)text.len, buf_data(&text));
+        conn_send(flow->conn, buf_data(&text), text.len);
+        buf_free(&text);
+        flow->last_sent = worker_now();
+        return true;
+}

@@ -1,0 +1,327 @@
+/*
+ * server.c - requests of theirs (RFC 3261 17.2, 13.3.1.4; RFC 6026)
+ *
+ *     OPEN      the user has it and owes an answer
+ *     ANSWERED  the final answer is kept for 64 T1, over TCP and TLS too: a balancer that repeats a request must not make it happen twice
+ *     ACCEPTED  a 2xx to INVITE: as ANSWERED, and sent again at T1, 2 T1 .. T2 until its ACK comes
+ */
+#include "shared/base/mem.h"
+#include "shared/base/panic.h"
+#include "sipcomp/sip/sip_private.h"
+#include "sipcomp/sip/transaction_private.h"
+
+#include <string.h>
+
+enum server_state { SERVER_OPEN, SERVER_ANSWERED, SERVER_ACCEPTED };
+
+struct sip_server {
+        struct link link;
+        struct sip_transactions *layer;
+        uint64_t id;
+        enum server_state state;
+        bool invite;
+        struct buf key, ack_key;
+        struct sip_message *request;  /* until it is answered for good */
+        struct sip_message *response; /* the last one sent; NULL: none, or nothing is ever said */
+        struct timer life, again;
+        unsigned interval;
+};
+
+/* The RFC's rule is branch, sent-by and method; Call-ID, CSeq and From tag are the same in every retransmission, ACK and CANCEL, and keep apart
+ * what careless branches confuse. Without a branch that carries the cookie the whole top Via stands in for it (17.2.3). */
+static void
+write_key(struct buf *key, const struct sip_message *request, const char *method)
+{
+        const struct sip_via *via = &request->via;
+        if (via->branch != NULL && strncmp(via->branch, "z9hG4bK", 7) == 0 && via->branch[7] != '\0')
+                buf_printf(key, "%s\n%s:%u", via->branch, via->host, via->port);
+        else
+                buf_puts(key, via->text);
+        buf_printf(key, "\n%s\n%u\n%s\n%s", request->call_id, request->cseq, request->from.tag, method);
+}
+
+/* A MESSAGE in a dialog that comes again with another branch is still the same message (sip-dialects 7.4). */
+static void
+write_request_key(struct buf *key, const struct sip_message *request)
+{
+        if (sip_message_is(request, "MESSAGE") && request->to.tag != NULL)
+                buf_printf(key, "again\n%s\n%u\n%s\n%s", request->call_id, request->cseq, request->from.tag, request->to.tag);
+        else
+                write_key(key, request, request->method);
+}
+
+static void
+write_ack_key(struct buf *key, const struct sip_message *message)
+{
+        buf_printf(key, "%s\n%s\n%s\n%u", message->call_id, message->from.tag, message->to.tag != NULL ? message->to.tag : "",
+                message->cseq);
+}
+
+static void
+forget_ack(struct sip_server *server)
+{
+        timer_stop(&server->again);
+        if (server->ack_key.len > 0 &&
+                map_get(server->layer->servers_by_ack, buf_data(&server->ack_key), server->ack_key.len) == server)
+                map_remove(server->layer->servers_by_ack, buf_data(&server->ack_key), server->ack_key.len);
+        buf_free(&server->ack_key);
+}
+
+static void
+free_server(struct sip_server *server)
+{
+        struct sip_transactions *layer = server->layer;
+
+        forget_ack(server);
+        timer_stop(&server->life);
+        list_remove(&layer->servers, &server->link);
+        map_remove(layer->servers_by_key, buf_data(&server->key), server->key.len);
+        map_remove(layer->servers_by_id, &server->id, sizeof server->id);
+        if (server->state == SERVER_OPEN)
+                layer->unanswered--;
+        buf_free(&server->key);
+        sip_message_free(&server->request);
+        sip_message_free(&server->response);
+        mem_free(server);
+}
+
+void
+server_discard_first(struct sip_transactions *layer)
+{
+        free_server(container_of(layer->servers.first, struct sip_server, link));
+}
+
+static void
+end_life(struct timer *timer)
+{
+        struct sip_server *server = container_of(timer, struct sip_server, life);
+        struct sip_transactions *layer = server->layer;
+
+        if (server->state == SERVER_OPEN) {
+                log_info(&layer->log, "no answer to %s from %s within its time", server->request->method,
+                        server->request->from.uri.text);
+                sip_server_status(server, 408);
+                return;
+        }
+        if (server->state == SERVER_ACCEPTED) {
+                struct sip_message *response = server->response;
+                server->response = NULL;
+                free_server(server);
+                layer->user->unacked(layer->owner, response->call_id, response->to.tag);
+                sip_message_free(&response);
+                return;
+        }
+        free_server(server);
+}
+
+static void
+send_stored(struct sip_server *server)
+{
+        struct sip_flow *flow = sip_flow_find(server->layer->transport, server->response->flow);
+        if (flow != NULL)
+                sip_flow_send(flow, server->response, NULL);
+}
+
+static void
+send_accepted_again(struct timer *timer)
+{
+        struct sip_server *server = container_of(timer, struct sip_server, again);
+
+        send_stored(server);
+        server->interval *= 2;
+        if (server->interval > server->layer->t1 * T2_STEPS)
+                server->interval = server->layer->t1 * T2_STEPS;
+        timer_start(&server->again, server->interval, send_accepted_again);
+}
+
+/* --- what arrives */
+
+/* The stored answer once more, to the way this copy of the request came. */
+static void
+repeat_answer(struct sip_server *server, const struct sip_message *request)
+{
+        if (server->response == NULL)
+                return;
+        struct sip_message *copy = sip_message_copy(server->response);
+        size_t at = 0;
+        sip_message_remove(copy, "Via");
+        for (const char *via; (via = sip_message_each(request, "Via", &at)) != NULL;)
+                sip_message_add(copy, "Via", via);
+        transactions_respond(server->layer, request, copy);
+}
+
+static struct sip_server *
+find_server(struct sip_transactions *layer, const struct buf *key)
+{
+        return map_get(layer->servers_by_key, buf_data(key), key->len);
+}
+
+static struct sip_server *
+new_server(struct sip_transactions *layer, struct sip_message *request, struct buf *key)
+{
+        struct sip_server *server = MEM_NEW(server);
+        server->layer = layer;
+        server->id = ++layer->last_id;
+        server->invite = sip_message_is(request, "INVITE");
+        server->request = request;
+        server->key = *key;
+        *key = (struct buf){ 0 };
+        list_append(&layer->servers, &server->link);
+        map_put(layer->servers_by_key, buf_data(&server->key), server->key.len, server);
+        map_put(layer->servers_by_id, &server->id, sizeof server->id, server);
+        layer->unanswered++;
+        timer_start(&server->life, (uint64_t)layer->t1 * LIFE_STEPS, end_life);
+        return server;
+}
+
+void
+server_receive(struct sip_transactions *layer, struct sip_message *request)
+{
+        struct sip_fault fault;
+        struct buf key = { 0 };
+
+        write_request_key(&key, request);
+        struct sip_server *server = find_server(layer, &key);
+        if (server != NULL) {
+                repeat_answer(server, request);
+                sip_message_free(&request);
+        } else if (!sip_message_check(request, &fault)) {
+                log_debug(&layer->log, "refused: %s from %s: %s", request->method, request->from.uri.text, fault.why);
+                transactions_respond(layer, request, sip_response_of_fault(request, &fault));
+                sip_message_free(&request);
+        } else if (layer->servers.count >= ANSWERS_MAX) {
+                struct sip_message *busy = sip_response_new(request, 503, NULL, NULL);
+                sip_message_add(busy, "Retry-After", "60");
+                transactions_respond(layer, request, busy);
+                sip_message_free(&request);
+        } else {
+                server = new_server(layer, request, &key);
+                if (server->invite)
+                        sip_server_answer(server, sip_response_new(request, 100, NULL, NULL));
+                layer->user->request(layer->owner, server, request);
+        }
+        buf_free(&key);
+}
+
+void
+server_receive_ack(struct sip_transactions *layer, struct sip_message *ack)
+{
+        struct buf key = { 0 };
+
+        /* The ACK to a refusal has the branch of its INVITE and says nothing new; the one to a 2xx is found by its dialog. */
+        write_ack_key(&key, ack);
+        struct sip_server *server = map_get(layer->servers_by_ack, buf_data(&key), key.len);
+        buf_free(&key);
+        if (server != NULL) {
+                server->state = SERVER_ANSWERED;
+                forget_ack(server);
+                layer->user->acked(layer->owner, ack);
+        }
+        sip_message_free(&ack);
+}
+
+void
+server_receive_cancel(struct sip_transactions *layer, struct sip_message *cancel)
+{
+        struct buf key = { 0 };
+
+        write_key(&key, cancel, "INVITE");
+        struct sip_server *server = find_server(layer, &key);
+        buf_free(&key);
+        transactions_respond(layer, cancel, sip_response_new(cancel, server != NULL ? 200 : 481, NULL, NULL));
+        if (server != NULL && server->state == SERVER_OPEN && server->invite) {
+                uint64_t id = server->id;
+                sip_server_status(server, 487);
+                if (layer->user->cancelled != NULL)
+                        layer->user->cancelled(layer->owner, id);
+        }
+        sip_message_free(&cancel);
+}
+
+/* --- what the user does */
+
+uint64_t
+sip_server_id(const struct sip_server *server)
+{
+        return server->id;
+}
+
+struct sip_server *
+sip_server_find(struct sip_transactions *layer, uint64_t id)
+{
+        struct sip_server *server = map_get(layer->servers_by_id, &id, sizeof id);
+        return server != NULL && server->state == SERVER_OPEN ? server : NULL;
+}
+
+const struct sip_message *
+sip_server_request(const struct sip_server *server)
+{
+        return server->request;
+}
+
+struct sip_flow *
+sip_server_flow(const struct sip_server *server)
+{
+        return sip_flow_find(server->layer->transport, server->request->flow);
+}
+
+/* The user is done with it. */
+static void
+close_server(struct sip_server *server, enum server_state state)
+{
+        must(server->state == SERVER_OPEN);
+        server->state = state;
+        server->layer->unanswered--;
+        sip_message_free(&server->request);
+        timer_start(&server->life, (uint64_t)server->layer->t1 * LIFE_STEPS, end_life);
+}
+
+static void
+await_ack(struct sip_server *server)
+{
+        write_ack_key(&server->ack_key, server->response);
+        map_put(server->layer->servers_by_ack, buf_data(&server->ack_key), server->ack_key.len, server);
+        server->interval = server->layer->t1;
+        timer_start(&server->again, server->interval, send_accepted_again);
+}
+
+void
+sip_server_answer(struct sip_server *server, struct sip_message *response)
+{
+        struct sip_transactions *layer = server->layer;
+        bool good = response->status >= 200 && response->status < 300, final = response->status >= 200;
+
+        must(server->state == SERVER_OPEN);
+        response->flow = server->request->flow;
+        sip_message_free(&server->response);
+        server->response = response;
+        /* What is kept is what was said: the transport only adds lines that are the same every time. */
+        transactions_respond(layer, server->request, sip_message_copy(response));
+        if (!final)
+                return;
+        struct sip_flow *flow = sip_server_flow(server);
+        if (good && flow != NULL && (server->invite || sip_message_is(response, "SUBSCRIBE")))
+                sip_flow_keep(flow);
+        close_server(server, server->invite && good ? SERVER_ACCEPTED : SERVER_ANSWERED);
+        if (server->state == SERVER_ACCEPTED)
+                await_ack(server);
+}
+
+void
+sip_server_status(struct sip_server *server, int status)
+{
+        sip_server_answer(server, sip_response_new(server->request, status, NULL, NULL));
+}
+
+void
+sip_server_drop(struct sip_server *server)
+{
+        sip_message_free(&server->response);
+        close_server(server, SERVER_ANSWERED);
+}
+
+size_t
+sip_server_count(const struct sip_transactions *layer)
+{
+        return layer->unanswered;
+}

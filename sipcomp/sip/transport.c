@@ -1,0 +1,366 @@
+/*
+ * transport.c - listeners, and which connection a request takes
+ *
+ * One outgoing connection per hop, made on demand and shared by all dialogs. A request in a dialog may also take a connection the peer
+ * made, if its certificate fits the hop (the alias idea of RFC 5923); a plain TCP one only when the dialog itself came over it.
+ */
+#include "sipcomp/sip/transport.h"
+
+#include "shared/base/mem.h"
+#include "shared/base/panic.h"
+#include "sipcomp/sip/transport_private.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+enum { SHUNNED_MAX = 1024 };
+
+struct sip_transport *
+sip_transport_new(const struct sip_transport_options *options, const struct sip_transport_events *events, void *owner)
+{
+        struct sip_transport *transport = MEM_NEW(transport);
+
+        snprintf(transport->fqdn, sizeof transport->fqdn, "%s", options->fqdn);
+        transport->port[SIP_TCP] = options->port_tcp;
+        transport->port[SIP_TLS] = options->port_tls;
+        transport->tls = options->tls != NULL ? tls_context_ref(options->tls) : NULL;
+        transport->dns = options->dns;
+        transport->record_route = options->record_route;
+        transport->max_flows = options->max_flows > 0 ? options->max_flows : 4096;
+        transport->max_flows_per_address = options->max_flows_per_address > 0 ? options->max_flows_per_address : 256;
+        transport->events = events;
+        transport->owner = owner;
+        transport->by_id = map_new();
+        transport->shunned = map_new();
+        log_scope_set(&transport->log, "sip.transport", "%s", transport->fqdn);
+        return transport;
+}
+
+static void
+free_dial(struct sip_dial *dial)
+{
+        worker_forget_chore(&dial->tell);
+        list_remove(&dial->transport->dials, &dial->link);
+        mem_free(dial->domain);
+        mem_free(dial);
+}
+
+static void
+forget_shunned(struct sip_transport *transport)
+{
+        size_t at = 0;
+        for (void *until; (until = map_next(transport->shunned, &at)) != NULL;)
+                mem_free(until);
+        map_free(&transport->shunned);
+}
+
+void
+sip_transport_free(struct sip_transport **where)
+{
+        struct sip_transport *transport = *where;
+        if (transport == NULL)
+                return;
+        *where = NULL;
+        sip_transport_close_listeners(transport);
+        for (LIST_EACH(flow, &transport->flows, struct sip_flow, link))
+                flow_discard(flow);
+        for (LIST_EACH(dial, &transport->dials, struct sip_dial, link))
+                free_dial(dial);
+        tls_context_unref(&transport->tls);
+        map_free(&transport->by_id);
+        forget_shunned(transport);
+        mem_free(transport);
+}
+
+void
+sip_transport_set_tls(struct sip_transport *transport, struct tls_context *tls)
+{
+        struct tls_context *old = transport->tls;
+        transport->tls = tls != NULL ? tls_context_ref(tls) : NULL;
+        tls_context_unref(&old);
+}
+
+/* --- listening */
+
+static bool
+is_crowded(const struct sip_transport *transport, const struct address *peer)
+{
+        size_t same = 0;
+        if (transport->flows.count >= transport->max_flows)
+                return true;
+        for (LIST_EACH(flow, &transport->flows, struct sip_flow, link))
+                if (!flow->outgoing && address_same_host(&flow->peer, peer))
+                        same++;
+        return same >= transport->max_flows_per_address;
+}
+
+static void
+hear_accepted(void *owner, int fd, const struct address *peer)
+{
+        struct sip_listener *listener = owner;
+
+        if (is_crowded(listener->transport, peer)) {
+                log_debug(&listener->transport->log, "too many connections");
+                close(fd);
+                return;
+        }
+        flow_accept(listener, fd, peer);
+}
+
+int
+sip_transport_listen(struct sip_transport *transport, const char *name, const struct address *address, enum sip_wire wire,
+        struct tls_context *tls, enum tls_ask ask, uint16_t advertise, struct err *err)
+{
+        struct sip_listener *listener = MEM_NEW(listener);
+
+        must(wire == SIP_TCP || tls != NULL);
+        listener->transport = transport;
+        listener->wire = wire;
+        listener->ask = ask;
+        snprintf(listener->name, sizeof listener->name, "%s", name);
+        listener->socket = listener_open(address, hear_accepted, listener, err);
+        if (listener->socket == NULL) {
+                mem_free(listener);
+                return -1;
+        }
+        listener->tls = tls != NULL ? tls_context_ref(tls) : NULL;
+        if (transport->port[wire] == 0)
+                transport->port[wire] = advertise != 0 ? advertise : address_port(listener_address(listener->socket));
+        list_append(&transport->listeners, &listener->link);
+        return 0;
+}
+
+void
+sip_transport_close_listeners(struct sip_transport *transport)
+{
+        for (LIST_EACH(listener, &transport->listeners, struct sip_listener, link)) {
+                list_remove(&transport->listeners, &listener->link);
+                listener_close(&listener->socket);
+                tls_context_unref(&listener->tls);
+                mem_free(listener);
+        }
+}
+
+const char *
+sip_transport_fqdn(const struct sip_transport *transport)
+{
+        return transport->fqdn;
+}
+
+uint16_t
+sip_transport_port(const struct sip_transport *transport, enum sip_wire wire)
+{
+        if (transport->port[wire] != 0)
+                return transport->port[wire];
+        return wire == SIP_TLS ? 5061 : 5060;
+}
+
+struct sip_flow *
+sip_flow_find(struct sip_transport *transport, uint64_t id)
+{
+        struct sip_flow *flow = map_get(transport->by_id, &id, sizeof id);
+        return flow != NULL && flow->state == FLOW_READY ? flow : NULL;
+}
+
+struct sip_flow *
+sip_transport_each(const struct sip_transport *transport, size_t *at)
+{
+        return map_next(transport->by_id, at);
+}
+
+/* --- hops that are down */
+
+static size_t
+write_hop_key(char *key, size_t room, const struct sip_hop *hop)
+{
+        int len = snprintf(key, room, "%s %u %d", hop->host, hop->port, hop->wire);
+        return (size_t)len;
+}
+
+void
+transport_shun(struct sip_transport *transport, const struct sip_hop *hop, bool shun)
+{
+        char key[300];
+        size_t len = write_hop_key(key, sizeof key, hop);
+
+        if (!shun) {
+                mem_free(map_remove(transport->shunned, key, len));
+                return;
+        }
+        if (map_count(transport->shunned) >= SHUNNED_MAX) {
+                forget_shunned(transport);
+                transport->shunned = map_new();
+        }
+        uint64_t *until = map_get(transport->shunned, key, len);
+        if (until == NULL) {
+                until = MEM_NEW(until);
+                map_put(transport->shunned, key, len, until);
+        }
+        *until = worker_now() + HOP_SHUN_MS;
+}
+
+bool
+sip_transport_shuns(const struct sip_transport *transport, const struct sip_hop *hop)
+{
+        char key[300];
+        const uint64_t *until = map_get(transport->shunned, key, write_hop_key(key, sizeof key, hop));
+        return until != NULL && worker_now() < *until;
+}
+
+/* --- dialling */
+
+static void
+run_tell(struct chore *chore)
+{
+        struct sip_dial *dial = container_of(chore, struct sip_dial, tell);
+        struct sip_flow *flow = dial->flow != 0 ? sip_flow_find(dial->transport, dial->flow) : NULL;
+        sip_dial_ready *ready = dial->ready;
+        void *owner = dial->owner;
+        char why[sizeof dial->why];
+
+        snprintf(why, sizeof why, "%s", flow != NULL ? "" : dial->why[0] != '\0' ? dial->why : "the connection was lost");
+        free_dial(dial);
+        ready(owner, flow, flow != NULL ? NULL : why);
+}
+
+static void
+settle_dial(struct sip_dial *dial, const struct sip_flow *flow, const char *why)
+{
+        if (flow != NULL)
+                dial->flow = flow->id;
+        else
+                snprintf(dial->why, sizeof dial->why, "%s", why);
+        worker_at_turn_end(&dial->tell);
+}
+
+void
+transport_settle(struct sip_flow *flow, const char *why)
+{
+        for (LIST_EACH(dial, &flow->waiting, struct sip_dial, waiting)) {
+                list_remove(&flow->waiting, &dial->waiting);
+                dial->at = NULL;
+                if (why == NULL && !flow_fits(flow, &dial->hop, dial->domain)) {
+                        char text[256];
+                        const struct tls_peer *peer = sip_flow_peer(flow);
+                        snprintf(text, sizeof text, "its certificate (%.80s) is neither for this name nor a sip-peer of %.60s",
+                                peer != NULL ? peer->subject : "", dial->domain);
+                        log_warn(&flow->log, "%s", text);
+                        settle_dial(dial, NULL, text);
+                } else {
+                        settle_dial(dial, why == NULL ? flow : NULL, why);
+                }
+        }
+}
+
+static bool
+is_same_hop(const struct sip_hop *a, const struct sip_hop *b)
+{
+        return a->port == b->port && a->wire == b->wire && strcasecmp(a->host, b->host) == 0;
+}
+
+/* A connection of ours to this hop, ready or being made. */
+static struct sip_flow *
+find_outgoing(const struct sip_transport *transport, const struct sip_hop *hop)
+{
+        for (LIST_EACH(flow, &transport->flows, struct sip_flow, link))
+                if (flow->outgoing && flow->state != FLOW_ENDING && is_same_hop(&flow->hop, hop))
+                        return flow;
+        return NULL;
+}
+
+static struct sip_flow *
+find_incoming(struct sip_transport *transport, const struct sip_hop *hop, const char *domain, uint64_t hint, bool in_dialog)
+{
+        struct sip_flow *hinted = hint != 0 ? sip_flow_find(transport, hint) : NULL;
+        if (hinted != NULL && flow_fits(hinted, hop, domain))
+                return hinted;
+        if (!in_dialog || hop->wire != SIP_TLS)
+                return NULL;
+        for (LIST_EACH(flow, &transport->flows, struct sip_flow, link))
+                if (!flow->outgoing && flow_fits(flow, hop, domain))
+                        return flow;
+        return NULL;
+}
+
+struct sip_dial *
+sip_transport_dial(struct sip_transport *transport, const struct sip_hop *hop, const char *domain, uint64_t hint, bool in_dialog,
+        sip_dial_ready *ready, void *owner)
+{
+        struct sip_dial *dial = MEM_NEW(dial);
+
+        dial->transport = transport;
+        dial->hop = *hop;
+        dial->domain = mem_strdup(domain);
+        dial->ready = ready;
+        dial->owner = owner;
+        dial->tell.run = run_tell;
+        list_append(&transport->dials, &dial->link);
+
+        struct sip_flow *flow = find_outgoing(transport, hop);
+        if (flow == NULL || !flow_fits(flow, hop, domain)) {
+                struct sip_flow *incoming = find_incoming(transport, hop, domain, hint, in_dialog);
+                if (incoming != NULL)
+                        flow = incoming;
+        }
+        if (flow == NULL)
+                flow = flow_dial(transport, hop);
+        list_append(&flow->waiting, &dial->waiting);
+        dial->at = flow;
+        if (flow->state == FLOW_READY)
+                transport_settle(flow, NULL);
+        return dial;
+}
+
+void
+sip_dial_cancel(struct sip_dial **where)
+{
+        struct sip_dial *dial = *where;
+        if (dial == NULL)
+                return;
+        *where = NULL;
+        if (dial->at != NULL)
+                list_remove(&dial->at->waiting, &dial->waiting);
+        free_dial(dial);
+}
+
+/* --- which hop first */
+
+static bool
+names_hop(const struct sip_uri *wanted, const struct sip_hop *hop)
+{
+        return strcasecmp(wanted->host, hop->host) == 0 && (wanted->port == 0 || wanted->port == hop->port);
+}
+
+static bool
+is_subject(const char *host, const char *const *subjects, size_t count)
+{
+        for (size_t i = 0; i < count; i++)
+                if (strcasecmp(host, subjects[i]) == 0)
+                        return true;
+        return false;
+}
+
+size_t
+sip_hops_prefer(struct sip_hop *hops, size_t count, const struct sip_uri *wanted, const char *const *subjects, size_t subject_count)
+{
+        if (count == 0 || wanted->host == NULL)
+                return count;
+        struct sip_hop first = hops[0];
+        size_t from = 0;
+        while (from < count && !names_hop(wanted, &hops[from]))
+                from++;
+        if (from == count) {
+                if (!is_subject(wanted->host, subjects, subject_count) || strlen(wanted->host) >= sizeof first.host)
+                        return count;
+                snprintf(first.host, sizeof first.host, "%s", wanted->host);
+                first.port = wanted->port != 0 ? wanted->port : first.wire == SIP_TLS ? 5061 : 5060;
+                count++;
+        } else {
+                first = hops[from];
+        }
+        memmove(hops + 1, hops, from * sizeof *hops);
+        hops[0] = first;
+        return count;
+}

@@ -1,0 +1,114 @@
+/* transport_private.h - what transport.c (listeners, who goes where) and flow.c (one connection) share */
+#ifndef SIPCOMP_SIP_TRANSPORT_PRIVATE_H
+#define SIPCOMP_SIP_TRANSPORT_PRIVATE_H
+
+#include "shared/base/list.h"
+#include "shared/base/log.h"
+#include "shared/base/map.h"
+#include "shared/loop/conn.h"
+#include "shared/loop/listener.h"
+#include "shared/loop/timer.h"
+#include "shared/loop/worker.h"
+#include "sipcomp/sip/frame.h"
+#include "sipcomp/sip/transport.h"
+
+enum {
+        FLOW_CONNECT_MS = 5 * 1000,    /* one address, TCP only */
+        FLOW_HANDSHAKE_MS = 10 * 1000, /* from the first byte to TLS that stands */
+        FLOW_MESSAGE_MS = 30 * 1000,   /* from the first byte of a message to its last */
+        FLOW_PING_MS = 120 * 1000,     /* silence on a connection that carries dialogs */
+        FLOW_IDLE_MS = 1800 * 1000,    /* silence on one that carries none */
+        FLOW_QUEUE_MAX = 4 << 20,      /* bytes a peer may leave unread */
+        FLOW_ADDRESSES = 8,
+        HOP_SHUN_MS = 60 * 1000,
+};
+
+struct sip_listener {
+        struct link link;
+        struct sip_transport *transport;
+        struct listener *socket;
+        struct tls_context *tls;
+        enum sip_wire wire;
+        enum tls_ask ask;
+        char name[64];
+};
+
+struct sip_transport {
+        char fqdn[256];
+        uint16_t port[2]; /* by enum sip_wire; 0: not known yet */
+        struct tls_context *tls;
+        struct dns *dns;
+        bool record_route;
+        unsigned max_flows, max_flows_per_address;
+        const struct sip_transport_events *events;
+        void *owner;
+
+        struct list flows, listeners, dials;
+        struct map *by_id;
+        struct map *shunned; /* hops that could not be reached: until when */
+        uint64_t last_id;
+        struct log_scope log;
+};
+
+/* Somebody who wants a connection. Owned by the transport until ready() has been called. */
+struct sip_dial {
+        struct link link, waiting; /* among all; at its flow while that is being made */
+        struct sip_transport *transport;
+        struct sip_flow *at; /* where it waits; NULL: it does not */
+        struct sip_hop hop;
+        char *domain;
+        sip_dial_ready *ready;
+        void *owner;
+        uint64_t flow; /* 0: it failed */
+        char why[256];
+        struct chore tell;
+};
+
+enum flow_state {
+        FLOW_MAKING, /* resolving, connecting, TLS */
+        FLOW_READY,
+        FLOW_ENDING, /* nothing is read or written any more; closed() will come */
+};
+
+struct sip_flow {
+        struct link link;
+        struct sip_transport *transport;
+        uint64_t id;
+        enum flow_state state;
+        enum sip_wire wire;
+        bool outgoing, kept;
+        bool was_ready;
+        struct conn *conn;
+        struct sip_hop hop; /* outgoing; its context is referenced */
+        char listener[64];
+        enum tls_ask ask;
+        struct address peer;
+        struct dns_query *query;
+        bool resolved;
+        struct address addresses[FLOW_ADDRESSES];
+        size_t address_count, next_address;
+        struct list waiting;
+        struct sip_framer framer;
+        uint64_t born, message_since, last_sent, last_complaint;
+        struct timer tick;
+        struct chore fail;
+        char why[256];
+        struct log_scope log;
+};
+
+/* Begins to connect; a failure comes later. */
+struct sip_flow *flow_dial(struct sip_transport *transport, const struct sip_hop *hop);
+/* Takes fd. */
+void flow_accept(struct sip_listener *listener, int fd, const struct address *peer);
+/* One line per connection and second, however many faults a peer makes. */
+bool flow_may_complain(struct sip_flow *flow);
+/* At once, with its connection; tells nobody. */
+void flow_discard(struct sip_flow *flow);
+/* May requests for this domain, meant for this hop, leave on it? */
+bool flow_fits(const struct sip_flow *flow, const struct sip_hop *hop, const char *domain);
+
+/* The flow is ready, or it failed (then why says how): everybody who waits for it hears at the end of this turn. */
+void transport_settle(struct sip_flow *flow, const char *why);
+void transport_shun(struct sip_transport *transport, const struct sip_hop *hop, bool shun);
+
+#endif
