@@ -87,7 +87,7 @@ class Xmppd(Server):
     def add_users(self, accounts):
         """accounts: pairs of bare JID and password."""
         path = self.directory / "users.jsonl"
-        path.write_text("".join(json.dumps({"type": "user", "jid": j, "password": p}) + "\n" for j, p in accounts))
+        path.write_text("".join(json.dumps({"jid": j, "password": p}) + "\n" for j, p in accounts))
         self.ctl("import", str(path))
 
 

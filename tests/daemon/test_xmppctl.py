@@ -1,0 +1,190 @@
+"""xmppctl: accounts, import, what is going on, checks; while the server runs and while it does not."""
+import json
+import os
+import subprocess
+import time
+
+import pytest
+
+from harness import servers, stream, system
+
+pytestmark = pytest.mark.skipif(os.environ.get("CI") != "true" and not (system.have("xmppd") and system.have("xmppctl")), reason="xmppd is not built")
+
+
+@pytest.fixture(scope="module")
+def xmppd():
+    server = servers.Xmppd(["example.com", "example.org"], {("component", "echo.example.com"): {"secret": "sesame"}}).start()
+    yield server
+    assert server.stop() is None
+
+
+def signs_in(server, jid, password, mechanism="SCRAM-SHA-256"):
+    local, _, domain = jid.partition("@")
+    link = stream.Stream("127.0.0.1", server.c2s)
+    try:
+        link.secure(domain)
+        link.login(local, domain, password, mechanism)
+        link.bind(domain, "x")
+        return True
+    except stream.StreamError as e:
+        assert "refused" in str(e), e
+        return False
+    finally:
+        link.cut()
+
+
+def test_accounts_come_change_and_go(xmppd):
+    xmppd.ctl("user", "add", "ann@example.com", "--password", "first", "--mail", "ann@mail.example", "--name", "Ann")
+    assert signs_in(xmppd, "ann@example.com", "first")
+    assert signs_in(xmppd, "ann@example.com", "first", "SCRAM-SHA-1")
+    assert signs_in(xmppd, "ann@example.com", "first", "PLAIN")
+    assert not signs_in(xmppd, "ann@example.com", "second")
+    xmppd.ctl("user", "passwd", "ann@example.com", "--password", "second")
+    assert signs_in(xmppd, "ann@example.com", "second")
+    assert not signs_in(xmppd, "ann@example.com", "first")
+    shown = xmppd.ctl("user", "show", "ann@example.com").stdout
+    assert "ann@example.com" in shown and "ann@mail.example" in shown and "Ann" in shown
+    assert "second" not in shown
+    xmppd.ctl("user", "del", "ann@example.com")
+    assert not signs_in(xmppd, "ann@example.com", "second")
+    assert "ann@example.com" not in xmppd.ctl("user", "list").stdout
+
+
+def test_the_password_may_come_on_standard_input(xmppd):
+    xmppd.ctl("user", "add", "ben@example.org", "--password-stdin", stdin="päss wörd\n")
+    assert signs_in(xmppd, "ben@example.org", "päss wörd")
+    assert not signs_in(xmppd, "ben@example.org", "päss wörd ")
+
+
+def test_the_list_can_be_cut_down_to_a_domain(xmppd):
+    xmppd.ctl("user", "add", "cat@example.com", "--password", "x")
+    xmppd.ctl("user", "add", "cat@example.org", "--password", "x")
+    both = xmppd.ctl("user", "list").stdout
+    assert "cat@example.com" in both and "cat@example.org" in both
+    one = xmppd.ctl("user", "list", "example.org").stdout
+    assert "cat@example.com" not in one and "cat@example.org" in one
+
+
+@pytest.mark.parametrize("arguments", [
+    ("user", "add", "cat@example.com", "--password", "again"),      # exists
+    ("user", "add", "cat@nowhere.example", "--password", "x"),      # no domain of ours
+    ("user", "add", "@example.com", "--password", "x"),
+    ("user", "add", "dan@example.com", "--password", ""),
+    ("user", "passwd", "nobody@example.com", "--password", "x"),
+    ("user", "del", "nobody@example.com"),
+    ("user", "show", "nobody@example.com"),
+    ("import", "/nonexistent"),
+], ids=lambda a: " ".join(a))
+def test_what_cannot_be_done_is_said_in_one_line(xmppd, arguments):
+    xmppd.ctl("user", "add", "cat@example.com", "--password", "x", check=False)
+    done = xmppd.ctl(*arguments, check=False)
+    assert done.returncode == 1, done
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+
+
+@pytest.mark.parametrize("arguments", [(), ("nonsense",), ("user",), ("user", "add"), ("user", "add", "x@example.com")], ids=lambda a: " ".join(a) or "none")
+def test_wrong_usage(xmppd, arguments):
+    done = xmppd.ctl(*arguments, check=False, stdin="")
+    assert done.returncode == 2, done
+
+
+def test_ten_thousand_accounts_in_seconds(xmppd):
+    path = xmppd.directory / "many.jsonl"
+    keys = ["SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU="]
+    path.write_text("".join(json.dumps({"jid": f"bulk{i}@example.com", "keys": keys}) + "\n" for i in range(10000)))
+    began = time.monotonic()
+    xmppd.ctl("import", str(path))
+    assert time.monotonic() - began < 10 * system.PATIENCE
+    assert xmppd.ctl("user", "list", "example.com").stdout.count("bulk") == 10000
+    # RFC 7677's example keys
+    assert signs_in(xmppd, "bulk9999@example.com", "pencil")
+
+
+def test_a_bad_line_of_an_import_is_named(xmppd):
+    path = xmppd.directory / "bad.jsonl"
+    path.write_text('{"jid": "fine@example.com", "password": "x"}\n{"jid": "no password@", "password": "x"}\n')
+    done = xmppd.ctl("import", str(path), check=False)
+    assert done.returncode == 1
+    assert "2" in done.stderr, done.stderr
+
+
+def test_sessions_components_and_status(xmppd):
+    xmppd.ctl("user", "add", "eve@example.com", "--password", "x")
+    link = stream.Stream("127.0.0.1", xmppd.c2s)
+    link.secure("example.com")
+    link.login("eve", "example.com", "x")
+    link.bind("example.com", "desk")
+    part = stream.Stream("127.0.0.1", xmppd.component_port, stream.COMPONENT)
+    part.handshake("echo.example.com", "sesame")
+    try:
+        assert "eve@example.com/desk" in xmppd.ctl("sessions").stdout
+        assert "echo.example.com" in xmppd.ctl("components").stdout
+        assert xmppd.ctl("status").stdout.strip()
+        for command in ("status", "sessions", "components"):
+            json.loads(xmppd.ctl("--json", command).stdout)
+    finally:
+        link.close()
+        part.cut()
+    assert system.wait_until(lambda: "eve@example.com/desk" not in xmppd.ctl("sessions").stdout, 5, 0.1)
+
+
+def test_check_and_reload(xmppd):
+    assert xmppd.ctl("check").returncode == 0
+    good = xmppd.config.read_text()
+    try:
+        xmppd.config.write_text(good + "nonsense = 1\n")
+        for command in ("check", "reload"):
+            done = xmppd.ctl(command, check=False)
+            assert done.returncode == 1
+            assert f"xmppd.conf:{len(good.splitlines()) + 1}: " in done.stdout + done.stderr
+    finally:
+        xmppd.config.write_text(good)
+    assert xmppd.ctl("reload").returncode == 0
+
+
+def test_probe_goes_through_the_real_listener(xmppd):
+    xmppd.ctl("user", "add", "fay@example.com", "--password", "x")
+    done = xmppd.ctl("probe", "fay@example.com", "--password", "x", check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    done = xmppd.ctl("probe", "fay@example.com", "--password", "wrong", check=False)
+    assert done.returncode == 1, done.stdout + done.stderr
+
+
+def test_accounts_while_the_server_is_down():
+    server = servers.Xmppd(["example.com"])
+    try:
+        server.ctl("user", "add", "gus@example.com", "--password", "x")
+        assert "gus@example.com" in server.ctl("user", "list").stdout
+        server.start()
+        assert signs_in(server, "gus@example.com", "x")
+        assert server.process.stop() == 0
+        server.ctl("user", "del", "gus@example.com")
+        done = server.ctl("sessions", check=False)
+        assert done.returncode == 1 and len(done.stderr.strip().splitlines()) == 1, "a command that needs the server says so"
+        server.start()
+        assert not signs_in(server, "gus@example.com", "x")
+        assert server.process.stop() == 0
+    finally:
+        server.process.kill()
+        server.remove()
+
+
+def test_a_password_is_never_on_disk_or_in_the_log():
+    server = servers.Xmppd(["example.com"], {"log": {"level": "debug"}}).start()
+    try:
+        server.ctl("user", "add", "hal@example.com", "--password", "correct-horse-battery")
+        assert signs_in(server, "hal@example.com", "correct-horse-battery", "PLAIN")
+    finally:
+        assert server.process.stop() == 0
+    for path in [*(server.directory / "state").rglob("*"), server.process.log_path]:
+        if path.is_file():
+            data = path.read_bytes()
+            for word in (b"correct-horse-battery", stream.plain("hal", "correct-horse-battery").encode()):
+                assert word not in data, path
+    server.remove()
+
+
+def test_the_program_without_a_server_says_what_is_wrong():
+    done = subprocess.run([system.program("xmppctl"), "-c", "/nonexistent.conf", "status"], capture_output=True, text=True, timeout=20)
+    assert done.returncode == 1
+    assert "/nonexistent.conf" in done.stderr
