@@ -38,6 +38,7 @@ class Client(slixmpp.ClientXMPP):
         self.add_event_handler("message", lambda m: self.texts.put_nowait(m))
         self.add_event_handler("message_error", lambda m: self.seen.put_nowait(m))
         self.add_event_handler("presence_available", lambda p: self.seen.put_nowait(p))
+        self.add_event_handler("presence_away", lambda p: self.seen.put_nowait(p))
         self.add_event_handler("presence_unavailable", lambda p: self.seen.put_nowait(p))
         self.add_event_handler("presence_subscribe", lambda p: self.asked.put_nowait(p))
 
