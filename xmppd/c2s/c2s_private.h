@@ -1,0 +1,90 @@
+/* c2s_private.h - a client's stream, for the files of this room */
+#ifndef XMPPD_C2S_C2S_PRIVATE_H
+#define XMPPD_C2S_C2S_PRIVATE_H
+
+#include "shared/base/list.h"
+#include "shared/base/log.h"
+#include "shared/loop/worker.h"
+#include "shared/xmpp/stream.h"
+#include "xmppd/sasl/sasl.h"
+#include "xmppd/user/session.h"
+
+/* Owned by the worker it is on; freed when its stream has closed. */
+struct client {
+        struct link in_worker;
+        struct stream *stream;   /* NULL while it moves */
+        char state;              /* enum state of negotiate.c; written by negotiate() only */
+        char attempts;           /* failed logins */
+        bool counted : 1;        /* as being in negotiation, on worker `first` */
+        short first;             /* the worker it was handed to */
+        struct session *session; /* from binding on */
+        char *domain;            /* from the first header on */
+        char *account;           /* from login on: the bare JID */
+        size_t max_queue;
+        struct timer pressure; /* runs while it is paused because mailboxes are long */
+        struct login *login;   /* until it is bound: what only negotiation needs */
+        struct log_scope log;
+};
+
+/* What negotiation needs and an idle session need not carry. */
+struct login {
+        struct timer deadline;
+        struct timer pause; /* before a failure is told */
+        struct chore moving;
+        struct letter letter; /* carries the client to another worker */
+        struct client *client;
+        struct stream_parcel *parcel;
+        struct sasl *sasl;
+        char *success; /* base64 for <success/>; NULL: no data */
+        const char *failure;
+        bool waiting; /* a SASL answer comes later: the stream is paused */
+};
+
+enum event {
+        HEADER, /* the client's stream header; the element is it */
+        STARTTLS,
+        SECURED,
+        AUTH,
+        RESPONSE,
+        ABORT,
+        CHALLENGE, /* the SASL exchange goes on: bytes to send */
+        PROVEN,
+        REFUSED,
+        FORGIVEN, /* the pause after a failure is over */
+        HOME,     /* the stream has arrived where its account lives */
+        BIND,
+        BOUND_NOW,
+        STANZA,
+        OTHER, /* any other element */
+};
+
+/* negotiate.c: applies the table; an event that no row expects ends the stream. */
+void negotiate(struct client *client, enum event event, struct element *element);
+
+/* client.c */
+struct client *client_new(int fd, bool direct, int first);
+extern const struct stream_events client_events;
+void client_join_worker(struct client *client); /* counts among the streams of this worker */
+void client_leave_worker(struct client *client);
+bool client_is_stopping(void); /* this worker takes no more streams */
+void client_stop_negotiating(struct client *client);
+
+/* listen.c */
+void listen_count_out(int first);
+
+/* login.c: the steps from <auth/> to the home of the account */
+void login_begin(struct client *client, struct element *auth);
+void login_go_on(struct client *client, struct element *response);
+void login_abort(struct client *client, struct element *unused);
+void login_challenge(struct client *client, struct element *unused);
+void login_move(struct client *client, struct element *unused);
+void login_succeed(struct client *client, struct element *unused);
+void login_punish(struct client *client, struct element *unused);
+void login_fail(struct client *client, struct element *unused);
+void login_free(struct client *client);
+
+/* session_out.c: a bound stream */
+void bound_open(struct client *client, struct element *bind);
+void bound_receive(struct client *client, struct arena *arena, struct element *element, const struct xml_source *source);
+
+#endif

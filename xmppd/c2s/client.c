@@ -1,0 +1,177 @@
+/*
+ * client.c - a client's stream on its worker: made, fed to negotiation or session, counted, closed
+ */
+#include "shared/base/mem.h"
+#include "shared/base/panic.h"
+#include "shared/xmpp/ns.h"
+#include "xmppd/c2s/c2s.h"
+#include "xmppd/c2s/c2s_private.h"
+#include "xmppd/route/snapshot.h"
+
+#include <stdatomic.h>
+
+enum {
+        /* Before login nobody needs more: a header, <auth/> and a few bytes of SASL. */
+        EARLY_BYTES = 10000,
+        EARLY_DEPTH = 8,
+        ATTRIBUTES = 64,
+};
+
+/* One of these per worker; nobody else looks. */
+static _Thread_local struct list clients;
+static _Thread_local uint64_t negotiating;
+static _Thread_local bool stopping;
+
+static atomic_uint last_number;
+
+bool
+client_is_stopping(void)
+{
+        return stopping;
+}
+
+void
+client_join_worker(struct client *client)
+{
+        list_append(&clients, &client->in_worker);
+        negotiating += client->login != NULL;
+}
+
+void
+client_leave_worker(struct client *client)
+{
+        list_remove(&clients, &client->in_worker);
+        negotiating -= client->login != NULL;
+}
+
+void
+client_stop_negotiating(struct client *client)
+{
+        if (client->counted)
+                listen_count_out(client->first);
+        client->counted = false;
+        if (client->login == NULL)
+                return;
+        negotiating--;
+        login_free(client);
+}
+
+static enum event
+event_of(const struct client *client, const struct element *element)
+{
+        static const struct {
+                const char *name, *ns;
+                enum event event;
+        } known[] = {
+                { "starttls", NS_TLS, STARTTLS },
+                { "auth", NS_SASL, AUTH },
+                { "response", NS_SASL, RESPONSE },
+                { "abort", NS_SASL, ABORT },
+                { "message", XML_CONTENT_NS, STANZA },
+                { "presence", XML_CONTENT_NS, STANZA },
+        };
+
+        if (element_is(element, "iq", XML_CONTENT_NS))
+                return client->account != NULL && element_child(element, "bind", NS_BIND) != NULL ? BIND : STANZA;
+        for (size_t i = 0; i < array_len(known); i++)
+                if (element_is(element, known[i].name, known[i].ns))
+                        return known[i].event;
+        return OTHER;
+}
+
+static void
+see_header(void *owner, struct element *header)
+{
+        negotiate(owner, HEADER, header);
+}
+
+static void
+see_secured(void *owner)
+{
+        negotiate(owner, SECURED, NULL);
+}
+
+static void
+see_element(void *owner, struct arena *arena, struct element *element, const struct xml_source *source)
+{
+        struct client *client = owner;
+
+        if (client->session != NULL) {
+                bound_receive(client, arena, element, source);
+                return;
+        }
+        negotiate(client, event_of(client, element), element);
+        arena_free(&arena);
+}
+
+static void
+see_closed(void *owner, const char *why)
+{
+        struct client *client = owner;
+
+        client->stream = NULL;
+        if (client->session != NULL)
+                log_info(&client->log, "closed: %s", why);
+        else
+                log_debug(&client->log, "closed before binding: %s", why);
+        timer_stop(&client->pressure);
+        session_close(&client->session);
+        client_stop_negotiating(client);
+        client_leave_worker(client);
+        mem_free(client->domain);
+        mem_free(client->account);
+        mem_free(client);
+}
+
+const struct stream_events client_events = {
+        .secured = see_secured, .opened = see_header, .element = see_element, .closed = see_closed
+};
+
+static void
+give_up(struct timer *timer)
+{
+        struct client *client = container_of(timer, struct login, deadline)->client;
+
+        if (client->stream != NULL)
+                stream_fail(client->stream, STREAM_CONNECTION_TIMEOUT, "login took too long");
+}
+
+struct client *
+client_new(int fd, bool direct, int first)
+{
+        static const struct xml_limits early = { .stanza_bytes = EARLY_BYTES, .depth = EARLY_DEPTH, .attributes = ATTRIBUTES };
+        struct client *client = MEM_NEW(client);
+        struct login *login = MEM_NEW(login);
+        char peer[ADDRESS_TEXT];
+
+        client->login = login;
+        login->client = client;
+        client->first = (short)first;
+        client->counted = true;
+        client->stream = stream_accept(fd, NS_CLIENT, &early, &client_events, client);
+        struct conn *conn = stream_conn(client->stream);
+        log_scope_set(
+                &client->log, "c2s", "%s#%u", address_format(peer, conn_peer_address(conn)), atomic_fetch_add(&last_number, 1) + 1);
+        client_join_worker(client);
+        timer_start(&login->deadline, (uint64_t)config_number(snapshot_section("c2s"), "login-timeout") * 1000, give_up);
+        if (direct)
+                conn_start_tls(conn, snapshot_now()->c2s_tls, TLS_SERVER, NULL);
+        if (stopping)
+                stream_fail(client->stream, STREAM_SYSTEM_SHUTDOWN, NULL);
+        return client;
+}
+
+void
+c2s_stop_streams(void)
+{
+        stopping = true;
+        for (LIST_EACH(client, &clients, struct client, in_worker))
+                stream_fail(client->stream, STREAM_SYSTEM_SHUTDOWN, NULL);
+}
+
+void
+c2s_count(uint64_t *streams, uint64_t *in_negotiation)
+{
+        *streams = clients.count;
+        *in_negotiation = negotiating;
+}

@@ -1,0 +1,196 @@
+/*
+ * negotiate.c - from the first byte of a client to a bound resource, as a table (RFC 6120, 4.3, 5, 6, 7)
+ */
+#include "shared/base/mem.h"
+#include "shared/base/random.h"
+#include "shared/base/text.h"
+#include "shared/xmpp/jid.h"
+#include "shared/xmpp/ns.h"
+#include "xmppd/c2s/c2s_private.h"
+#include "xmppd/route/snapshot.h"
+
+#include <string.h>
+
+enum state { CONNECTED, OFFERED, SECURING, PROVING, PUNISHED, MOVING, KNOWN, BINDING, BOUND };
+
+static const char *const states[] = { "connected", "offered", "securing", "proving", "punished", "moving", "known", "binding",
+        "bound" };
+static const char *const events[] = { "header", "starttls", "secured", "auth", "response", "abort", "challenge", "proven",
+        "refused", "forgiven", "home", "bind", "bound", "stanza", "other" };
+
+struct step {
+        enum state in;
+        enum event when;
+        void (*act)(struct client *client, struct element *element);
+        enum state then;
+};
+
+static bool
+is_secure(const struct client *client)
+{
+        return conn_is_secure(stream_conn(client->stream));
+}
+
+static bool
+must_encrypt(const struct client *client)
+{
+        return !is_secure(client) && strcmp(config_text(snapshot_section("c2s"), "tls"), "required") == 0;
+}
+
+/* ---- headers and features ---- */
+
+/* Our header in answer to theirs. False: the stream has been ended. */
+static bool
+answer_header(struct client *client, struct element *header)
+{
+        char domain[JID_PART_MAX + 1], id[2 * 8 + 1];
+        const char *to = element_attribute(header, "to");
+
+        if (to == NULL) {
+                stream_fail(client->stream, STREAM_IMPROPER_ADDRESSING, "the stream header has no 'to'");
+                return false;
+        }
+        const struct domain *known = jid_prepare_domain(domain, to) ? snapshot_domain(domain) : NULL;
+        bool is_other = client->account != NULL && !text_equal(client->domain, domain);
+        if (known == NULL || known->kind != DOMAIN_LOCAL || is_other) {
+                stream_fail(client->stream, STREAM_HOST_UNKNOWN, NULL);
+                return false;
+        }
+        if (!text_equal(client->domain, domain)) {
+                mem_free(client->domain);
+                client->domain = mem_strdup(domain);
+        }
+        stream_open(client->stream, domain, element_attribute(header, "from"), random_hex(id, 8), "en", "1.0");
+        return true;
+}
+
+static void
+offer_mechanisms(struct buf *out, bool secure)
+{
+        buf_puts(out, "<mechanisms xmlns=\"" NS_SASL "\">");
+        for (const char *const *name = sasl_mechanisms(secure); *name != NULL; name++)
+                buf_printf(out, "<mechanism>%s</mechanism>", *name);
+        buf_puts(out, "</mechanisms>");
+        if (secure)
+                buf_puts(out,
+                        "<sasl-channel-binding xmlns=\"urn:xmpp:sasl-cb:0\"><channel-binding type=\"tls-exporter\"/>"
+                        "<channel-binding type=\"tls-server-end-point\"/></sasl-channel-binding>");
+}
+
+static void
+offer_login(struct client *client, struct element *header)
+{
+        if (!answer_header(client, header))
+                return;
+        struct buf *out = conn_output(stream_conn(client->stream));
+        bool secure = is_secure(client);
+        const char *tls = config_text(snapshot_section("c2s"), "tls");
+        buf_puts(out, "<stream:features>");
+        if (!secure && strcmp(tls, "none") != 0 && snapshot_now()->c2s_tls != NULL)
+                buf_printf(out, "<starttls xmlns=\"" NS_TLS "\">%s</starttls>", strcmp(tls, "required") == 0 ? "<required/>" : "");
+        if (!must_encrypt(client))
+                offer_mechanisms(out, secure);
+        buf_puts(out, "</stream:features>");
+}
+
+static void
+offer_binding(struct client *client, struct element *header)
+{
+        if (!answer_header(client, header))
+                return;
+        stream_send_text(client->stream,
+                "<stream:features><bind xmlns=\"" NS_BIND "\"/>"
+                "<session xmlns=\"" NS_SESSION "\"><optional/></session></stream:features>");
+}
+
+/* ---- STARTTLS ---- */
+
+static void
+start_tls(struct client *client, struct element *unused)
+{
+        struct tls_context *context = snapshot_now()->c2s_tls;
+
+        if (is_secure(client) || context == NULL || strcmp(config_text(snapshot_section("c2s"), "tls"), "none") == 0) {
+                stream_send_text(client->stream, "<failure xmlns=\"" NS_TLS "\"/>");
+                stream_close(client->stream); /* RFC 6120 5.4.2.2 */
+                return;
+        }
+        stream_send_text(client->stream, "<proceed xmlns=\"" NS_TLS "\"/>");
+        stream_restart(client->stream, NULL);
+        conn_start_tls(stream_conn(client->stream), context, TLS_SERVER, NULL);
+}
+
+static void
+note_tls(struct client *client, struct element *unused)
+{
+        log_debug(&client->log, "secured tls=%s", tls_session_version(conn_tls(stream_conn(client->stream))));
+}
+
+/* ---- login where encryption comes first ---- */
+
+static void
+begin_login(struct client *client, struct element *auth)
+{
+        if (!must_encrypt(client)) {
+                login_begin(client, auth);
+                return;
+        }
+        client->login->failure = "encryption-required";
+        negotiate(client, FORGIVEN, NULL);
+}
+
+static void
+do_nothing(struct client *client, struct element *unused)
+{
+}
+
+/* ---- the table ---- */
+
+static const struct step steps[] = {
+        /* in          when       act              then */
+        { CONNECTED, HEADER, offer_login, OFFERED },
+        { OFFERED, STARTTLS, start_tls, SECURING },
+        { SECURING, SECURED, note_tls, CONNECTED },
+        { CONNECTED, SECURED, note_tls, CONNECTED }, /* TLS from the first byte */
+        { OFFERED, AUTH, begin_login, PROVING },
+        { PROVING, CHALLENGE, login_challenge, PROVING },
+        { PROVING, RESPONSE, login_go_on, PROVING },
+        { PROVING, ABORT, login_abort, PROVING },
+        { PROVING, REFUSED, login_punish, PUNISHED },
+        { PROVING, FORGIVEN, login_fail, OFFERED }, /* a mistake of form: told at once */
+        { PUNISHED, FORGIVEN, login_fail, OFFERED },
+        { PROVING, PROVEN, login_move, MOVING },
+        { MOVING, HOME, login_succeed, KNOWN },
+        { KNOWN, HEADER, offer_binding, BINDING },
+        { BINDING, BIND, bound_open, BINDING },
+        { BINDING, BOUND_NOW, do_nothing, BOUND },
+};
+
+/* What a client may not do yet ends the stream (RFC 6120 4.9.3.12); what nobody knows too (4.9.3.24). */
+static void
+refuse(struct client *client, enum event event)
+{
+        if (event == STANZA)
+                stream_fail(client->stream, STREAM_NOT_AUTHORIZED, NULL);
+        else if (event == HEADER || event == OTHER)
+                stream_fail(client->stream, STREAM_UNSUPPORTED_STANZA_TYPE, NULL);
+        else
+                stream_fail(client->stream, STREAM_NOT_AUTHORIZED, "not at this point of the negotiation");
+}
+
+void
+negotiate(struct client *client, enum event event, struct element *element)
+{
+        for (size_t i = 0; i < array_len(steps); i++) {
+                const struct step *step = &steps[i];
+                if (step->in != (enum state)client->state || step->when != event)
+                        continue;
+                log_trace(&client->log, "%s --%s--> %s", states[step->in], events[event], states[step->then]);
+                /* First the state, then the act: an act may bring about the next event. */
+                client->state = (char)step->then;
+                step->act(client, element);
+                return;
+        }
+        log_debug(&client->log, "%s --%s--> refused", states[(int)client->state], events[event]);
+        refuse(client, event);
+}

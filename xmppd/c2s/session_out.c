@@ -1,0 +1,230 @@
+/*
+ * session_out.c - a bound stream: binding, stanzas from the client, stanzas to it
+ */
+#include "shared/base/mem.h"
+#include "shared/base/panic.h"
+#include "shared/base/text.h"
+#include "shared/xml/writer.h"
+#include "shared/xmpp/ns.h"
+#include "xmppd/c2s/c2s_private.h"
+#include "xmppd/route/home.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum {
+        PRESSED = 50000, /* letters in the mailbox of any worker: readers pause */
+        RELIEF_MS = 20,
+};
+
+/* ---- the edge of a session ---- */
+
+static void
+deliver(void *edge, struct stanza *stanza)
+{
+        struct client *client = edge;
+
+        if (client->stream == NULL)
+                return;
+        stream_send(client->stream, stanza);
+        if (!stream_is_closing(client->stream) && conn_queued(stream_conn(client->stream)) > client->max_queue)
+                stream_fail(client->stream, STREAM_RESOURCE_CONSTRAINT, "the client does not read");
+}
+
+static void
+end(void *edge, enum stream_condition condition, const char *text)
+{
+        struct client *client = edge;
+
+        if (client->stream != NULL)
+                stream_fail(client->stream, condition, text);
+}
+
+static uint64_t
+last_heard(void *edge)
+{
+        struct client *client = edge;
+
+        return conn_last_heard(stream_conn(client->stream));
+}
+
+static void
+describe(void *edge, char *text, size_t len)
+{
+        struct client *client = edge;
+        struct conn *conn = stream_conn(client->stream);
+        char peer[ADDRESS_TEXT];
+
+        snprintf(text, len, "%s %s", conn_is_secure(conn) ? tls_session_version(conn_tls(conn)) : "clear",
+                address_format(peer, conn_peer_address(conn)));
+}
+
+static const struct session_edge stream_edge = { deliver, end, last_heard, describe };
+
+/* ---- binding (RFC 6120 7) ---- */
+
+static void
+answer_iq(struct client *client, const char *id, const char *type, const char *inside)
+{
+        struct buf *out = conn_output(stream_conn(client->stream));
+
+        buf_printf(out, "<iq type=\"%s\" id=\"", type);
+        xml_write_attribute_value(out, id);
+        buf_printf(out, "\">%s</iq>", inside);
+}
+
+static void
+refuse_iq(struct client *client, const char *id, enum stanza_condition condition)
+{
+        char inside[200];
+
+        snprintf(inside, sizeof(inside), "<error type=\"%s\"><%s xmlns=\"" NS_STANZA_ERRORS "\"/></error>",
+                stanza_condition_type(condition), stanza_condition_name(condition));
+        answer_iq(client, id, "error", inside);
+}
+
+static void
+tell_bound(struct client *client, const char *id)
+{
+        struct buf inside = { 0 };
+
+        buf_puts(&inside, "<bind xmlns=\"" NS_BIND "\"><jid>");
+        xml_write_text(&inside, client->session->jid.full, client->session->jid.full_len);
+        buf_puts(&inside, "</jid></bind>");
+        answer_iq(client, id, "result", buf_text(&inside));
+        buf_free(&inside);
+}
+
+void
+bound_open(struct client *client, struct element *iq)
+{
+        struct arena *arena = arena_new(512);
+        struct element *resource = element_child(element_child(iq, "bind", NS_BIND), "resource", NS_BIND);
+        const char *id = element_attribute(iq, "id"), *type = element_attribute(iq, "type");
+        const char *wanted = resource == NULL ? "" : element_text(resource, arena);
+        enum stanza_condition condition = BAD_REQUEST;
+        struct jid account, full;
+
+        must(jid_parse(&account, arena, client->account));
+        if (id == NULL)
+                id = "";
+        if (!text_equal(type, "set") || (wanted[0] != '\0' && !jid_with_resource(&full, arena, &account, wanted))) {
+                refuse_iq(client, id, BAD_REQUEST);
+        } else {
+                client->session =
+                        session_open(&account, wanted[0] == '\0' ? NULL : full.resource, &stream_edge, client, &condition);
+                if (client->session == NULL) {
+                        refuse_iq(client, id, condition);
+                } else {
+                        char where[ADDRESS_TEXT + 20];
+                        describe(client, where, sizeof(where));
+                        log_scope_set(&client->log, "c2s", "%s", client->session->jid.full);
+                        log_info(&client->log, "open %s", where);
+                        tell_bound(client, id);
+                        client_stop_negotiating(client);
+                        negotiate(client, BOUND_NOW, NULL);
+                }
+        }
+        arena_free(&arena);
+}
+
+/* ---- stanzas from the client ---- */
+
+/* The legacy session request (RFC 3921, 3), and a second binding, which is not allowed (RFC 6120 7.7.2.3). */
+static bool
+answer_late_negotiation(struct client *client, const struct stanza *stanza)
+{
+        if (stanza->kind != STANZA_IQ || stanza->type != IQ_SET)
+                return false;
+        const struct element *payload = stanza_payload(stanza);
+        if (payload == NULL)
+                return false;
+        if (element_is(payload, "session", NS_SESSION))
+                answer_iq(client, stanza->id, "result", "");
+        else if (element_is(payload, "bind", NS_BIND))
+                refuse_iq(client, stanza->id, NOT_ALLOWED);
+        else
+                return false;
+        return true;
+}
+
+static void
+refuse_stanza(struct client *client, struct element *element, enum stanza_problem problem)
+{
+        struct arena *arena = arena_new(256);
+        const char *from = element_attribute(element, "from");
+        struct jid jid;
+
+        if (problem == STANZA_NOT_A_STANZA) {
+                stream_fail(client->stream, STREAM_UNSUPPORTED_STANZA_TYPE, NULL);
+        } else if (from != NULL && !jid_parse(&jid, arena, from)) {
+                stream_fail(client->stream, STREAM_INVALID_FROM, NULL);
+        } else {
+                struct stanza *answer = stanza_refusal(element, problem, &client->session->jid);
+                if (answer != NULL)
+                        stream_send(client->stream, answer);
+                stanza_unref(&answer);
+        }
+        arena_free(&arena);
+}
+
+/* RFC 6120 8.1.2.1: none, or its own, bare or full. */
+static bool
+may_say_from(const struct client *client, const struct stanza *stanza)
+{
+        const struct jid *own = &client->session->jid;
+
+        if (stanza->from.full == NULL || jid_equal(&stanza->from, own))
+                return true;
+        return jid_is_bare(&stanza->from) && jid_has_bare(own, stanza->from.full, stanza->from.full_len);
+}
+
+static bool
+is_pressed(void)
+{
+        for (int i = 0; i < home_count(); i++)
+                if (worker_waiting(home_worker(i)) > PRESSED)
+                        return true;
+        return false;
+}
+
+static void
+relieve(struct timer *timer)
+{
+        struct client *client = container_of(timer, struct client, pressure);
+
+        if (client->stream == NULL)
+                return;
+        if (is_pressed())
+                timer_start(timer, RELIEF_MS, relieve);
+        else
+                stream_resume(client->stream);
+}
+
+void
+bound_receive(struct client *client, struct arena *arena, struct element *element, const struct xml_source *source)
+{
+        enum stanza_problem problem;
+        struct stanza *stanza = stanza_new_parsed(arena, element, source, &problem);
+
+        if (stanza == NULL) {
+                refuse_stanza(client, element, problem);
+                arena_free(&arena);
+                return;
+        }
+        if (!may_say_from(client, stanza)) {
+                stream_fail(client->stream, STREAM_INVALID_FROM, NULL);
+                stanza_unref(&stanza);
+                return;
+        }
+        if (answer_late_negotiation(client, stanza)) {
+                stanza_unref(&stanza);
+                return;
+        }
+        stanza_set_from(stanza, &client->session->jid);
+        session_receive(client->session, stanza);
+        if (is_pressed()) {
+                stream_pause(client->stream);
+                timer_start(&client->pressure, RELIEF_MS, relieve);
+        }
+}
