@@ -11,8 +11,19 @@ TESTS = Path(__file__).resolve().parent.parent
 SOURCE = TESTS.parent
 BUILD = Path(os.environ.get("BUILD_DIR") or SOURCE)
 
+
+
+def sanitizer():
+    """"address", "thread" or None: how xmppd was built."""
+    try:
+        data = (BUILD / "xmppd" / "xmppd").read_bytes()
+    except OSError:
+        return None
+    return "address" if b"__asan_init" in data else "thread" if b"__tsan_init" in data else None
+
+
 # Sanitizers make everything slower; TEST_PATIENCE=3 triples every deadline.
-PATIENCE = float(os.environ.get("TEST_PATIENCE", "1"))
+PATIENCE = float(os.environ.get("TEST_PATIENCE") or {"address": 2, "thread": 4}.get(sanitizer(), 1))
 
 _given = set()
 

@@ -735,7 +735,8 @@ class Player:
                 key, _, pattern = field.partition(":")
                 if not any(xmlnode.fits(pattern.strip(), v, trial) for v in message.all(key.strip())):
                     return f"{key}: {message.all(key.strip()) or 'absent'}, not {pattern.strip()}"
-        if body and not xmlnode.fits("\r\n".join(body), message.text(), trial):
+        text = message.text()
+        if body and not (xmlnode.fits("\r\n".join(body), text, trial) or xmlnode.fits("\r\n".join(body) + "\r\n", text, trial)):
             return f"the body is {message.text()!r}, not {chr(13).join(body)!r}"
         self.values.update(trial)
         return None
