@@ -1,4 +1,5 @@
-# The server: one line for each file with its header. ctl/ is the program xmppctl, which uses shared/ only.
+# The server: one line for each file with its header. ctl/ is the program xmppctl, which uses shared/ and
+# the accounts of user/.
 noinst_LIBRARIES += xmppd/libxmppd.a
 xmppd_libxmppd_a_SOURCES =
 xmppd_libxmppd_a_SOURCES += xmppd/component/component.c xmppd/component/component.h xmppd/component/component_private.h
@@ -50,5 +51,12 @@ if HAVE_XMPPCTL
 bin_PROGRAMS += xmppd/xmppctl
 endif
 xmppd_xmppctl_SOURCES =
+xmppd_xmppctl_SOURCES += xmppd/ctl/ask.c xmppd/ctl/ctl.h
 xmppd_xmppctl_SOURCES += xmppd/ctl/main.c
-xmppd_xmppctl_LDADD = $(libs_shared) $(STROPHE_LIBS)
+xmppd_xmppctl_SOURCES += xmppd/ctl/print.c
+xmppd_xmppctl_SOURCES += xmppd/ctl/probe.c
+xmppd_xmppctl_SOURCES += xmppd/ctl/server.c
+xmppd_xmppctl_SOURCES += xmppd/ctl/settings.c
+xmppd_xmppctl_SOURCES += xmppd/ctl/transfer.c
+xmppd_xmppctl_SOURCES += xmppd/ctl/users.c
+xmppd_xmppctl_LDADD = xmppd/libxmppd.a $(libs_shared) $(STROPHE_LIBS)

@@ -244,7 +244,7 @@ check_children(struct checker *checker, const struct node *node, struct section 
                 else if (inside != NULL)
                         complain_error(checker->reading, child->place, "%s is a section: expected %s%s { ... }", child->name,
                                 child->name, inside->titled ? " \"...\"" : "");
-                else
+                else if (!rule->loose)
                         complain_unknown(checker, child, rule);
         }
         map_free(&seen);

@@ -46,6 +46,7 @@ struct section_rule {
         const struct section_rule *inside; /* NULL: none */
         bool title_is_domain;              /* prepared; an invalid one is an error */
         const char *unbuilt;               /* not NULL: parses, logs this warning once, opens nothing */
+        bool loose;                        /* what the table does not name is passed over: for who needs only a part of a file */
 };
 
 struct config; /* a snapshot: immutable, counted, any thread */

@@ -34,7 +34,7 @@ xmppd/xep               80
 xmppd/admin             90
 xmppd/http              90
 xmppd                   100
-xmppd/ctl               60
+xmppd/ctl               75
 sipcomp/sip             60
 sipcomp/component       60
 sipcomp/dialect         70
@@ -110,8 +110,8 @@ BEGIN {
                                 beside[room, target] = where
                         if (room ~ /^xmppd/ && target ~ /^sipcomp/ || room ~ /^sipcomp/ && target ~ /^xmppd/)
                                 complain("\"" name "\" belongs to the other program")
-                        if (room == "xmppd/ctl" && target !~ /^shared/)
-                                complain("\"" name "\": ctl uses shared only")
+                        if (room == "xmppd/ctl" && target !~ /^shared/ && target != "xmppd/user")
+                                complain("\"" name "\": ctl uses shared and the accounts of user only")
                         if (target == "xmppd/ctl")
                                 complain("\"" name "\" belongs to the program xmppctl")
                 }

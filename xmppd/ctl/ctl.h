@@ -1,0 +1,77 @@
+/* ctl.h - what the files of xmppctl share */
+#ifndef XMPPD_CTL_CTL_H
+#define XMPPD_CTL_CTL_H
+
+#include "shared/base/arena.h"
+#include "shared/base/buf.h"
+#include "shared/base/err.h"
+#include "shared/base/json.h"
+#include "shared/config/config.h"
+#include "shared/store/store.h"
+
+#include <stdbool.h>
+
+enum { DONE = 0, REFUSED = 1, WRONG_USAGE = 2 };
+
+struct ctl {
+        struct arena *arena;
+        const char *file; /* xmppd.conf */
+        bool json;
+        struct config *config;
+        const struct section *top; /* the part of xmppd.conf that matters here */
+};
+
+/* A command line behind the command's name: words and --options. */
+struct line {
+        const char *words[8];
+        int count;
+        const char *password, *mail, *name, *to; /* NULL: not given */
+};
+
+struct command {
+        const char *name; /* one or two words */
+        const char *arguments;
+        const char *help;
+        int min, max;        /* how many words */
+        const char *options; /* those allowed: "password mail name"; NULL: none */
+        int (*run)(struct ctl *ctl, const struct line *line);
+};
+
+/* Prints "xmppctl: sentence" to stderr and returns REFUSED. */
+int refuse(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* settings.c: reads what is needed of the file; false after printing its errors. */
+bool ctl_read_settings(struct ctl *ctl);
+const char *ctl_state_dir(const struct ctl *ctl);
+bool ctl_has_domain(const struct ctl *ctl, const char *domain);
+
+/* ask.c: a command for the running server. 1: done, answer is JSON; 0: refused, the sentence has been printed; -1: it is not running. */
+int ctl_ask(struct ctl *ctl, int argc, const char *const *argv, struct buf *answer);
+/* The same on another socket: the sentence is left in answer. */
+int ctl_ask_at(const char *socket, int argc, const char *const *argv, struct buf *answer, struct err *err);
+/* Opens the store itself, as the user who owns it. NULL after printing why. */
+struct store *ctl_open_store(struct ctl *ctl, bool read_only);
+/* Is there a store at all? */
+bool ctl_store_exists(const struct ctl *ctl);
+
+/* print.c: a JSON document, as it is or for people. */
+void ctl_print(const struct ctl *ctl, const char *json, size_t len);
+
+/* The commands */
+int user_add(struct ctl *ctl, const struct line *line);
+int user_passwd(struct ctl *ctl, const struct line *line);
+int user_set(struct ctl *ctl, const struct line *line);
+int user_del(struct ctl *ctl, const struct line *line);
+int user_list(struct ctl *ctl, const struct line *line);
+int user_show(struct ctl *ctl, const struct line *line);
+int import_accounts(struct ctl *ctl, const struct line *line);
+int export_accounts(struct ctl *ctl, const struct line *line);
+int show_status(struct ctl *ctl, const struct line *line);
+int show_sessions(struct ctl *ctl, const struct line *line);
+int show_components(struct ctl *ctl, const struct line *line);
+int check_files(struct ctl *ctl, const struct line *line);
+int reload_servers(struct ctl *ctl, const struct line *line);
+int set_log_level(struct ctl *ctl, const struct line *line);
+int probe(struct ctl *ctl, const struct line *line);
+
+#endif

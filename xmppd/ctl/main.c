@@ -1,0 +1,193 @@
+/*
+ * main.c - xmppctl: finds the command, checks its words, runs it
+ */
+#include "shared/base/text.h"
+#include "xmppd/ctl/ctl.h"
+
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const struct command commands[] = {
+        { "user add", "JID --password P [--mail M] [--name N]", "Make an account (--password-stdin reads the password).", 1, 1,
+                "password mail name", user_add },
+        { "user passwd", "JID --password P", "Change its password (or --password-stdin).", 1, 1, "password", user_passwd },
+        { "user set", "JID [--mail M] [--name N]", "Change what is kept with it; an empty text takes it away.", 1, 1, "mail name",
+                user_set },
+        { "user del", "JID ...", "Remove accounts with all that is stored for them.", 1, 8, NULL, user_del },
+        { "user list", "[DOMAIN]", "List accounts.", 0, 1, NULL, user_list },
+        { "user show", "JID", "Show one account.", 1, 1, NULL, user_show },
+        { "import", "FILE", "Take accounts from JSON lines (- is standard input).", 1, 1, NULL, import_accounts },
+        { "export", "FILE", "Write the accounts with their keys as JSON lines (- is standard output).", 1, 1, NULL,
+                export_accounts },
+        { "status", "", "What the server is doing.", 0, 0, NULL, show_status },
+        { "sessions", "", "Clients that are signed in.", 0, 0, NULL, show_sessions },
+        { "components", "", "Streams of components.", 0, 0, NULL, show_components },
+        { "check", "", "Check the configuration of both daemons.", 0, 0, NULL, check_files },
+        { "reload", "", "Make both daemons read their configuration again.", 0, 0, NULL, reload_servers },
+        { "log", "SUBSYSTEM LEVEL [--peer DOMAIN]", "Change what is logged while running; level default takes it back.", 2, 2,
+                "peer", set_log_level },
+        { "probe", "JID --password P [--to JID]", "Sign in as a client and send a message; each step with its time.", 1, 1,
+                "password to", probe },
+};
+
+int
+refuse(const char *format, ...)
+{
+        va_list args;
+
+        va_start(args, format);
+        fputs("xmppctl: ", stderr);
+        vfprintf(stderr, format, args);
+        fputc('\n', stderr);
+        va_end(args);
+        return REFUSED;
+}
+
+static int
+use(void)
+{
+        fputs("usage: xmppctl [-c FILE] [--json] COMMAND ...\n\n", stderr);
+        for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+                fprintf(stderr, "  %s%s%s\n        %s\n", commands[i].name, commands[i].arguments[0] != '\0' ? " " : "",
+                        commands[i].arguments, commands[i].help);
+        return WRONG_USAGE;
+}
+
+static int
+use_command(const struct command *command, const char *what)
+{
+        fprintf(stderr, "xmppctl: %s\nusage: xmppctl %s %s\n", what, command->name, command->arguments);
+        return WRONG_USAGE;
+}
+
+static const struct command *
+find_command(int argc, char **argv, int *words)
+{
+        for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+                const char *name = commands[i].name, *blank = strchr(name, ' ');
+                size_t len = blank == NULL ? strlen(name) : (size_t)(blank - name);
+                if (strlen(argv[0]) != len || memcmp(argv[0], name, len) != 0)
+                        continue;
+                if (blank != NULL && (argc < 2 || strcmp(argv[1], blank + 1) != 0))
+                        continue;
+                *words = blank != NULL ? 2 : 1;
+                return &commands[i];
+        }
+        return NULL;
+}
+
+static bool
+is_allowed(const char *options, const char *name)
+{
+        size_t len = strlen(name);
+
+        for (const char *at = options; at != NULL && (at = strstr(at, name)) != NULL; at += len)
+                if ((at == options || at[-1] == ' ') && (at[len] == ' ' || at[len] == '\0'))
+                        return true;
+        return false;
+}
+
+/* The first line of standard input. */
+static const char *
+read_password(struct ctl *ctl)
+{
+        char text[1100];
+
+        if (fgets(text, sizeof(text), stdin) == NULL)
+                return NULL;
+        text[strcspn(text, "\r\n")] = '\0';
+        return arena_strdup(ctl->arena, text);
+}
+
+/* Sorts the arguments; a sentence where they do not fit, else NULL. */
+static const char *
+read_line(struct ctl *ctl, const struct command *command, int argc, char **argv, struct line *line)
+{
+        const struct {
+                const char *name;
+                const char **value;
+        } options[] = {
+                { "password", &line->password },
+                { "mail", &line->mail },
+                { "name", &line->name },
+                { "to", &line->to },
+                { "peer", &line->to },
+        };
+        bool only_words = false;
+
+        for (int i = 0; i < argc; i++) {
+                if (only_words || !text_starts(argv[i], "--")) {
+                        if (line->count == command->max)
+                                return "too many words";
+                        line->words[line->count++] = argv[i];
+                        continue;
+                }
+                const char *name = argv[i] + 2;
+                if (name[0] == '\0') {
+                        only_words = true;
+                        continue;
+                }
+                if (strcmp(name, "json") == 0) {
+                        ctl->json = true;
+                        continue;
+                }
+                if (strcmp(name, "password-stdin") == 0 && is_allowed(command->options, "password")) {
+                        line->password = read_password(ctl);
+                        if (line->password == NULL)
+                                return "there is no password on standard input";
+                        continue;
+                }
+                size_t o = 0;
+                while (o < sizeof(options) / sizeof(options[0]) &&
+                        (strcmp(options[o].name, name) != 0 || !is_allowed(command->options, options[o].name)))
+                        o++;
+                if (o == sizeof(options) / sizeof(options[0]))
+                        return arena_printf(ctl->arena, "unknown option %.60s", argv[i]);
+                if (i + 1 == argc)
+                        return arena_printf(ctl->arena, "%s needs a value", argv[i]);
+                *options[o].value = argv[++i];
+        }
+        if (line->count < command->min)
+                return "something is missing";
+        if (is_allowed(command->options, "password") && line->password == NULL)
+                return "a password is needed: --password P, or --password-stdin";
+        return NULL;
+}
+
+int
+main(int argc, char **argv)
+{
+        struct ctl ctl = { .file = SYSCONFDIR "/xmppd/xmppd.conf" };
+        struct line line = { 0 };
+        int at = 1, words = 0;
+
+        for (; at < argc && argv[at][0] == '-'; at++) {
+                if (strcmp(argv[at], "--json") == 0)
+                        ctl.json = true;
+                else if (strcmp(argv[at], "-c") == 0 && at + 1 < argc)
+                        ctl.file = argv[++at];
+                else
+                        return use();
+        }
+        if (at == argc)
+                return use();
+        const struct command *command = find_command(argc - at, argv + at, &words);
+        if (command == NULL) {
+                fprintf(stderr, "xmppctl: unknown command %.60s\n", argv[at]);
+                return use();
+        }
+
+        signal(SIGPIPE, SIG_IGN);
+        ctl.arena = arena_new(4096);
+        const char *wrong = read_line(&ctl, command, argc - at - words, argv + at + words, &line);
+        int status = wrong != NULL ? use_command(command, wrong) : ctl_read_settings(&ctl) ? command->run(&ctl, &line) : REFUSED;
+        config_unref(&ctl.config);
+        arena_free(&ctl.arena);
+        if (fflush(stdout) != 0 && status == DONE)
+                status = refuse("cannot write the answer");
+        return status;
+}

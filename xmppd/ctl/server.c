@@ -1,0 +1,185 @@
+/*
+ * server.c - commands that ask the running server, and those about its configuration
+ */
+#include "shared/base/text.h"
+#include "xmppd/ctl/ctl.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static int
+refuse_down(const struct ctl *ctl)
+{
+        return refuse("xmppd is not running (nobody listens on %s): start it first", config_text(ctl->top, "control"));
+}
+
+static int
+ask_and_print(struct ctl *ctl, int argc, const char *const *argv)
+{
+        struct buf answer = { 0 };
+        int rc = ctl_ask(ctl, argc, argv, &answer);
+
+        if (rc == 1)
+                ctl_print(ctl, buf_text(&answer), answer.len);
+        buf_free(&answer);
+        return rc == 1 ? DONE : rc == 0 ? REFUSED : refuse_down(ctl);
+}
+
+int
+show_status(struct ctl *ctl, const struct line *line)
+{
+        return ask_and_print(ctl, 1, (const char *const[]){ "status" });
+}
+
+int
+show_sessions(struct ctl *ctl, const struct line *line)
+{
+        return ask_and_print(ctl, 1, (const char *const[]){ "sessions" });
+}
+
+int
+show_components(struct ctl *ctl, const struct line *line)
+{
+        return ask_and_print(ctl, 1, (const char *const[]){ "components" });
+}
+
+int
+set_log_level(struct ctl *ctl, const struct line *line)
+{
+        const char *argv[] = { "log", line->words[0], line->words[1], "--peer", line->to };
+        struct buf answer = { 0 };
+        int rc = ctl_ask(ctl, line->to != NULL ? 5 : 3, argv, &answer);
+
+        buf_free(&answer);
+        return rc == 1 ? DONE : rc == 0 ? REFUSED : refuse_down(ctl);
+}
+
+/* Configuration */
+
+/* The program beside this one: in the build tree or installed. */
+static const char *
+find_program(struct ctl *ctl, const char *const *places)
+{
+        char self[PATH_MAX];
+        ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
+        if (len <= 0)
+                return NULL;
+        self[len] = '\0';
+        *strrchr(self, '/') = '\0';
+        for (; *places != NULL; places++) {
+                const char *path = arena_printf(ctl->arena, "%s/%s", self, *places);
+                if (access(path, X_OK) == 0)
+                        return path;
+        }
+        return NULL;
+}
+
+/* Runs PROGRAM -t -c FILE; its complaints go to stderr. Its exit code, or -1. */
+static int
+run_check(const char *program, const char *file)
+{
+        int status;
+        pid_t child = fork();
+
+        if (child == 0) {
+                execl(program, program, "-t", "-c", file, (char *)NULL);
+                _exit(127);
+        }
+        if (child < 0)
+                return -1;
+        while (waitpid(child, &status, 0) < 0)
+                if (errno != EINTR)
+                        return -1;
+        return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static const char *
+sipcomp_file(struct ctl *ctl)
+{
+        const char *slash = strrchr(ctl->file, '/');
+        const char *path =
+                slash == NULL ? "sipcomp.conf" : arena_printf(ctl->arena, "%.*s/sipcomp.conf", (int)(slash - ctl->file), ctl->file);
+
+        return access(path, F_OK) == 0 ? path : NULL;
+}
+
+int
+check_files(struct ctl *ctl, const struct line *line)
+{
+        static const char *const xmppd_places[] = { "xmppd", "../sbin/xmppd", NULL };
+        static const char *const sipcomp_places[] = { "../sipcomp/sipcomp", "../sbin/sipcomp", NULL };
+        const char *xmppd = find_program(ctl, xmppd_places), *sipcomp = find_program(ctl, sipcomp_places),
+                   *file = sipcomp_file(ctl);
+        int status = DONE;
+
+        if (xmppd == NULL)
+                return refuse("cannot find the program xmppd beside xmppctl");
+        if (run_check(xmppd, ctl->file) != 0)
+                status = refuse("%s has errors", ctl->file);
+        if (file != NULL && sipcomp != NULL && run_check(sipcomp, file) != 0)
+                status = refuse("%s has errors", file);
+        if (status == DONE && ctl->json)
+                printf("{\"files\":%d}\n", file != NULL && sipcomp != NULL ? 2 : 1);
+        else if (status == DONE)
+                printf("%s%s%s: good\n", ctl->file, file != NULL && sipcomp != NULL ? ", " : "",
+                        file != NULL && sipcomp != NULL ? file : "");
+        return status;
+}
+
+/* What the server had to say, if anything. */
+static void
+print_note(struct ctl *ctl, const char *program, struct buf *answer)
+{
+        struct err err;
+        struct json *json = json_parse(ctl->arena, buf_text(answer), answer->len, &err);
+        const char *note = json_member_text(json, "note");
+
+        if (note == NULL)
+                printf("%s: reloaded\n", program);
+        else
+                printf("%s: reloaded; %s\n", program, note);
+}
+
+/* A refusal may be many lines, one for each error of the file. */
+static void
+print_refusal(const char *program, struct buf *answer)
+{
+        fprintf(stderr, "xmppctl: %s keeps its old configuration:\n%s\n", program, buf_text(answer));
+}
+
+int
+reload_servers(struct ctl *ctl, const struct line *line)
+{
+        static const char *const command[] = { "reload" };
+        const char *programs[] = { "xmppd", "sipcomp" };
+        const char *sockets[] = { config_text(ctl->top, "control"), config_text(ctl->top, "sipcomp-control") };
+        struct buf answer = { 0 }, json = { 0 };
+        struct err err;
+        int status = DONE, reached = 0;
+
+        buf_putc(&json, '{');
+        for (int i = 0; i < 2; i++) {
+                buf_clear(&answer);
+                int rc = ctl_ask_at(sockets[i], 1, command, &answer, &err);
+                if (rc < 0)
+                        continue;
+                if (rc == 0) {
+                        print_refusal(programs[i], &answer);
+                        status = REFUSED;
+                } else if (!ctl->json) {
+                        print_note(ctl, programs[i], &answer);
+                }
+                buf_printf(&json, "%s\"%s\":%s", reached++ > 0 ? "," : "", programs[i], rc == 1 ? "true" : "false");
+        }
+        if (reached == 0)
+                status = refuse("neither xmppd nor sipcomp is running: nothing to reload");
+        else if (ctl->json)
+                printf("%s}\n", buf_text(&json));
+        buf_free(&answer);
+        buf_free(&json);
+        return status;
+}
