@@ -1,8 +1,28 @@
 """xmppd, sipcomp and Prosody with temporary state on free loopback ports."""
+import base64
+import functools
+import hashlib
+import hmac
 import json
+import os
+import shutil
 import subprocess
 
 from . import config, pki, process, system
+
+
+@functools.lru_cache
+def scram_keys(password, rounds=10000):
+    """What a server keeps of a password, as RFC 5803 writes it; one derivation for all accounts of a test run."""
+    salt = os.urandom(16)
+    keys = []
+    for name, digest in (("SCRAM-SHA-1", "sha1"), ("SCRAM-SHA-256", "sha256")):
+        salted = hashlib.pbkdf2_hmac(digest, password.encode(), salt, rounds)
+        stored = hashlib.new(digest, hmac.digest(salted, b"Client Key", digest)).digest()
+        server = hmac.digest(salted, b"Server Key", digest)
+        text = [base64.b64encode(part).decode() for part in (salt, stored, server)]
+        keys.append(f"{name}${rounds}:{text[0]}${text[1]}:{text[2]}")
+    return keys
 
 
 class Server:
@@ -41,7 +61,6 @@ class Server:
             self.remove()
 
     def remove(self):
-        import shutil
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
@@ -87,7 +106,7 @@ class Xmppd(Server):
     def add_users(self, accounts):
         """accounts: pairs of bare JID and password."""
         path = self.directory / "users.jsonl"
-        path.write_text("".join(json.dumps({"jid": j, "password": p}) + "\n" for j, p in accounts))
+        path.write_text("".join(json.dumps({"jid": j, "keys": scram_keys(p)}) + "\n" for j, p in accounts))
         self.ctl("import", str(path))
 
 
@@ -190,8 +209,6 @@ log = {{ {{ levels = {{ min = "info" }}, to = "console" }} }}
 
     def add_users(self, accounts):
         """Writes prosody's account files; one key derivation for all accounts that share a password."""
-        import hashlib
-        import hmac
         known = {}
         for jid, password in accounts:
             local, _, domain = jid.partition("@")
