@@ -31,7 +31,6 @@ sipcomp_libsipcomp_a_SOURCES += sipcomp/sip/sip_private.h
 sipcomp_libsipcomp_a_SOURCES += sipcomp/sip/transaction.c sipcomp/sip/transaction.h sipcomp/sip/transaction_private.h
 sipcomp_libsipcomp_a_SOURCES += sipcomp/sip/transport.c sipcomp/sip/transport.h sipcomp/sip/transport_private.h
 sipcomp_libsipcomp_a_SOURCES += sipcomp/sip/uri.c sipcomp/sip/uri.h
-sipcomp_libsipcomp_a_SOURCES += sipcomp/sip/uri.h
 sipcomp_libsipcomp_a_SOURCES += sipcomp/settings.c sipcomp/settings.h
 
 if HAVE_SIPCOMP

@@ -213,19 +213,18 @@ hear_data(void *owner, const char *bytes, size_t len)
                 }
                 flow->message_since = 0;
                 taken += frame.used;
-                if (found == SIP_FRAME_PING)
+                if (found == SIP_FRAME_PING) {
+                        /* However many pings came at once, one answer says all there is to say. */
+                        if (!pinged)
+                                conn_send(flow->conn, "\r\n", 2);
                         pinged = true;
-                else if (found == SIP_FRAME_MESSAGE)
+                } else if (found == SIP_FRAME_MESSAGE) {
                         take_message(flow, &frame);
-                else if (found == SIP_FRAME_BROKEN)
+                } else if (found == SIP_FRAME_BROKEN) {
                         give_up(flow, &frame);
+                }
         }
-        if (flow->state != FLOW_READY)
-                return len;
-        /* However many pings came at once, one answer says all there is to say. */
-        if (pinged)
-                conn_send(flow->conn, "\r\n", 2);
-        return taken;
+        return flow->state == FLOW_READY ? taken : len;
 }
 
 static bool dial_next(struct sip_flow *flow);
@@ -241,7 +240,7 @@ hear_closed(void *owner, const char *why)
         if (flow->state != FLOW_ENDING)
                 snprintf(flow->why, sizeof flow->why, "%s", why);
         if (flow->outgoing && !flow->was_ready) {
-                log_info(&flow->log, "cannot connect: %s", flow->why);
+                log_info(&flow->log, "no connection: %s", flow->why);
                 transport_shun(flow->transport, &flow->hop, true);
         } else {
                 log_debug(&flow->log, "closed: %s", flow->why);
@@ -331,7 +330,7 @@ hear_addresses(void *owner, enum dns_outcome outcome, const struct address *addr
                 return;
         if (!dial_next(flow)) {
                 transport_shun(flow->transport, &flow->hop, true);
-                log_info(&flow->log, "cannot connect: no address");
+                log_info(&flow->log, "no connection: no address");
                 end_flow(flow, outcome == DNS_FAILED ? "its address could not be looked up" : "its name has no address");
         }
 }
