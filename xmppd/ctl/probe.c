@@ -11,9 +11,13 @@
 #include "shared/xmpp/jid.h"
 #include "xmppd/ctl/ctl.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <strophe.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
 
 enum { PATIENCE_MS = 15000, ANSWER_MS = 5000, TURN_MS = 20 };
 
@@ -69,13 +73,6 @@ accept_certificate(const xmpp_tlscert_t *certificate, const char *what)
 {
         tell(current, "certificate not trusted by this machine", what);
         return 1;
-}
-
-static int
-note_socket(xmpp_conn_t *conn, void *sock)
-{
-        tell(current, "connecting", NULL);
-        return 0;
 }
 
 static void
@@ -146,14 +143,26 @@ on_connection(xmpp_conn_t *conn, xmpp_conn_event_t event, int error, xmpp_stream
                 send_message(probe);
                 return;
         }
-        if (probe->state == SIGNING_IN && error > 0)
-                end(probe, REFUSED, "cannot connect: is the server running and listening there?");
-        else if (probe->state == SIGNING_IN && stream_error != NULL && stream_error->stanza != NULL)
+        if (probe->state == SIGNING_IN && stream_error != NULL && stream_error->stanza != NULL)
                 end(probe, REFUSED, "the server ended the stream with an error while signing in");
         else if (probe->state == SIGNING_IN)
                 end(probe, REFUSED, "sign-in failed: wrong password, no such account, or no TLS that both sides accept");
         else
                 end(probe, REFUSED, "the connection was closed before the message arrived");
+}
+
+/* libstrophe tells a refused connection and a failed sign-in alike, so whether anyone listens is found out before. */
+static int
+try_connecting(const struct address *address)
+{
+        struct timeval patience = { .tv_sec = 5 };
+        int fd = socket(address->u.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (fd < 0)
+                return errno;
+        setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+        int why = connect(fd, &address->u.any, address->len) == 0 ? 0 : errno == EINPROGRESS ? ETIMEDOUT : errno;
+        close(fd);
+        return why;
 }
 
 /* Where this machine reaches the listener. */
@@ -184,7 +193,12 @@ start(struct probe *probe)
                 return refuse("c2s: the address to listen on makes no sense");
         reachable_host(host, &address);
         snprintf(where, sizeof(where), strchr(host, ':') != NULL ? "[%.45s]:%u" : "%.45s:%u", host, address_port(&address));
-        tell(probe, "server", where);
+        if (!address_from_host(&address, host, address_port(&address)))
+                return refuse("%s: not an address", host);
+        int why = try_connecting(&address);
+        if (why != 0)
+                return refuse("cannot connect to %s: %s: is the server running?", where, strerror(why));
+        tell(probe, "connected", where);
         xmpp_conn_set_flags(probe->conn, flags | XMPP_CONN_FLAG_DISABLE_SM);
         if (xmpp_connect_client(probe->conn, host, address_port(&address), on_connection, probe) != XMPP_EOK)
                 return refuse("cannot connect to %s: is the server running?", where);
@@ -243,7 +257,6 @@ probe(struct ctl *ctl, const struct line *line)
         xmpp_conn_set_jid(it.conn, jid.full);
         xmpp_conn_set_pass(it.conn, line->password);
         xmpp_conn_set_certfail_handler(it.conn, accept_certificate);
-        xmpp_conn_set_sockopt_callback(it.conn, note_socket);
         if (start(&it) == DONE) {
                 follow(&it);
                 sign_out(&it);
