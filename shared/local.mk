@@ -12,6 +12,7 @@ shared_libshared_a_SOURCES += shared/base/log.c shared/base/log.h
 shared_libshared_a_SOURCES += shared/base/map.c shared/base/map.h
 shared_libshared_a_SOURCES += shared/base/mem.c shared/base/mem.h
 shared_libshared_a_SOURCES += shared/base/panic.c shared/base/panic.h
+shared_libshared_a_SOURCES += shared/base/pbkdf2.c
 shared_libshared_a_SOURCES += shared/base/random.c shared/base/random.h
 shared_libshared_a_SOURCES += shared/base/text.c shared/base/text.h
 shared_libshared_a_SOURCES += shared/config/check.c

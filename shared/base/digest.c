@@ -47,9 +47,3 @@ digest_hmac(enum digest digest, const void *key, size_t key_len, const void *byt
 {
         must(HMAC(algorithm(digest), key, (int)key_len, bytes, len, out, NULL) != NULL);
 }
-
-void
-digest_pbkdf2(enum digest digest, const void *password, size_t password_len, const void *salt, size_t salt_len, int rounds, unsigned char *out)
-{
-        must(PKCS5_PBKDF2_HMAC(password, (int)password_len, salt, (int)salt_len, rounds, algorithm(digest), (int)digest_size(digest), out) == 1);
-}
