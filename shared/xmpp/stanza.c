@@ -197,6 +197,28 @@ stanza_derive(struct stanza *of, const struct jid *from, const struct jid *to)
 }
 
 struct stanza *
+stanza_keep(struct stanza *of)
+{
+        stanza_seal(of);
+        struct stanza *stanza = put_stanza(arena_new(640 + of->inside_len), of->kind, of->type);
+        struct arena *arena = stanza->arena;
+
+        stanza->element = ARENA_NEW(arena, stanza->element);
+        stanza->element->name = kind_names[of->kind];
+        stanza->element->ns = XML_CONTENT_NS;
+        for (const struct attribute *a = of->element->attributes; a != NULL; a = a->next)
+                element_set_ns(arena, stanza->element, a->name, a->ns, a->value);
+        stanza->id = arena_strdup(arena, of->id);
+        stanza->lang = arena_strdup(arena, of->lang);
+        stanza->from = jid_copy(&of->from, arena);
+        stanza->to = jid_copy(&of->to, arena);
+        stanza->inside = arena_strndup(arena, of->inside, of->inside_len);
+        stanza->inside_len = of->inside_len;
+        stanza->sealed = true;
+        return stanza;
+}
+
+struct stanza *
 stanza_ref(struct stanza *stanza)
 {
         atomic_fetch_add_explicit(&stanza->refs, 1, memory_order_relaxed);

@@ -56,6 +56,8 @@ struct stanza *stanza_new(enum stanza_kind kind, enum stanza_type type, const st
 /* Another head over the same payload, unsealed heads only: from, to, type, id may be set on it. Holds a reference on the payload's owner,
  * which is sealed by this. from and to may be NULL. */
 struct stanza *stanza_derive(struct stanza *of, const struct jid *from, const struct jid *to);
+/* A small copy to be sent again later: head and inside, but without the tree below its element. Sealed. No pledge. */
+struct stanza *stanza_keep(struct stanza *of);
 struct stanza *stanza_ref(struct stanza *stanza);
 void stanza_unref(struct stanza **stanza);
 

@@ -43,6 +43,8 @@ struct session {
         struct map *directed; /* addresses that got directed presence; NULL: none */
         int64_t opened;       /* wall ms */
         uint64_t presence_at; /* monotonic ms of the last presence, to break ties */
+        struct timer idle;
+        uint64_t asked;       /* monotonic ms of the last question whether it is there; 0: none is open */
 };
 
 /* At home. resource NULL: made by us. An older session with the same resource is ended with <conflict/>.

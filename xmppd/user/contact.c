@@ -1,0 +1,178 @@
+/*
+ * contact.c - subscription stanzas (RFC 6121, section 3)
+ *
+ * The tables of subscription.c say what happens; here it happens: the roster changes, the stanza goes on, presence is shown or withdrawn.
+ * Stanzas go on at once and in order, pushes when the change is on disk.
+ */
+#include "shared/base/mem.h"
+#include "shared/base/panic.h"
+#include "xmppd/route/route.h"
+#include "xmppd/user/subscription.h"
+#include "xmppd/user/user_private.h"
+
+#include <string.h>
+
+enum { REQUEST_MAX = 4096 }; /* bytes of a request that are kept; a longer one is kept without its inside */
+
+void
+contact_send(struct user *user, enum stanza_type type, const char *bare)
+{
+        struct arena *arena = arena_new(256);
+        struct jid contact;
+
+        must(jid_parse(&contact, arena, bare));
+        route(stanza_new(STANZA_PRESENCE, type, &user->jid, &contact));
+        arena_free(&arena);
+}
+
+static void
+set_request(struct item *item, const struct stanza *presence)
+{
+        bool fits = presence != NULL && presence->inside_len <= REQUEST_MAX;
+
+        mem_free(item->request);
+        item->request = NULL;
+        item->request_len = 0;
+        if (presence == NULL)
+                return;
+        item->request_len = fits ? presence->inside_len : 0;
+        item->request = mem_new(item->request_len + 1);
+        if (item->request_len > 0)
+                memcpy(item->request, presence->inside, item->request_len);
+}
+
+/* Puts the item into its new state, in memory and on its way to the disk. The item may be gone afterwards. */
+static void
+change(struct user *user, struct item *item, uint8_t then, bool lists, struct stanza *cause)
+{
+        const uint8_t visible = SUBSCRIBED_BOTH | PENDING_OUT;
+        bool shows = (item->state & visible) != (then & visible) || (lists && !item->is_listed);
+
+        item->state = then;
+        item->is_listed |= lists;
+        if (!(then & PENDING_IN))
+                set_request(item, NULL);
+
+        struct write *write = write_new(user, cause);
+        if (shows && item->is_listed)
+                write->push = roster_push(item, false);
+        if (!item->is_listed && then == SUBSCRIPTION_NONE) {
+                roster_erase(write, item->jid);
+                roster_remove(user, item);
+        } else {
+                roster_save(write, item);
+        }
+        write_commit(write);
+}
+
+void
+contact_ask(struct session *session, struct stanza *presence)
+{
+        struct user *user = session->user;
+        struct jid bare = jid_bare(&presence->to, presence->arena);
+
+        if (jid_equal_bare(&bare, &user->jid))
+                return;
+        stanza_set_from(presence, &user->jid);
+        stanza_set_to(presence, &bare);
+        struct item *item = roster_find(user, bare.full);
+        uint8_t state = item != NULL ? item->state : SUBSCRIPTION_NONE;
+        struct subscription_step step = subscription_out(presence->type, state);
+        if (!step.passes)
+                return;
+
+        bool lists = presence->type == PRESENCE_SUBSCRIBE || presence->type == PRESENCE_SUBSCRIBED;
+        if (item == NULL && step.then != SUBSCRIPTION_NONE && (item = roster_add(user, bare.full)) == NULL) {
+                struct stanza *error = stanza_error(presence, NOT_ALLOWED, "The roster is full.");
+                if (error != NULL)
+                        session_deliver(session, error);
+                stanza_unref(&error);
+                return;
+        }
+        bool hides = (state & SUBSCRIBED_FROM) && !(step.then & SUBSCRIBED_FROM);
+        bool shows = !(state & SUBSCRIBED_FROM) && (step.then & SUBSCRIBED_FROM);
+        if (item != NULL && (step.then != state || (lists && !item->is_listed)))
+                change(user, item, step.then, lists, presence);
+        if (hides && !blocking_has(user, &bare))
+                presence_hide_from(user, &bare); /* 3.2.1 */
+        route(stanza_ref(presence));
+        if (shows)
+                presence_show_to(user, bare.full); /* 3.1.5 */
+}
+
+static void
+deliver_to_sessions(struct user *user, struct stanza *presence)
+{
+        for (LIST_EACH(session, &user->sessions, struct session, in_user))
+                if (presence->type == PRESENCE_SUBSCRIBE ? session->presence != NULL : session->wants_roster)
+                        session_deliver(session, presence);
+}
+
+void
+contact_told(struct user *user, struct stanza *presence)
+{
+        struct arena *arena = arena_new(256);
+        struct jid bare = jid_bare(&presence->from, arena);
+        struct item *item = roster_find(user, bare.full);
+        uint8_t state = item != NULL ? item->state : SUBSCRIPTION_NONE;
+        struct subscription_step step = subscription_in(presence->type, state);
+
+        if (jid_equal_bare(&bare, &user->jid))
+                goto out;
+        if (step.answered)
+                contact_send(user, PRESENCE_SUBSCRIBED, bare.full); /* 3.1.3: has been approved before */
+        if (!step.passes)
+                goto out;
+        if (item == NULL && (item = roster_add(user, bare.full)) == NULL) {
+                route_error(presence, RESOURCE_CONSTRAINT, "The roster is full.");
+                goto out;
+        }
+        struct stanza *shown = stanza_derive(presence, &bare, &user->jid);
+        if (presence->type == PRESENCE_SUBSCRIBE)
+                set_request(item, presence);
+        bool hides = (state & SUBSCRIBED_FROM) && !(step.then & SUBSCRIBED_FROM);
+        change(user, item, step.then, false, presence);
+        deliver_to_sessions(user, shown);
+        stanza_unref(&shown);
+        if (hides && !blocking_has(user, &bare))
+                presence_hide_from(user, &bare); /* 3.3.3 */
+out:
+        arena_free(&arena);
+}
+
+void
+contact_show_requests(struct session *session)
+{
+        static const struct xml_limits limits = { .stanza_bytes = 2 * REQUEST_MAX, .depth = 64, .attributes = 64 };
+        struct user *user = session->user;
+        size_t at = 0;
+
+        for (struct item *item; user->roster != NULL && (item = map_next(user->roster, &at)) != NULL;) {
+                if (!(item->state & PENDING_IN))
+                        continue;
+                struct buf xml = { 0 };
+                struct arena *arena;
+                enum xml_problem problem;
+                buf_puts(&xml, "<presence xmlns=\"" XML_CONTENT_NS "\" type=\"subscribe\">");
+                if (item->request != NULL)
+                        buf_put(&xml, item->request, item->request_len);
+                buf_puts(&xml, "</presence>");
+                struct element *element = xml_parse_document(buf_data(&xml), xml.len, &limits, &arena, &problem);
+                buf_free(&xml);
+                struct jid contact;
+                struct stanza *presence = NULL;
+                enum stanza_problem refusal;
+                if (element != NULL && jid_parse(&contact, arena, item->jid))
+                        presence = stanza_new_parsed(arena, element, NULL, &refusal);
+                if (presence == NULL) {
+                        log_error(&user_log, "%s: the request of %s cannot be read", user->jid.full, item->jid);
+                        arena_free(&arena);
+                        continue;
+                }
+                stanza_set_from(presence, &contact);
+                stanza_set_to(presence, &user->jid);
+                if (!blocking_has(user, &contact))
+                        session_deliver(session, presence);
+                stanza_unref(&presence);
+        }
+}

@@ -1,0 +1,224 @@
+/*
+ * offline.c - messages for somebody who is away (RFC 6121 8.5.2.2, XEP-0160, XEP-0203)
+ *
+ * Kept messages have numbers in the order in which they came. What is not yet on disk waits in memory too, so that a session that comes
+ * meanwhile gets everything, once and in order; delivered messages are removed from the disk in one batch behind the one that put them there.
+ */
+#include "shared/base/clock.h"
+#include "shared/base/mem.h"
+#include "shared/base/panic.h"
+#include "shared/xmpp/ns.h"
+#include "xmppd/route/route.h"
+#include "xmppd/user/tables.h"
+#include "xmppd/user/user_private.h"
+
+struct kept {
+        struct write *write; /* NULL once it is on disk or refused */
+        struct link link;
+        uint64_t number;
+        int64_t when;
+        struct buf xml;
+        struct stanza *message; /* to be refused if the disk fails */
+};
+
+bool
+offline_is_worth_keeping(const struct stanza *message)
+{
+        return (message->type == MESSAGE_NORMAL || message->type == MESSAGE_CHAT) &&
+                element_child(message->element, "body", XML_CONTENT_NS) != NULL;
+}
+
+/* Chat states and the like are of no use to somebody who is away; anything else without body is refused, so that it is not lost in silence. */
+static bool
+is_only_chat_state(const struct stanza *message)
+{
+        const struct element *child = stanza_payload(message);
+        for (; child != NULL; child = element_next(child))
+                if (!element_is(child, NULL, NS_CHATSTATES) && !element_is(child, "thread", XML_CONTENT_NS) &&
+                        !element_is(child, NULL, NS_HINTS))
+                        return false;
+        return true;
+}
+
+static bool
+count_message(void *arg, const void *key, size_t key_len, const void *value, size_t value_len)
+{
+        struct user *user = arg;
+        user->kept++;
+        user->next_number = record_offline_number(key, key_len) + 1;
+        return true;
+}
+
+static void
+count_kept(struct user *user)
+{
+        if (user->knows_kept)
+                return;
+        user->kept = 0;
+        user->next_number = 1;
+        store_scan(user_store, TABLE_OFFLINE, user->key, ACCOUNT_KEY, 0, count_message, user);
+        user->knows_kept = true;
+}
+
+/* The stanza as a document that stands alone. */
+static void
+write_document(struct buf *out, struct stanza *message)
+{
+        const size_t name = sizeof("<message") - 1;
+        struct buf wire = { 0 };
+
+        stanza_write(&wire, message);
+        buf_put(out, buf_data(&wire), name);
+        buf_puts(out, " xmlns=\"" XML_CONTENT_NS "\"");
+        buf_put(out, buf_data(&wire) + name, wire.len - name);
+        buf_free(&wire);
+}
+
+static void
+free_kept(struct user *user, struct kept *kept)
+{
+        if (kept->number > 0)
+                list_remove(&user->waiting, &kept->link);
+        buf_free(&kept->xml);
+        stanza_unref(&kept->message);
+        mem_free(kept);
+}
+
+static struct kept *
+find_waiting(struct user *user, const struct write *write)
+{
+        for (LIST_EACH(kept, &user->waiting, struct kept, link))
+                if (kept->write == write)
+                        return kept;
+        return NULL;
+}
+
+static void
+settle(struct write *write, bool done)
+{
+        struct kept *kept = find_waiting(write->user, write);
+        if (kept == NULL) /* delivered meanwhile */
+                return;
+        if (!done) {
+                write->user->kept--;
+                route_error(kept->message, INTERNAL_SERVER_ERROR, "The server could not keep this message.");
+        }
+        free_kept(write->user, kept);
+}
+
+void
+offline_keep(struct user *user, struct stanza *message)
+{
+        if (!offline_is_worth_keeping(message)) {
+                if (!is_only_chat_state(message))
+                        route_error(message, SERVICE_UNAVAILABLE, NULL);
+                return;
+        }
+        count_kept(user);
+        if (user->kept >= (size_t)user_limit("max-offline")) {
+                route_error(message, SERVICE_UNAVAILABLE, "Too many messages are waiting for this user.");
+                return;
+        }
+
+        struct kept *kept = MEM_NEW(kept);
+        kept->number = user->next_number++;
+        kept->when = clock_wall_ms();
+        kept->message = stanza_ref(message);
+        write_document(&kept->xml, message);
+        user->kept++;
+        list_append(&user->waiting, &kept->link);
+
+        unsigned char key[16];
+        struct buf value = { 0 };
+        record_offline_key(key, user->id, kept->number);
+        record_message(&value, kept->when, buf_data(&kept->xml), kept->xml.len);
+        struct write *write = write_new(user, message);
+        batch_put(write->batch, TABLE_OFFLINE, key, sizeof(key), buf_data(&value), value.len);
+        buf_free(&value);
+        write->then = settle;
+        kept->write = write;
+        write_commit(write);
+}
+
+static void
+deliver_one(struct session *session, const char *xml, size_t len, int64_t when)
+{
+        static const struct xml_limits limits = { .stanza_bytes = 64 * 1024 * 1024, .depth = 1000, .attributes = 1000 };
+        struct user *user = session->user;
+        struct arena *arena;
+        enum xml_problem problem;
+        enum stanza_problem refusal;
+        struct element *element = xml_parse_document(xml, len, &limits, &arena, &problem);
+        struct stanza *message = element != NULL ? stanza_new_parsed(arena, element, NULL, &refusal) : NULL;
+
+        if (message == NULL) {
+                log_error(&user_log, "%s: a kept message cannot be read and is dropped", user->jid.full);
+                arena_free(&arena);
+                return;
+        }
+        if (message->from.full == NULL || !blocking_has(user, &message->from)) {
+                char stamp[CLOCK_TEXT];
+                struct element *delay = element_add(message->arena, message->element, "delay", NS_DELAY);
+                element_set(message->arena, delay, "from", user->jid.domain);
+                element_set(message->arena, delay, "stamp", clock_format(stamp, when));
+                session_deliver(session, message);
+        }
+        stanza_unref(&message);
+}
+
+struct delivery_run {
+        struct session *session;
+        uint64_t below; /* from here on they wait in memory */
+        size_t count;
+};
+
+static bool
+deliver_stored(void *arg, const void *key, size_t key_len, const void *value, size_t value_len)
+{
+        struct delivery_run *run = arg;
+        struct user *user = run->session->user;
+        uint64_t number = record_offline_number(key, key_len);
+        const char *xml;
+        size_t len;
+        int64_t when;
+
+        if (number < user->taken_below)
+                return true;
+        if (number >= run->below)
+                return false;
+        run->count++;
+        if (record_read_message(value, value_len, &when, &xml, &len))
+                deliver_one(run->session, xml, len, when);
+        else
+                log_error(&user_log, "%s: a kept message cannot be read and is dropped", user->jid.full);
+        return true;
+}
+
+void
+offline_deliver(struct session *session)
+{
+        struct user *user = session->user;
+        struct kept *first = LIST_ITEM(user->waiting.first, struct kept, link);
+        struct delivery_run run = { .session = session, .below = first != NULL ? first->number : UINT64_MAX };
+
+        count_kept(user);
+        if (user->kept == 0)
+                return;
+        store_scan(user_store, TABLE_OFFLINE, user->key, ACCOUNT_KEY, 0, deliver_stored, &run);
+        for (LIST_EACH(kept, &user->waiting, struct kept, link)) {
+                deliver_one(session, buf_data(&kept->xml), kept->xml.len, kept->when);
+                free_kept(user, kept);
+        }
+        user->kept = 0;
+        user->taken_below = user->next_number;
+        struct write *write = write_new(user, NULL);
+        batch_remove_prefix(write->batch, TABLE_OFFLINE, user->key, ACCOUNT_KEY);
+        write_commit(write);
+}
+
+void
+offline_forget(struct user *user)
+{
+        for (LIST_EACH(kept, &user->waiting, struct kept, link))
+                free_kept(user, kept);
+}

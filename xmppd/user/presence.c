@@ -1,0 +1,284 @@
+/*
+ * presence.c - who sees whom (RFC 6121, section 4)
+ *
+ * A session's last presence is kept without its tree: it is only ever sent again. Whoever is blocked sees nothing of this; to him the user
+ * looks offline.
+ */
+#include "shared/base/clock.h"
+#include "shared/base/mem.h"
+#include "shared/base/panic.h"
+#include "xmppd/route/route.h"
+#include "xmppd/user/subscription.h"
+#include "xmppd/user/user_private.h"
+
+#include <string.h>
+
+/* A copy with this address, from the session, on its way. */
+static void
+send_copy(struct session *session, struct stanza *presence, const char *to)
+{
+        struct arena *arena = arena_new(256);
+        struct jid jid;
+
+        must(jid_parse(&jid, arena, to));
+        route(stanza_derive(presence, &session->jid, &jid));
+        arena_free(&arena);
+}
+
+static bool
+sees_user(const struct user *user, const char *bare)
+{
+        const struct item *item = roster_find(user, bare);
+        return item != NULL && (item->state & SUBSCRIBED_FROM);
+}
+
+static void
+send_to_contacts(struct session *session, struct stanza *presence)
+{
+        struct user *user = session->user;
+        size_t at = 0;
+
+        for (struct item *item; user->roster != NULL && (item = map_next(user->roster, &at)) != NULL;)
+                if ((item->state & SUBSCRIBED_FROM) && !blocking_has_text(user, item->jid))
+                        send_copy(session, presence, item->jid);
+}
+
+/* To the user's resources that are available (4.2.2, 4.4.2, 4.5.2). */
+static void
+send_to_own(struct session *session, struct stanza *presence)
+{
+        struct user *user = session->user;
+        struct stanza *copy = stanza_derive(presence, &session->jid, &user->jid);
+
+        for (LIST_EACH(other, &user->sessions, struct session, in_user))
+                if (other->presence != NULL)
+                        session_deliver(other, copy);
+        stanza_unref(&copy);
+}
+
+static void
+send_probe(struct session *session, const char *bare)
+{
+        struct arena *arena = arena_new(256);
+        struct jid contact;
+
+        must(jid_parse(&contact, arena, bare));
+        route(stanza_new(STANZA_PRESENCE, PRESENCE_PROBE, &session->jid, &contact));
+        arena_free(&arena);
+}
+
+/* 4.2.2, 4.3.1: what a newly available resource wants to know. */
+static void
+learn(struct session *session)
+{
+        struct user *user = session->user;
+        size_t at = 0;
+
+        for (struct item *item; user->roster != NULL && (item = map_next(user->roster, &at)) != NULL;) {
+                if (!(item->state & SUBSCRIBED_TO))
+                        continue;
+                struct jid contact;
+                struct arena *arena = arena_new(256);
+                must(jid_parse(&contact, arena, item->jid));
+                if (!blocking_has(user, &contact) || blocking_is_one_sided(&contact))
+                        send_probe(session, item->jid);
+                arena_free(&arena);
+        }
+        for (LIST_EACH(other, &user->sessions, struct session, in_user)) {
+                if (other == session || other->presence == NULL)
+                        continue;
+                struct stanza *copy = stanza_derive(other->presence, &other->jid, &user->jid);
+                session_deliver(session, copy);
+                stanza_unref(&copy);
+        }
+}
+
+static void
+broadcast(struct session *session, struct stanza *presence)
+{
+        bool was_available = session->presence != NULL;
+        bool was_there = was_available && session->priority >= 0;
+
+        stanza_unref(&session->presence);
+        session->presence = stanza_keep(presence);
+        session->priority = (int8_t)stanza_priority(presence);
+        session->presence_at = clock_mono_ms();
+        send_to_contacts(session, presence);
+        send_to_own(session, presence);
+        if (!was_available) {
+                learn(session);
+                contact_show_requests(session);
+        }
+        if (!was_there && session->priority >= 0)
+                offline_deliver(session);
+}
+
+/* Addresses that got directed presence and would not hear of the end otherwise (4.6.4). */
+static void
+end_directed(struct session *session, struct stanza *unavailable, bool contacts_know)
+{
+        struct user *user = session->user;
+        size_t at = 0;
+
+        for (char *text; session->directed != NULL && (text = map_next(session->directed, &at)) != NULL;) {
+                struct jid jid;
+                struct arena *arena = arena_new(256);
+                must(jid_parse(&jid, arena, text));
+                struct jid bare = jid_bare(&jid, arena);
+                if (!blocking_has(user, &jid) && !(contacts_know && sees_user(user, bare.full)))
+                        route(stanza_derive(unavailable, &session->jid, &jid));
+                arena_free(&arena);
+                mem_free(text);
+        }
+        map_free(&session->directed);
+}
+
+void
+presence_leave(struct session *session, struct stanza *unavailable)
+{
+        bool was_available = session->presence != NULL;
+        if (!was_available && session->directed == NULL)
+                return;
+
+        struct stanza *made = unavailable == NULL ? stanza_new(STANZA_PRESENCE, PRESENCE_UNAVAILABLE, &session->jid, NULL) : NULL;
+        struct stanza *presence = unavailable != NULL ? unavailable : made;
+        if (was_available) {
+                send_to_contacts(session, presence);
+                send_to_own(session, presence);
+        }
+        end_directed(session, presence, was_available);
+        stanza_unref(&session->presence);
+        session->priority = 0;
+        stanza_unref(&made);
+}
+
+/* 4.6. Takes the reference. */
+static void
+send_directed(struct session *session, struct stanza *presence)
+{
+        const char *to = presence->to.full;
+        bool is_known = session->directed != NULL && map_get_str(session->directed, to) != NULL;
+
+        if (presence->type == PRESENCE_UNAVAILABLE && is_known) {
+                mem_free(map_remove_str(session->directed, to));
+                if (map_count(session->directed) == 0)
+                        map_free(&session->directed);
+        }
+        if (presence->type == PRESENCE_AVAILABLE && !is_known) {
+                if (session->directed == NULL)
+                        session->directed = map_new();
+                if (map_count(session->directed) >= (size_t)user_limit("max-directed")) {
+                        log_info(&user_log, "%s: directed presence to too many addresses, one dropped", session->jid.full);
+                        stanza_unref(&presence);
+                        return;
+                }
+                map_put_str(session->directed, to, mem_strdup(to));
+        }
+        route(presence);
+}
+
+static void
+leave_on_request(struct session *session, struct stanza *presence)
+{
+        presence_leave(session, presence);
+}
+
+/* Takes the reference. */
+static void
+take_broadcast(struct session *session, struct stanza *presence)
+{
+        switch (presence->type) {
+        case PRESENCE_AVAILABLE:
+                broadcast(session, presence);
+                break;
+        case PRESENCE_UNAVAILABLE:
+                leave_on_request(session, presence);
+                break;
+        default: {
+                /* Everything else needs an address (3.1.1, 4.3.1). */
+                struct stanza *error = stanza_error(presence, BAD_REQUEST, NULL);
+                if (error != NULL)
+                        session_deliver(session, error);
+                stanza_unref(&error);
+                break;
+        }
+        }
+        stanza_unref(&presence);
+}
+
+void
+presence_from_session(struct session *session, struct stanza *presence)
+{
+        if (presence->to.full == NULL) {
+                take_broadcast(session, presence);
+                return;
+        }
+        if (blocking_stops_outgoing(session, presence)) {
+                stanza_unref(&presence);
+                return;
+        }
+        switch (presence->type) {
+        case PRESENCE_SUBSCRIBE:
+        case PRESENCE_SUBSCRIBED:
+        case PRESENCE_UNSUBSCRIBE:
+        case PRESENCE_UNSUBSCRIBED:
+                contact_ask(session, presence);
+                stanza_unref(&presence);
+                return;
+        case PRESENCE_AVAILABLE:
+        case PRESENCE_UNAVAILABLE:
+                send_directed(session, presence);
+                return;
+        default:
+                route(presence);
+                return;
+        }
+}
+
+void
+presence_show_to(struct user *user, const char *bare)
+{
+        if (blocking_has_text(user, bare))
+                return;
+        for (LIST_EACH(session, &user->sessions, struct session, in_user))
+                if (session->presence != NULL)
+                        send_copy(session, session->presence, bare);
+}
+
+void
+presence_hide_from(struct user *user, const struct jid *contact)
+{
+        for (LIST_EACH(session, &user->sessions, struct session, in_user))
+                if (session->presence != NULL)
+                        route(stanza_new(STANZA_PRESENCE, PRESENCE_UNAVAILABLE, &session->jid, contact));
+}
+
+void
+presence_probe_from(struct user *user, const char *bare)
+{
+        for (LIST_EACH(session, &user->sessions, struct session, in_user))
+                if (session->presence != NULL)
+                        send_probe(session, bare);
+}
+
+void
+presence_answer_probe(struct user *user, struct stanza *probe)
+{
+        struct jid asker = jid_bare(&probe->from, probe->arena);
+        bool is_own = jid_equal_bare(&asker, &user->jid), is_blocked = blocking_has(user, &probe->from);
+        bool answered = false;
+
+        if (!is_own && !sees_user(user, asker.full)) {
+                if (!is_blocked)
+                        contact_send(user, PRESENCE_UNSUBSCRIBED, asker.full); /* 4.3.2, 1 */
+                return;
+        }
+        for (LIST_EACH(session, &user->sessions, struct session, in_user)) {
+                if (session->presence == NULL || is_blocked)
+                        continue;
+                route(stanza_derive(session->presence, &session->jid, &probe->from));
+                answered = true;
+        }
+        if (!answered) /* 4.3.2, 3; the blocked are told the same */
+                route(stanza_new(STANZA_PRESENCE, PRESENCE_UNAVAILABLE, &user->jid, &probe->from));
+}

@@ -1,0 +1,199 @@
+/*
+ * records.c - what the store holds of an account besides its keys
+ */
+#include "xmppd/user/records.h"
+
+#include "shared/base/digest.h"
+#include "shared/base/mem.h"
+#include "shared/store/codec.h"
+#include "xmppd/user/subscription.h"
+
+#include <string.h>
+
+enum { ITEM_VERSION = 1, BLOCKED_VERSION = 1, MESSAGE_VERSION = 1, GROUPS_MAX = 1024 };
+
+struct item *
+item_new(const char *jid)
+{
+        struct item *item = MEM_NEW(item);
+        item->jid = mem_strdup(jid);
+        return item;
+}
+
+static void
+free_groups(struct item *item)
+{
+        for (char **group = item->groups; group != NULL && *group != NULL; group++)
+                mem_free(*group);
+        mem_free(item->groups);
+        item->groups = NULL;
+}
+
+void
+item_free(struct item **item)
+{
+        struct item *i = *item;
+        if (i == NULL)
+                return;
+        mem_free(i->jid);
+        mem_free(i->name);
+        mem_free(i->request);
+        free_groups(i);
+        mem_free(i);
+        *item = NULL;
+}
+
+void
+item_set_groups(struct item *item, const char *const *groups, size_t count)
+{
+        free_groups(item);
+        if (count == 0)
+                return;
+        item->groups = mem_array(count + 1, sizeof(char *));
+        for (size_t i = 0; i < count; i++)
+                item->groups[i] = mem_strdup(groups[i]);
+}
+
+static void
+put_number(unsigned char *out, uint64_t number)
+{
+        for (int i = 7; i >= 0; i--, number >>= 8)
+                out[i] = (unsigned char)number;
+}
+
+void
+record_key(unsigned char key[RECORD_KEY], uint64_t account, const char *jid)
+{
+        put_number(key, account);
+        digest_of(DIGEST_SHA256, jid, strlen(jid), key + 8);
+}
+
+void
+record_offline_key(unsigned char key[16], uint64_t account, uint64_t number)
+{
+        put_number(key, account);
+        put_number(key + 8, number);
+}
+
+uint64_t
+record_offline_number(const void *key, size_t len)
+{
+        const unsigned char *bytes = key;
+        uint64_t number = 0;
+        for (size_t i = 8; len == 16 && i < 16; i++)
+                number = number << 8 | bytes[i];
+        return number;
+}
+
+void
+record_item(struct buf *out, const struct item *item)
+{
+        uint32_t groups = 0;
+        while (item->groups != NULL && item->groups[groups] != NULL)
+                groups++;
+
+        encode_u8(out, ITEM_VERSION);
+        encode_text(out, item->jid);
+        encode_u8(out, item->state);
+        encode_u8(out, item->is_listed);
+        encode_text(out, item->name);
+        encode_u32(out, groups);
+        for (uint32_t i = 0; i < groups; i++)
+                encode_text(out, item->groups[i]);
+        encode_u8(out, item->request != NULL);
+        if (item->request != NULL)
+                encode_bytes(out, item->request, item->request_len);
+}
+
+static char *
+keep(const char *text)
+{
+        return text == NULL ? NULL : mem_strdup(text);
+}
+
+struct item *
+record_read_item(const void *bytes, size_t len)
+{
+        struct cursor cursor = cursor_on(bytes, len);
+        struct arena *arena = arena_new(512);
+        struct item *item = NULL;
+
+        if (decode_u8(&cursor) != ITEM_VERSION)
+                goto out;
+        const char *jid = decode_text(&cursor, arena);
+        if (jid == NULL || jid[0] == '\0')
+                goto out;
+        item = item_new(jid);
+        item->state = decode_u8(&cursor);
+        uint8_t listed = decode_u8(&cursor);
+        item->is_listed = listed != 0;
+        item->name = keep(decode_text(&cursor, arena));
+        uint32_t groups = decode_u32(&cursor);
+        if (groups > GROUPS_MAX || listed > 1 || !subscription_is_valid(item->state))
+                cursor.broken = true;
+        if (groups > 0 && !cursor.broken) {
+                item->groups = mem_array(groups + 1, sizeof(char *));
+                for (uint32_t i = 0; i < groups && !cursor.broken; i++) {
+                        const char *group = decode_text(&cursor, arena);
+                        if (group == NULL)
+                                cursor.broken = true;
+                        else
+                                item->groups[i] = mem_strdup(group);
+                }
+        }
+        uint8_t has_request = decode_u8(&cursor);
+        if (has_request == 1) {
+                size_t size;
+                const void *request = decode_bytes(&cursor, &size);
+                if (request != NULL) {
+                        item->request = mem_new(size + 1);
+                        memcpy(item->request, request, size);
+                        item->request_len = size;
+                }
+        } else if (has_request != 0) {
+                cursor.broken = true;
+        }
+        if (!decode_ok(&cursor))
+                item_free(&item);
+out:
+        arena_free(&arena);
+        return item;
+}
+
+void
+record_blocked(struct buf *out, const char *jid)
+{
+        encode_u8(out, BLOCKED_VERSION);
+        encode_text(out, jid);
+}
+
+char *
+record_read_blocked(const void *bytes, size_t len)
+{
+        struct cursor cursor = cursor_on(bytes, len);
+        struct arena *arena = arena_new(256);
+        uint8_t version = decode_u8(&cursor);
+        const char *jid = decode_text(&cursor, arena);
+        char *kept = version == BLOCKED_VERSION && decode_ok(&cursor) && jid != NULL && jid[0] != '\0' ? mem_strdup(jid) : NULL;
+
+        arena_free(&arena);
+        return kept;
+}
+
+void
+record_message(struct buf *out, int64_t wall_ms, const char *xml, size_t len)
+{
+        encode_u8(out, MESSAGE_VERSION);
+        encode_u64(out, (uint64_t)wall_ms);
+        encode_bytes(out, xml, len);
+}
+
+bool
+record_read_message(const void *bytes, size_t len, int64_t *wall_ms, const char **xml, size_t *xml_len)
+{
+        struct cursor cursor = cursor_on(bytes, len);
+        uint8_t version = decode_u8(&cursor);
+        *wall_ms = (int64_t)decode_u64(&cursor);
+        *xml = decode_bytes(&cursor, xml_len);
+        return version == MESSAGE_VERSION && decode_ok(&cursor);
+}

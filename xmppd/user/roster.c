@@ -1,0 +1,228 @@
+/*
+ * roster.c - contacts (RFC 6121, section 2)
+ *
+ * The roster in memory is the truth at once; results and pushes wait for the disk. A get while something is being written waits too, so that
+ * nobody is shown what a sudden death could take back.
+ */
+#include "shared/base/mem.h"
+#include "shared/base/panic.h"
+#include "shared/xmpp/ns.h"
+#include "xmppd/route/route.h"
+#include "xmppd/user/subscription.h"
+#include "xmppd/user/tables.h"
+#include "xmppd/user/user_private.h"
+
+#include <string.h>
+
+enum { TEXT_MAX = 1023, GROUPS_OF_ITEM_MAX = 64 };
+
+struct item *
+roster_find(const struct user *user, const char *bare)
+{
+        return user->roster == NULL ? NULL : map_get_str(user->roster, bare);
+}
+
+struct item *
+roster_add(struct user *user, const char *bare)
+{
+        if (user->roster == NULL)
+                user->roster = map_new();
+        if (map_count(user->roster) >= (size_t)user_limit("max-roster"))
+                return NULL;
+        struct item *item = item_new(bare);
+        must(map_put_str(user->roster, bare, item) == NULL);
+        return item;
+}
+
+void
+roster_remove(struct user *user, struct item *item)
+{
+        must(map_remove_str(user->roster, item->jid) == item);
+        item_free(&item);
+}
+
+void
+roster_save(struct write *write, const struct item *item)
+{
+        unsigned char key[RECORD_KEY];
+        struct buf value = { 0 };
+
+        record_key(key, write->user->id, item->jid);
+        record_item(&value, item);
+        batch_put(write->batch, TABLE_ROSTER, key, sizeof(key), buf_data(&value), value.len);
+        buf_free(&value);
+}
+
+void
+roster_erase(struct write *write, const char *bare)
+{
+        unsigned char key[RECORD_KEY];
+
+        record_key(key, write->user->id, bare);
+        batch_remove(write->batch, TABLE_ROSTER, key, sizeof(key));
+}
+
+static void
+write_item(struct arena *arena, struct element *query, const struct item *item)
+{
+        struct element *element = element_add(arena, query, "item", NULL);
+        element_set(arena, element, "jid", item->jid);
+        element_set(arena, element, "name", item->name);
+        element_set(arena, element, "subscription", subscription_name(item->state));
+        if (item->state & PENDING_OUT)
+                element_set(arena, element, "ask", "subscribe");
+        for (char **group = item->groups; group != NULL && *group != NULL; group++)
+                element_add_text(arena, element, "group", NULL, *group);
+}
+
+struct stanza *
+roster_push(const struct item *item, bool removed)
+{
+        struct stanza *push = stanza_new(STANZA_IQ, IQ_SET, NULL, NULL);
+        struct element *query = element_add(push->arena, push->element, "query", NS_ROSTER);
+
+        if (removed) {
+                struct element *element = element_add(push->arena, query, "item", NULL);
+                element_set(push->arena, element, "jid", item->jid);
+                element_set(push->arena, element, "subscription", "remove");
+        } else {
+                write_item(push->arena, query, item);
+        }
+        return push;
+}
+
+static void
+answer_get(struct user *user, struct stanza *iq)
+{
+        struct session *session = session_find(&iq->from);
+        struct stanza *result = stanza_result(iq);
+        struct element *query = element_add(result->arena, result->element, "query", NS_ROSTER);
+        size_t at = 0;
+
+        for (struct item *item; user->roster != NULL && (item = map_next(user->roster, &at)) != NULL;)
+                if (item->is_listed)
+                        write_item(result->arena, query, item);
+        if (session != NULL)
+                session->wants_roster = true;
+        if (user->writes == 0) {
+                route(result);
+                return;
+        }
+        struct write *barrier = write_new(user, iq);
+        barrier->answer = result;
+        write_commit(barrier);
+}
+
+static void
+remove_item(struct user *user, struct stanza *iq, struct item *item)
+{
+        if (item == NULL || !item->is_listed) {
+                route_error(iq, ITEM_NOT_FOUND, NULL);
+                return;
+        }
+        struct write *write = write_new(user, iq);
+        write->push = roster_push(item, true);
+        write->answer = stanza_result(iq);
+        roster_erase(write, item->jid);
+
+        uint8_t state = item->state;
+        char *bare = mem_strdup(item->jid);
+        roster_remove(user, item);
+        write_commit(write);
+
+        /* 2.5.2: the end of what there was, both ways; an open request is declined. */
+        if (state & SUBSCRIBED_FROM) {
+                struct jid contact;
+                struct arena *arena = arena_new(256);
+                must(jid_parse(&contact, arena, bare));
+                if (!blocking_has(user, &contact))
+                        presence_hide_from(user, &contact);
+                arena_free(&arena);
+        }
+        if (state & (SUBSCRIBED_TO | PENDING_OUT))
+                contact_send(user, PRESENCE_UNSUBSCRIBE, bare);
+        if (state & (SUBSCRIBED_FROM | PENDING_IN))
+                contact_send(user, PRESENCE_UNSUBSCRIBED, bare);
+        mem_free(bare);
+}
+
+/* The groups of an item into names; STANZA_CONDITIONS if they are fine (2.3.3). */
+static enum stanza_condition
+read_groups(struct arena *arena, const struct element *element, const char *names[GROUPS_OF_ITEM_MAX], size_t *count)
+{
+        *count = 0;
+        for (const struct element *child = element_first(element); child != NULL; child = element_next(child)) {
+                if (!element_is(child, "group", NS_ROSTER))
+                        continue;
+                const char *name = element_text(child, arena);
+                if (name[0] == '\0' || strlen(name) > TEXT_MAX || *count == GROUPS_OF_ITEM_MAX)
+                        return NOT_ACCEPTABLE;
+                for (size_t i = 0; i < *count; i++)
+                        if (strcmp(names[i], name) == 0)
+                                return BAD_REQUEST;
+                names[(*count)++] = name;
+        }
+        return STANZA_CONDITIONS;
+}
+
+static void
+answer_set(struct user *user, struct stanza *iq)
+{
+        const struct element *element = element_first(stanza_payload(iq));
+        if (!element_is(element, "item", NS_ROSTER) || element_next(element) != NULL) {
+                route_error(iq, BAD_REQUEST, "A roster set holds one item.");
+                return;
+        }
+        const char *text = element_attribute(element, "jid"), *name = element_attribute(element, "name");
+        const char *wish = element_attribute(element, "subscription");
+        struct jid contact, bare;
+        if (text == NULL) {
+                route_error(iq, BAD_REQUEST, "The item has no address.");
+                return;
+        }
+        if (!jid_parse(&contact, iq->arena, text)) {
+                route_error(iq, JID_MALFORMED, NULL);
+                return;
+        }
+        bare = jid_bare(&contact, iq->arena);
+        struct item *item = roster_find(user, bare.full);
+        if (wish != NULL && strcmp(wish, "remove") == 0) {
+                remove_item(user, iq, item);
+                return;
+        }
+        const char *groups[GROUPS_OF_ITEM_MAX];
+        size_t group_count;
+        enum stanza_condition problem = read_groups(iq->arena, element, groups, &group_count);
+        if (jid_equal_bare(&bare, &user->jid))
+                problem = NOT_ALLOWED;
+        else if (name != NULL && strlen(name) > TEXT_MAX)
+                problem = NOT_ACCEPTABLE;
+        if (problem == STANZA_CONDITIONS && item == NULL && (item = roster_add(user, bare.full)) == NULL)
+                problem = NOT_ALLOWED;
+        if (problem != STANZA_CONDITIONS) {
+                route_error(iq, problem, NULL);
+                return;
+        }
+
+        mem_free(item->name);
+        item->name = name != NULL && name[0] != '\0' ? mem_strdup(name) : NULL;
+        item_set_groups(item, groups, group_count);
+        item->is_listed = true;
+
+        struct write *write = write_new(user, iq);
+        roster_save(write, item);
+        write->push = roster_push(item, false);
+        write->answer = stanza_result(iq);
+        write_commit(write);
+}
+
+void
+roster_answer(struct user *user, struct stanza *iq)
+{
+        if (!jid_equal_bare(&iq->from, &user->jid))
+                route_error(iq, iq->type == IQ_SET ? FORBIDDEN : SERVICE_UNAVAILABLE, NULL);
+        else if (iq->type == IQ_GET)
+                answer_get(user, iq);
+        else
+                answer_set(user, iq);
+}

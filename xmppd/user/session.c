@@ -1,0 +1,236 @@
+/*
+ * session.c - connected resources
+ *
+ * A session that was replaced or whose account is gone is detached at once, in the eyes of everybody else it has ended; the edge closes it
+ * when its stream is done.
+ */
+#include "xmppd/user/session.h"
+
+#include "shared/base/clock.h"
+#include "shared/base/mem.h"
+#include "shared/base/panic.h"
+#include "shared/base/random.h"
+#include "shared/config/config.h"
+#include "xmppd/extend/extension.h"
+#include "xmppd/route/home.h"
+#include "xmppd/route/route.h"
+#include "xmppd/route/snapshot.h"
+#include "xmppd/user/user_private.h"
+
+#include <string.h>
+
+enum { ANSWER_MS_MAX = 60 * 1000 };
+
+/* Milliseconds of silence after which a client is asked; 0: nobody asks. */
+static uint64_t
+idle_limit(void)
+{
+        for (const struct extension *const *all = extend_all(); all != NULL && *all != NULL; all++)
+                if (strcmp((*all)->name, "ping") == 0)
+                        return (uint64_t)config_number(snapshot_section("ping"), "idle") * 1000;
+        return 0;
+}
+
+static void
+look_if_idle(struct timer *timer)
+{
+        struct session *session = container_of(timer, struct session, idle);
+        uint64_t limit = idle_limit(), now = clock_mono_ms(), heard = session->edge->last_heard(session->edge_owner);
+        uint64_t wait = limit < ANSWER_MS_MAX ? limit : ANSWER_MS_MAX;
+
+        if (limit == 0)
+                return;
+        if (session->asked > 0 && heard <= session->asked) {
+                if (now - session->asked < wait) {
+                        timer_start(timer, wait - (now - session->asked), look_if_idle);
+                        return;
+                }
+                log_info(&user_log, "%s gives no sign of life", session->jid.full);
+                session->edge->end(session->edge_owner, STREAM_CONNECTION_TIMEOUT, NULL);
+                return;
+        }
+        session->asked = 0;
+        uint64_t silent = now > heard ? now - heard : 0;
+        if (silent >= limit)
+                extend_run(HOOK_SESSION_IDLE, session, NULL);
+        timer_start(timer, session->asked > 0 ? wait : limit - (silent < limit ? silent : 0), look_if_idle);
+}
+
+struct session *
+session_of(const struct user *user, const char *resource)
+{
+        for (LIST_EACH(session, &user->sessions, struct session, in_user))
+                if (strcmp(session->jid.resource, resource) == 0)
+                        return session;
+        return NULL;
+}
+
+struct session *
+session_find(const struct jid *full)
+{
+        struct user *user = full->resource != NULL ? user_loaded(full) : NULL;
+        return user != NULL ? session_of(user, full->resource) : NULL;
+}
+
+static bool
+choose_address(struct jid *full, struct arena *arena, const struct user *user, const char *resource)
+{
+        char made[2 * 8 + 1];
+        if (resource != NULL)
+                return jid_with_resource(full, arena, &user->jid, resource);
+        return jid_with_resource(full, arena, &user->jid, random_hex(made, 8));
+}
+
+struct session *
+session_open(const struct jid *account, const char *resource, const struct session_edge *edge, void *edge_owner,
+        enum stanza_condition *condition)
+{
+        must(on_home(home_of(account)));
+        struct user *user = user_load(account);
+        if (user == NULL) {
+                *condition = NOT_AUTHORIZED;
+                return NULL;
+        }
+        struct arena *arena = arena_new(256);
+        struct jid full;
+        if (!choose_address(&full, arena, user, resource)) {
+                *condition = BAD_REQUEST;
+                arena_free(&arena);
+                return NULL;
+        }
+        struct session *older = session_of(user, full.resource);
+        if (older == NULL && user->sessions.count >= (size_t)config_number(snapshot_section("c2s"), "max-resources")) {
+                *condition = RESOURCE_CONSTRAINT;
+                arena_free(&arena);
+                return NULL;
+        }
+        if (older != NULL) {
+                const struct session_edge *its = older->edge;
+                void *owner = older->edge_owner;
+                session_detach(older);
+                its->end(owner, STREAM_CONFLICT, NULL);
+        }
+
+        struct session *session = MEM_NEW(session);
+        session->user = user;
+        session->arena = arena;
+        session->jid = full;
+        session->edge = edge;
+        session->edge_owner = edge_owner;
+        session->opened = clock_wall_ms();
+        list_append(&user->sessions, &session->in_user);
+        user_note_use(user);
+        if (idle_limit() > 0)
+                timer_start(&session->idle, idle_limit(), look_if_idle);
+        log_info(&user_log, "%s bound", session->jid.full);
+        extend_run(HOOK_SESSION_OPEN, session, NULL);
+        return session;
+}
+
+void
+session_detach(struct session *session)
+{
+        struct user *user = session->user;
+
+        extend_run(HOOK_SESSION_CLOSE, session, NULL);
+        timer_stop(&session->idle);
+        list_remove(&user->sessions, &session->in_user);
+        presence_leave(session, NULL);
+        session->user = NULL;
+        user_note_use(user);
+        log_info(&user_log, "%s gone", session->jid.full);
+}
+
+void
+session_close(struct session **session)
+{
+        struct session *s = *session;
+        if (s == NULL)
+                return;
+        *session = NULL;
+        if (s->user != NULL) {
+                must(on_home(s->user->home));
+                session_detach(s);
+        }
+        must(s->presence == NULL && s->directed == NULL);
+        arena_free(&s->arena);
+        mem_free(s);
+}
+
+/* RFC 6120 8.2.3: a request has one payload. */
+static bool
+has_one_payload(const struct stanza *iq)
+{
+        const struct element *payload = stanza_payload(iq);
+        return payload != NULL && element_next(payload) == NULL;
+}
+
+static void
+refuse(struct session *session, const struct stanza *stanza, enum stanza_condition condition)
+{
+        struct stanza *error = stanza_error(stanza, condition, NULL);
+        if (error == NULL)
+                return;
+        if (error->from.full == NULL)
+                stanza_set_from(error, &session->user->jid);
+        session_deliver(session, error);
+        stanza_unref(&error);
+}
+
+void
+session_receive(struct session *session, struct stanza *stanza)
+{
+        struct user *user = session->user;
+
+        if (user == NULL) { /* its stream is ending */
+                stanza_unref(&stanza);
+                return;
+        }
+        must(on_home(user->home));
+        if (extend_run(HOOK_FROM_CLIENT, session, stanza) == STOP) {
+                stanza_unref(&stanza);
+                return;
+        }
+        if (stanza_is_request(stanza) && !has_one_payload(stanza)) {
+                refuse(session, stanza, BAD_REQUEST);
+                stanza_unref(&stanza);
+                return;
+        }
+        if (stanza->kind == STANZA_PRESENCE) {
+                presence_from_session(session, stanza);
+                return;
+        }
+        /* RFC 6120 10.3.1, 10.3.3: without address it is for the account. */
+        if (stanza->to.full == NULL)
+                stanza_set_to(stanza, &user->jid);
+        if (blocking_stops_outgoing(session, stanza)) {
+                stanza_unref(&stanza);
+                return;
+        }
+        route(stanza);
+}
+
+void
+session_deliver(struct session *session, struct stanza *stanza)
+{
+        if (session->user != NULL && extend_run(HOOK_TO_SESSION, session, stanza) == PASS)
+                session->edge->deliver(session->edge_owner, stanza);
+}
+
+void
+session_ask(struct session *session, const char *ns, const char *name)
+{
+        struct arena *arena = arena_new(256);
+        struct jid server;
+        char id[2 * 8 + 1];
+
+        must(session->user != NULL);
+        jid_make(&server, arena, NULL, session->jid.domain, NULL);
+        struct stanza *iq = stanza_new(STANZA_IQ, IQ_GET, &server, &session->jid);
+        stanza_set_id(iq, random_hex(id, 8));
+        element_add(iq->arena, iq->element, name, ns);
+        session->asked = clock_mono_ms();
+        session_deliver(session, iq);
+        stanza_unref(&iq);
+        arena_free(&arena);
+}

@@ -1,0 +1,354 @@
+/*
+ * user.c - the accounts of this worker in memory, and the door for stanzas to them
+ *
+ * An account stays loaded while it has a session or a write under way, and for a while after, so that a run of messages to somebody who is
+ * away reads its lists once.
+ */
+#include "xmppd/user/user.h"
+
+#include "shared/base/mem.h"
+#include "shared/base/panic.h"
+#include "shared/config/config.h"
+#include "shared/xmpp/ns.h"
+#include "xmppd/extend/extension.h"
+#include "xmppd/route/home.h"
+#include "xmppd/route/route.h"
+#include "xmppd/route/snapshot.h"
+#include "xmppd/user/account.h"
+#include "xmppd/user/delivery.h"
+#include "xmppd/user/tables.h"
+#include "xmppd/user/user_private.h"
+
+#include <string.h>
+
+enum { IDLE_MAX = 1000, IDLE_MS = 30 * 1000, SWEEP_MS = 10 * 1000 };
+
+struct store *user_store;
+const struct log_scope user_log = { .room = "user" };
+
+/* Of this worker. */
+static _Thread_local struct map *users; /* bare JID -> struct user */
+static _Thread_local struct list idle;  /* the longest idle first */
+static _Thread_local struct timer sweep;
+
+void
+user_start(struct store *store)
+{
+        user_store = store;
+}
+
+int64_t
+user_limit(const char *setting)
+{
+        return config_number(snapshot_section("user"), setting);
+}
+
+static void
+free_items(struct user *user)
+{
+        size_t at = 0;
+        for (struct item *item; user->roster != NULL && (item = map_next(user->roster, &at)) != NULL;)
+                item_free(&item);
+        map_free(&user->roster);
+        at = 0;
+        for (char *jid; user->blocked != NULL && (jid = map_next(user->blocked, &at)) != NULL;)
+                mem_free(jid);
+        map_free(&user->blocked);
+}
+
+static void
+free_user(struct user *user)
+{
+        must(user->writes == 0 && list_is_empty(&user->sessions));
+        free_items(user);
+        offline_forget(user);
+        struct arena *arena = user->arena;
+        arena_free(&arena);
+}
+
+static void
+leave_idle(struct user *user)
+{
+        if (user->idle_since == 0)
+                return;
+        list_remove(&idle, &user->in_idle);
+        user->idle_since = 0;
+}
+
+/* Out of the table; freed as soon as nothing is under way. */
+static void
+drop_user(struct user *user)
+{
+        leave_idle(user);
+        if (!user->is_gone)
+                map_remove(users, user->jid.full, user->jid.full_len);
+        user->is_gone = true;
+        if (user->writes == 0)
+                free_user(user);
+}
+
+static void
+sweep_idle(struct timer *timer)
+{
+        uint64_t now = worker_now();
+
+        for (LIST_EACH(user, &idle, struct user, in_idle)) {
+                if (now - user->idle_since < IDLE_MS && idle.count <= IDLE_MAX)
+                        break;
+                drop_user(user);
+        }
+        if (!list_is_empty(&idle))
+                timer_start(timer, SWEEP_MS, sweep_idle);
+}
+
+void
+user_note_use(struct user *user)
+{
+        if (user->is_gone) {
+                if (user->writes == 0 && list_is_empty(&user->sessions))
+                        free_user(user);
+                return;
+        }
+        leave_idle(user);
+        if (user->writes > 0 || !list_is_empty(&user->sessions))
+                return;
+        user->idle_since = worker_now() + 1;
+        list_append(&idle, &user->in_idle);
+        if (!timer_is_running(&sweep))
+                timer_start(&sweep, SWEEP_MS, sweep_idle);
+        /* The oldest has not been touched in this turn. */
+        if (idle.count > IDLE_MAX)
+                drop_user(container_of(idle.first, struct user, in_idle));
+}
+
+static bool
+load_item(void *arg, const void *key, size_t key_len, const void *value, size_t value_len)
+{
+        struct user *user = arg;
+        struct item *item = record_read_item(value, value_len);
+
+        if (item == NULL) {
+                log_error(&user_log, "%s: a roster record cannot be read and is left alone", user->jid.full);
+                return true;
+        }
+        if (user->roster == NULL)
+                user->roster = map_new();
+        struct item *before = map_put_str(user->roster, item->jid, item);
+        item_free(&before);
+        return true;
+}
+
+static bool
+load_blocked(void *arg, const void *key, size_t key_len, const void *value, size_t value_len)
+{
+        struct user *user = arg;
+        char *jid = record_read_blocked(value, value_len);
+
+        if (jid == NULL) {
+                log_error(&user_log, "%s: a blocking record cannot be read and is left alone", user->jid.full);
+                return true;
+        }
+        if (user->blocked == NULL)
+                user->blocked = map_new();
+        mem_free(map_put_str(user->blocked, jid, jid));
+        return true;
+}
+
+struct user *
+user_loaded(const struct jid *jid)
+{
+        return users == NULL ? NULL : map_get(users, jid->full, jid->bare_len);
+}
+
+struct user *
+user_load(const struct jid *jid)
+{
+        struct user *user = user_loaded(jid);
+        if (user != NULL)
+                return user;
+
+        struct arena *arena = arena_new(640);
+        user = ARENA_NEW(arena, user);
+        user->arena = arena;
+        user->jid = jid_bare(jid, arena);
+        user->id = account_id(user_store, &user->jid);
+        if (user->id == 0) {
+                arena_free(&arena);
+                return NULL;
+        }
+        user->home = worker_here();
+        must(user->home == home_of(jid));
+        unsigned char key[16];
+        record_offline_key(key, user->id, 0);
+        memcpy(user->key, key, ACCOUNT_KEY);
+        store_scan(user_store, TABLE_ROSTER, user->key, ACCOUNT_KEY, 0, load_item, user);
+        store_scan(user_store, TABLE_BLOCKED, user->key, ACCOUNT_KEY, 0, load_blocked, user);
+        if (users == NULL)
+                users = map_new();
+        map_put(users, user->jid.full, user->jid.full_len, user);
+        user_note_use(user);
+        return user;
+}
+
+struct user *
+user_of(const struct jid *jid)
+{
+        return user_load(jid);
+}
+
+void
+user_stop(void)
+{
+        timer_stop(&sweep);
+        size_t at = 0;
+        for (struct user *user; users != NULL && (user = map_next(users, &at)) != NULL;) {
+                must(list_is_empty(&user->sessions));
+                drop_user(user);
+        }
+        map_free(&users);
+}
+
+void
+user_forget(const struct jid *jid)
+{
+        struct user *user = user_loaded(jid);
+        if (user == NULL)
+                return;
+        must(on_home(user->home));
+        for (LIST_EACH(session, &user->sessions, struct session, in_user)) {
+                const struct session_edge *edge = session->edge;
+                void *owner = session->edge_owner;
+                session_detach(session);
+                edge->end(owner, STREAM_NOT_AUTHORIZED, "The account was deleted or its password changed.");
+        }
+        drop_user(user);
+}
+
+void
+user_each_session(void (*each)(void *arg, struct session *session), void *arg)
+{
+        size_t at = 0;
+        for (struct user *user; users != NULL && (user = map_next(users, &at)) != NULL;)
+                for (LIST_EACH(session, &user->sessions, struct session, in_user))
+                        each(arg, session);
+}
+
+/* ---- delivery ---- */
+
+static bool
+is_there(const struct session *session)
+{
+        return session->presence != NULL && session->priority >= 0;
+}
+
+static struct session *
+find_best(const struct user *user)
+{
+        struct session *best = NULL;
+        for (LIST_EACH(session, &user->sessions, struct session, in_user)) {
+                if (!is_there(session))
+                        continue;
+                if (best == NULL || session->priority > best->priority ||
+                        (session->priority == best->priority && session->presence_at >= best->presence_at))
+                        best = session;
+        }
+        return best;
+}
+
+static enum delivery_case
+find_case(const struct user *user, const struct stanza *stanza, struct session *it)
+{
+        if (user == NULL)
+                return TO_NO_ACCOUNT;
+        bool somebody = find_best(user) != NULL;
+        if (stanza->to.resource == NULL)
+                return somebody ? TO_BARE_SOMEBODY : TO_BARE_NOBODY;
+        if (it != NULL)
+                return TO_FULL_IT;
+        return somebody ? TO_FULL_SOMEBODY : TO_FULL_NOBODY;
+}
+
+static void
+deliver_to_many(struct user *user, struct stanza *stanza, bool also_negative)
+{
+        for (LIST_EACH(session, &user->sessions, struct session, in_user))
+                if (also_negative ? session->presence != NULL : is_there(session))
+                        session_deliver(session, stanza);
+}
+
+static void
+answer_for_account(struct user *user, struct stanza *iq)
+{
+        const struct element *payload = stanza_payload(iq);
+
+        if (payload != NULL && strcmp(payload->ns, NS_ROSTER) == 0 && strcmp(payload->name, "query") == 0)
+                roster_answer(user, iq);
+        else if (!extend_answer(iq, TO_ACCOUNT))
+                route_error(iq, SERVICE_UNAVAILABLE, NULL);
+}
+
+/* Nobody of this name is in memory, so nobody is connected: is that all one needs to know? */
+static bool
+needs_account(const struct stanza *stanza)
+{
+        switch (stanza->type) {
+        case PRESENCE_AVAILABLE:
+        case PRESENCE_UNAVAILABLE:
+        case PRESENCE_ERROR:
+        case IQ_RESULT:
+        case IQ_ERROR:
+        case MESSAGE_ERROR:
+        case MESSAGE_HEADLINE:
+                return false;
+        default:
+                return true;
+        }
+}
+
+static void
+deliver(struct user *user, struct stanza *stanza, struct session *it)
+{
+        switch (delivery_of(stanza->type, find_case(user, stanza, it))) {
+        case DELIVER_TO_IT:
+                session_deliver(it, stanza);
+                return;
+        case DELIVER_TO_BEST:
+                session_deliver(find_best(user), stanza);
+                return;
+        case DELIVER_TO_ALL:
+                deliver_to_many(user, stanza, false);
+                return;
+        case DELIVER_TO_AVAILABLE:
+                deliver_to_many(user, stanza, true);
+                return;
+        case DELIVER_LATER:
+                offline_keep(user, stanza);
+                return;
+        case ANSWER_FOR_ACCOUNT:
+                answer_for_account(user, stanza);
+                return;
+        case CHANGE_SUBSCRIPTION:
+                contact_told(user, stanza);
+                return;
+        case ANSWER_PROBE:
+                presence_answer_probe(user, stanza);
+                return;
+        case REFUSE:
+                route_error(stanza, SERVICE_UNAVAILABLE, NULL);
+                return;
+        case IGNORE:
+                return;
+        }
+}
+
+void
+user_receive(struct stanza *stanza)
+{
+        must(on_home(home_of(&stanza->to)));
+        struct user *user = needs_account(stanza) ? user_load(&stanza->to) : user_loaded(&stanza->to);
+        struct session *it = user != NULL && stanza->to.resource != NULL ? session_of(user, stanza->to.resource) : NULL;
+
+        if (user == NULL || !blocking_stops_incoming(user, stanza))
+                deliver(user, stanza, it);
+        stanza_unref(&stanza);
+}
