@@ -95,6 +95,7 @@ peer_context(const struct section *top, const struct section *peer, struct err *
         const char *min = config_text(peer, "min-version"), *ciphers = config_text(peer, "ciphers");
         struct tls_options options = {
                 .certificate = config_text(tls, "certificate"),
+                .key = config_text(tls, "key")[0] == '\0' ? NULL : config_text(tls, "key"),
                 .trust = config_text(tls, "trust"),
                 .min_version = min[0] == '\0' ? config_text(tls, "min-version") : min,
                 .ciphers = ciphers[0] == '\0' ? config_text(tls, "ciphers") : ciphers,

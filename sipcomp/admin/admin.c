@@ -1,0 +1,178 @@
+/*
+ * admin.c - status, dialogs, routes, reload and log on the control socket
+ */
+#include "sipcomp/admin/admin.h"
+
+#include "shared/base/json.h"
+#include "shared/base/log.h"
+#include "shared/base/mem.h"
+#include "shared/control/control.h"
+
+#include <string.h>
+
+static struct admin_doors doors;
+static struct control *control;
+static struct gateway *gateway;
+
+static void
+answer(struct control_request *request, struct buf *json)
+{
+        control_answer(request, true, buf_text(json), json->len);
+        buf_free(json);
+}
+
+static void
+put_counters(struct json_writer *json, const char *domain)
+{
+        struct simple_counters counters;
+        gateway_counters(gateway, domain, &counters);
+        json_put_number(json, "watches", (int64_t)counters.watches);
+        json_put_number(json, "watchers", (int64_t)counters.watchers);
+        json_put_number(json, "sessions", (int64_t)counters.sessions);
+        json_put_number(json, "waiting_texts", (int64_t)counters.waiting_texts);
+}
+
+static void
+put_domains(struct json_writer *json)
+{
+        const struct federation *federation = gateway_federation(gateway);
+        json_open_array(json, "domains");
+        for (size_t i = 0; i < federation_count(federation); i++) {
+                const struct foreign_domain *domain = federation_at(federation, i);
+                json_open_object(json, NULL);
+                json_put_text(json, "domain", domain->name);
+                json_put_text(json, "type", domain->dialect->name);
+                json_put_text(json, "description", domain->description);
+                json_put_bool(json, "attached", gateway_is_attached(gateway, domain->name));
+                put_counters(json, domain->name);
+                json_close_object(json);
+        }
+        json_close_array(json);
+}
+
+static void
+put_connections(struct json_writer *json)
+{
+        struct sip_transport *transport = sip_transactions_transport(gateway_transactions(gateway));
+        struct sip_flow *flow;
+        json_open_array(json, "connections");
+        for (size_t at = 0; (flow = sip_transport_each(transport, &at)) != NULL;)
+                json_put_text(json, NULL, sip_flow_text(flow));
+        json_close_array(json);
+}
+
+static void
+tell_status(struct control_request *request, int argc, char *const *argv)
+{
+        struct buf out = { 0 };
+        struct json_writer json = { .out = &out };
+        json_open_object(&json, NULL);
+        json_put_text(&json, "program", "sipcomp");
+        put_counters(&json, NULL);
+        json_put_number(&json, "requests_under_way", (int64_t)sip_client_count(gateway_transactions(gateway)));
+        json_put_number(&json, "requests_unanswered", (int64_t)sip_server_count(gateway_transactions(gateway)));
+        put_domains(&json);
+        put_connections(&json);
+        json_close_object(&json);
+        answer(request, &out);
+}
+
+static void
+tell_dialogs(struct control_request *request, int argc, char *const *argv)
+{
+        struct buf out = { 0 };
+        struct json_writer json = { .out = &out };
+        json_open_object(&json, NULL);
+        put_domains(&json);
+        json_close_object(&json);
+        answer(request, &out);
+}
+
+/* The hops of a domain in the order in which the next request would try them, and who may speak for it. */
+static void
+tell_routes(struct control_request *request, int argc, char *const *argv)
+{
+        const struct federation *federation = gateway_federation(gateway);
+        const struct foreign_domain *domain = argc == 1 ? federation_domain(federation, argv[0]) : NULL;
+        struct sip_hop hops[FEDERATION_HOPS];
+        const char *subjects[FEDERATION_SUBJECTS];
+        struct buf out = { 0 };
+        struct json_writer json = { .out = &out };
+        if (domain == NULL) {
+                control_refuse(request, argc == 1 ? "there is no sip-domain \"%.100s\"; define it in federation.conf" : "routes DOMAIN", argc == 1 ? argv[0] : "");
+                return;
+        }
+        json_open_object(&json, NULL);
+        json_put_text(&json, "domain", domain->name);
+        json_open_array(&json, "hops");
+        size_t count = federation_hops(federation, domain->name, hops);
+        for (size_t i = 0; i < count; i++) {
+                json_open_object(&json, NULL);
+                json_put_text(&json, "host", hops[i].host);
+                json_put_number(&json, "port", hops[i].port);
+                json_put_text(&json, "transport", hops[i].wire == SIP_TCP ? "tcp" : "tls");
+                json_close_object(&json);
+        }
+        json_close_array(&json);
+        json_open_array(&json, "subjects");
+        count = federation_subjects(federation, domain->name, subjects);
+        for (size_t i = 0; i < count; i++)
+                json_put_text(&json, NULL, subjects[i]);
+        json_close_array(&json);
+        json_close_object(&json);
+        answer(request, &out);
+}
+
+static void
+reload(struct control_request *request, int argc, char *const *argv)
+{
+        struct buf text = { 0 }, out = { 0 };
+        struct json_writer json = { .out = &out };
+        if (doors.reload(&text) != 0) {
+                control_answer(request, false, buf_text(&text), text.len);
+        } else {
+                json_open_object(&json, NULL);
+                json_put_text(&json, "note", text.len > 0 ? buf_text(&text) : NULL);
+                json_close_object(&json);
+                answer(request, &out);
+        }
+        buf_free(&text);
+}
+
+/* log ROOM LEVEL [--peer WHOM]; a level of "default" takes the exception back. */
+static void
+set_log(struct control_request *request, int argc, char *const *argv)
+{
+        bool has_peer = argc == 4 && strcmp(argv[2], "--peer") == 0;
+        bool is_default = argc >= 2 && strcmp(argv[1], "default") == 0;
+        int level = argc >= 2 && !is_default ? log_level_of(argv[1]) : -1;
+        struct buf out = { 0 };
+        if ((argc != 2 && !has_peer) || (level < 0 && !is_default)) {
+                control_refuse(request, "log SUBSYSTEM LEVEL [--peer DOMAIN]; levels: error, warn, info, debug, trace, default");
+        } else if (!log_set_exception(argv[0], has_peer ? argv[3] : "", level)) {
+                control_refuse(request, "too many levels are set apart; take one back with: log SUBSYSTEM default");
+        } else {
+                buf_puts(&out, "{}");
+                answer(request, &out);
+        }
+}
+
+static const struct control_command commands[] = {
+        { "status", tell_status }, { "dialogs", tell_dialogs }, { "routes", tell_routes }, { "reload", reload }, { "log", set_log }, { 0 },
+};
+
+int
+admin_start(const char *socket_path, struct gateway *of, const struct admin_doors *all, struct err *err)
+{
+        gateway = of;
+        doors = *all;
+        control = control_open(socket_path, commands, err);
+        return control == NULL ? -1 : 0;
+}
+
+void
+admin_stop(void)
+{
+        if (control != NULL)
+                control_close(&control);
+}

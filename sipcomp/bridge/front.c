@@ -1,0 +1,138 @@
+/*
+ * front.c - the door on the SIP side: who may come in, whom they want, and what kind of request it is (2.4, 3.6, 5.2 of the dialects)
+ */
+#include "sipcomp/bridge/bridge_private.h"
+
+#include "shared/base/clock.h"
+#include "shared/base/text.h"
+
+#include <string.h>
+
+enum { REFUSALS_EVERY_MS = 1000 };
+
+/* One line a second at most: who knocks in vain may knock often. */
+static void
+log_refusal(struct gateway *gateway, const struct sip_flow *flow, const struct sip_message *request, const char *why)
+{
+        uint64_t now = clock_mono_ms();
+        if (gateway->last_refusal != 0 && now - gateway->last_refusal < REFUSALS_EVERY_MS)
+                return;
+        gateway->last_refusal = now;
+        log_warn(&bridge_log, "refused %s from %s on %s: %s", request->method, request->from.uri.text, sip_flow_text(flow), why);
+}
+
+static int
+access_of(void *owner, const struct sip_flow *flow, const struct sip_message *request)
+{
+        struct gateway *gateway = owner;
+        const char *domain = request->from.uri.host;
+        struct err why;
+        if (domain == NULL || request->from.uri.scheme == SIP_SCHEME_OTHER) {
+                log_refusal(gateway, flow, request, "From names no domain");
+                return 403;
+        }
+        if (federation_is_local(gateway->federation, domain)) {
+                log_refusal(gateway, flow, request, "our own domain from outside");
+                return 403;
+        }
+        bool tcp = sip_flow_wire(flow) == SIP_TCP;
+        if (federation_may_speak(gateway->federation, domain, sip_flow_peer(flow), tcp, sip_flow_address(flow), &why))
+                return 0;
+        log_refusal(gateway, flow, request, why.text);
+        return 403;
+}
+
+static bool
+may_carry(void *owner, const char *domain, const struct tls_peer *peer, const struct address *address)
+{
+        struct gateway *gateway = owner;
+        struct err why;
+        return federation_may_speak(gateway->federation, domain, peer, peer == NULL, address, &why);
+}
+
+static const char *
+own_name(const struct gateway *gateway)
+{
+        return sip_transport_fqdn(sip_transactions_transport(gateway->transactions));
+}
+
+/* A host of ours: a local domain, or for what asks the gateway itself, its own name. */
+static bool
+is_ours(const struct gateway *gateway, const struct sip_uri *uri, bool gateway_too)
+{
+        if (uri->host == NULL)
+                return false;
+        return federation_is_local(gateway->federation, uri->host) || (gateway_too && text_equal(uri->host, own_name(gateway)));
+}
+
+/* 0 and the pair, or the status to answer. */
+static int
+find_people(const struct gateway *gateway, struct arena *arena, const struct sip_message *request, struct pair *pair)
+{
+        const struct foreign_domain *domain = federation_domain(gateway->federation, request->from.uri.host);
+        bool asks_gateway = sip_message_is(request, "OPTIONS");
+        struct jid local, foreign;
+        if (!is_ours(gateway, &request->target, asks_gateway) || !is_ours(gateway, &request->to.uri, asks_gateway))
+                return 404; /* nothing is relayed */
+        if (asks_gateway)
+                return 0;
+        if (!address_to_jid(&foreign, arena, &request->from.uri, domain == NULL ? NULL : domain->dialect))
+                return 400;
+        if (foreign.local == NULL)
+                return 403; /* a domain without a person says nothing to anyone */
+        if (!address_to_jid(&local, arena, &request->target, NULL))
+                return 400;
+        if (local.local == NULL)
+                return 404;
+        return people_pair(gateway, arena, pair, &local, &foreign) ? 0 : 400;
+}
+
+static void
+take_request(void *owner, struct sip_server *server, const struct sip_message *request)
+{
+        struct gateway *gateway = owner;
+        struct sip_transport *transport = sip_transactions_transport(gateway->transactions);
+        struct sip_flow *flow = sip_server_flow(server);
+        enum sip_wire wire = flow == NULL ? SIP_TLS : sip_flow_wire(flow);
+        struct pair pair = { 0 };
+
+        if (sip_message_has_looped(request, own_name(gateway), sip_transport_port(transport, wire))) {
+                sip_server_status(server, 482);
+                return;
+        }
+        if (request->to.tag != NULL) {
+                simple_request_in_dialog(gateway->simple, server, request);
+                return;
+        }
+        struct arena *arena = arena_new(1024);
+        int status = find_people(gateway, arena, request, &pair);
+        if (status == 0)
+                simple_request(gateway->simple, server, request, &pair);
+        else if (sip_message_is(request, "BENOTIFY"))
+                sip_server_drop(server);
+        else
+                sip_server_status(server, status);
+        arena_free(&arena);
+}
+
+static void
+take_ack(void *owner, const struct sip_message *ack)
+{
+        struct gateway *gateway = owner;
+        simple_acked(gateway->simple, ack);
+}
+
+static void
+miss_ack(void *owner, const char *call_id, const char *local_tag)
+{
+        struct gateway *gateway = owner;
+        simple_unacked(gateway->simple, call_id, local_tag);
+}
+
+const struct sip_user front_user = {
+        .access = access_of,
+        .may_carry = may_carry,
+        .request = take_request,
+        .acked = take_ack,
+        .unacked = miss_ack,
+};

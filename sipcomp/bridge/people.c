@@ -1,0 +1,82 @@
+/*
+ * people.c - who is who: a pair is kept by canonical names, and shown to each user by the name he uses
+ */
+#include "sipcomp/bridge/bridge_private.h"
+
+#include "shared/base/mem.h"
+#include "shared/base/text.h"
+
+#include <string.h>
+
+/* user\40gmail.com@aol.com in a roster is user(gmail.com)@aol.com everywhere else (2.3). */
+struct alias {
+        unsigned char key[PAIR_KEY];
+        char *local; /* the local part as the user writes it */
+};
+
+static void
+remember_alias(const struct gateway *gateway, const struct pair *pair, const char *local)
+{
+        unsigned char key[PAIR_KEY];
+        pair_key(key, pair);
+        struct alias *alias = map_get(gateway->aliases, key, PAIR_KEY);
+        if (alias == NULL) {
+                alias = MEM_NEW(alias);
+                memcpy(alias->key, key, PAIR_KEY);
+                map_put(gateway->aliases, key, PAIR_KEY, alias);
+        } else if (text_equal(alias->local, local)) {
+                return;
+        }
+        mem_free(alias->local);
+        alias->local = mem_strdup(local);
+}
+
+void
+people_free_aliases(struct gateway *gateway)
+{
+        struct alias *alias;
+        for (size_t at = 0; (alias = map_next(gateway->aliases, &at)) != NULL;) {
+                map_remove(gateway->aliases, alias->key, PAIR_KEY);
+                mem_free(alias->local);
+                mem_free(alias);
+        }
+}
+
+bool
+people_pair(const struct gateway *gateway, struct arena *arena, struct pair *pair, const struct jid *local, const struct jid *foreign)
+{
+        const struct foreign_domain *domain = federation_domain(gateway->federation, foreign->domain);
+        struct jid canonical, bare = jid_bare(local, arena);
+        if (domain == NULL || local->local == NULL || foreign->local == NULL)
+                return false;
+        const char *name = address_canonical(arena, domain->dialect, foreign->local);
+        if (!jid_make(&canonical, arena, name, foreign->domain, NULL))
+                return false;
+        pair->local = bare.full;
+        pair->foreign = canonical.full;
+        pair->local_uri = address_to_uri(arena, &bare);
+        pair->foreign_uri = address_to_uri(arena, &canonical);
+        pair->local_user = address_user(arena, &bare);
+        pair->domain = domain->name;
+        if (!text_equal(name, foreign->local))
+                remember_alias(gateway, pair, foreign->local);
+        return true;
+}
+
+bool
+people_foreign(const struct gateway *gateway, struct arena *arena, struct jid *jid, const struct pair *pair, const char *resource)
+{
+        unsigned char key[PAIR_KEY];
+        struct jid bare;
+        pair_key(key, pair);
+        const struct alias *alias = map_get(gateway->aliases, key, PAIR_KEY);
+        if (!jid_parse(&bare, arena, pair->foreign))
+                return false;
+        return jid_make(jid, arena, alias == NULL ? bare.local : alias->local, bare.domain, resource);
+}
+
+bool
+people_local(struct arena *arena, struct jid *jid, const struct pair *pair)
+{
+        return jid_parse(jid, arena, pair->local);
+}

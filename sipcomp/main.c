@@ -1,0 +1,303 @@
+/*
+ * main.c - start and stop of the gateway, read from top to bottom
+ *
+ * One worker does it all: a gateway spends its life waiting. The store's writer is the only other thread.
+ */
+#include "shared/base/buf.h"
+#include "shared/base/err.h"
+#include "shared/base/log.h"
+#include "shared/base/mem.h"
+#include "shared/loop/signals.h"
+#include "shared/loop/timer.h"
+#include "shared/loop/worker.h"
+#include "shared/store/store.h"
+#include "sipcomp/admin/admin.h"
+#include "sipcomp/bridge/gateway.h"
+#include "sipcomp/settings.h"
+#include "sipcomp/simple/simple.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#ifdef HAVE_SYSTEMD
+#include <systemd/sd-daemon.h>
+#endif
+
+enum { EXIT_CLEAN = 0, EXIT_CONFIGURATION = 1, EXIT_CANNOT_START = 2, STOP_MS = 3000 };
+
+static const struct log_scope scope = { .room = "main" };
+
+static struct {
+        const char *file;
+        struct worker *worker;
+        struct store *store;
+        struct config *config;
+        struct gateway *gateway;
+        bool is_stopping;
+} program;
+
+static void
+tell_systemd(const char *state)
+{
+#ifdef HAVE_SYSTEMD
+        sd_notify(0, state);
+#endif
+}
+
+static void
+print_lines(const char *prefix, struct buf *lines)
+{
+        char *save = NULL;
+        for (char *line = strtok_r(buf_text(lines), "\n", &save); line != NULL; line = strtok_r(NULL, "\n", &save))
+                fprintf(stderr, "%s%s\n", prefix, line);
+}
+
+static void
+log_lines(enum log_level level, const struct buf *lines)
+{
+        char *copy = mem_dup(buf_data(lines), lines->len + 1), *save = NULL;
+        copy[lines->len] = '\0';
+        for (char *line = strtok_r(copy, "\n", &save); line != NULL; line = strtok_r(NULL, "\n", &save))
+                log_at(&scope, level, "%s", line);
+        mem_free(copy);
+}
+
+static void
+set_log(const struct config *config)
+{
+        const struct section *log = section_of(config_top(config), "log");
+        const char *target = config_text(log, "target");
+
+        log_set_level((enum log_level)log_level_of(config_text(log, "level")));
+        log_set_json(strcmp(config_text(log, "format"), "json") == 0);
+        if (!log_set_target(strcmp(target, "stderr") == 0 ? NULL : target))
+                log_error(&scope, "%s: cannot write the log to %s; keeping the old target", section_place(log, "target"), target);
+}
+
+/* What the tables cannot check: routes and peers that fit together. */
+static struct config *
+load(struct buf *errors, struct buf *warnings)
+{
+        struct config *config = sipcomp_settings_read(program.file, errors, warnings);
+        struct err err;
+        if (config == NULL)
+                return NULL;
+        struct federation *federation = federation_new(config, NULL, &err);
+        if (federation == NULL) {
+                buf_printf(errors, "%s\n", err.text);
+                config_unref(&config);
+                return NULL;
+        }
+        federation_free(&federation);
+        return config;
+}
+
+/* --- Reload. */
+
+/* Settings that are read once, at the start. */
+static void
+note_restart(const struct config *config, struct buf *text)
+{
+        static const char *const once[] = { "state-dir", "control", "routing-fqdn", "record-route-transport" };
+        const struct section *old = config_top(program.config), *new = config_top(config);
+        for (size_t i = 0; i < array_len(once); i++)
+                if (!section_same(old, new, once[i]))
+                        buf_printf(text, "%s takes effect at the next start only\n", once[i]);
+        for (const struct section *at = section_next(new, "listen", NULL); at != NULL; at = section_next(new, "listen", at)) {
+                const struct section *before = section_titled(old, "listen", section_title(at));
+                static const char *const settings[] = { "address", "port", "transport", "client-certificate", "advertise-port" };
+                bool same = before != NULL;
+                for (size_t i = 0; i < array_len(settings) && same; i++)
+                        same = section_same(before, at, settings[i]);
+                if (!same)
+                        buf_printf(text, "listen \"%s\" takes effect at the next start only\n", section_title(at));
+        }
+}
+
+static int
+reload(struct buf *text)
+{
+        struct buf errors = { 0 }, warnings = { 0 };
+        struct err err;
+        int outcome = -1;
+
+        tell_systemd("RELOADING=1");
+        struct config *config = load(&errors, &warnings);
+        if (warnings.len > 0)
+                log_lines(LOG_WARN, &warnings);
+        if (config == NULL) {
+                buf_put(text, buf_data(&errors), errors.len);
+        } else if (gateway_reload(program.gateway, config, &err) != 0) {
+                buf_puts(text, err.text);
+        } else {
+                note_restart(config, text);
+                set_log(config);
+                config_unref(&program.config);
+                program.config = config_ref(config);
+                outcome = 0;
+        }
+        if (text->len > 0)
+                log_lines(outcome == 0 ? LOG_WARN : LOG_ERROR, text);
+        if (outcome == 0)
+                log_info(&scope, "reloaded %s", program.file);
+        else
+                log_error(&scope, "the new configuration is refused, the old one stays in force");
+        if (config != NULL)
+                config_unref(&config);
+        buf_free(&errors);
+        buf_free(&warnings);
+        tell_systemd("READY=1");
+        return outcome;
+}
+
+static void
+reload_by_signal(int number)
+{
+        struct buf text = { 0 };
+        if (!program.is_stopping)
+                reload(&text);
+        buf_free(&text);
+}
+
+/* --- Stop. */
+
+/* All that was handed to the store before is on disk. */
+static void
+end(void *unused, enum store_outcome outcome)
+{
+        gateway_free(&program.gateway);
+        worker_stop(program.worker);
+}
+
+static void
+wait_for_store(void *unused)
+{
+        batch_commit(batch_new(program.store), end, NULL);
+}
+
+static void
+stop(int number)
+{
+        if (program.is_stopping)
+                _exit(EXIT_CLEAN); /* asked twice: at once; what was acknowledged is on disk */
+        program.is_stopping = true;
+        log_info(&scope, "stopping");
+        tell_systemd("STOPPING=1");
+        admin_stop();
+        gateway_stop(program.gateway, STOP_MS, wait_for_store, NULL);
+}
+
+/* --- Start. */
+
+static void
+raise_descriptor_limit(void)
+{
+        struct rlimit limit;
+        if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+                limit.rlim_cur = limit.rlim_max;
+                setrlimit(RLIMIT_NOFILE, &limit);
+        }
+}
+
+static int
+open_store(struct err *err)
+{
+        const struct section *top = config_top(program.config);
+        struct store_options options = {
+                .dir = config_text(top, "state-dir"),
+                .program = "sipcomp",
+                .format = SIMPLE_FORMAT,
+                .tables = simple_tables,
+                .map_mib = (size_t)config_number(section_of(top, "store"), "map-size"),
+        };
+        program.store = store_open(&options, err);
+        return program.store == NULL ? -1 : 0;
+}
+
+static int
+open_doors(struct err *err)
+{
+        program.gateway = gateway_new(program.config, program.store, err);
+        if (program.gateway == NULL)
+                return -1;
+        return admin_start(config_text(config_top(program.config), "control"), program.gateway, &(struct admin_doors){ .reload = reload }, err);
+}
+
+static int
+run(void)
+{
+        struct err err;
+        int status = EXIT_CLEAN;
+
+        set_log(program.config);
+        raise_descriptor_limit();
+        program.worker = worker_new("main", 0);
+        worker_enter(program.worker);
+        if (open_store(&err) == 0 && open_doors(&err) == 0) {
+                signal_watch(SIGTERM, stop);
+                signal_watch(SIGINT, stop);
+                signal_watch(SIGHUP, reload_by_signal);
+                log_info(&scope, "ready domains=%zu", federation_count(gateway_federation(program.gateway)));
+                tell_systemd("READY=1\nSTATUS=ready");
+        } else {
+                log_error(&scope, "cannot start: %s", err.text);
+                status = EXIT_CANNOT_START;
+                gateway_free(&program.gateway);
+                worker_stop(program.worker);
+        }
+        worker_run(program.worker);
+        if (program.store != NULL)
+                store_close(&program.store);
+        worker_free(&program.worker);
+        if (status == EXIT_CLEAN)
+                log_info(&scope, "stopped");
+        return status;
+}
+
+static int
+use(const char *name)
+{
+        fprintf(stderr, "usage: %s -c FILE [-t]\n  -c FILE  the configuration\n  -t       check it and exit\n  -V       version\n", name);
+        return EXIT_CONFIGURATION;
+}
+
+int
+main(int argc, char **argv)
+{
+        struct buf errors = { 0 }, warnings = { 0 };
+        bool only_check = false;
+        int option;
+
+        while ((option = getopt(argc, argv, "c:tV")) != -1) {
+                switch (option) {
+                case 'c':
+                        program.file = optarg;
+                        break;
+                case 't':
+                        only_check = true;
+                        break;
+                case 'V':
+                        puts(PACKAGE_STRING);
+                        return EXIT_CLEAN;
+                default:
+                        return use(argv[0]);
+                }
+        }
+        if (program.file == NULL || optind < argc)
+                return use(argv[0]);
+
+        signal(SIGPIPE, SIG_IGN);
+        program.config = load(&errors, &warnings);
+        print_lines("warning: ", &warnings);
+        print_lines("", &errors);
+        buf_free(&errors);
+        buf_free(&warnings);
+        if (program.config == NULL)
+                return EXIT_CONFIGURATION;
+        int status = only_check ? EXIT_CLEAN : run();
+        config_unref(&program.config);
+        return status;
+}

@@ -1,0 +1,111 @@
+/* chat_private.h - two people talking: the texts that wait, and the sessions that carry them */
+#ifndef SIPCOMP_SIMPLE_CHAT_PRIVATE_H
+#define SIPCOMP_SIMPLE_CHAT_PRIVATE_H
+
+#include "sipcomp/simple/simple_private.h"
+
+enum { CHAT_TEXTS_MAX = 200, CHAT_BYTES_MAX = 1024 * 1024, CHAT_SESSIONS_MAX = 4, PIECE_MAX = 40000, PIECE_SMALL = 2000 };
+
+/* A text of ours; on disk until it is delivered or given back. */
+struct text {
+        struct link link;
+        struct simple *simple;
+        struct pair pair; /* its own copy */
+        uint64_t serial;  /* key in the store; 0: a notice of ours that nobody waits for */
+        struct simple_text said;
+        size_t len, done; /* bytes of the body; bytes the other side has taken */
+        size_t piece, piece_max;
+        unsigned sessions; /* started anew for it after a 481 */
+        bool plainer;      /* without parameters in Content-Type */
+        bool split;
+};
+
+/* Owned by simple->chats. */
+struct chat {
+        struct simple *simple;
+        struct pair pair;
+        unsigned char key[PAIR_KEY];
+        struct log_scope log;
+        struct list texts;
+        size_t bytes;
+        struct list sessions; /* oldest first */
+        struct sip_client *pager; /* a MESSAGE outside a dialog under way */
+        bool leaving;             /* the user closed the chat: BYE when the queue is empty */
+        bool told_typing;         /* the other side was told that our user types */
+        uint64_t told_at;
+        struct timer composing; /* without renewal they have paused (RFC 3994) */
+};
+
+enum session_state {
+        SESSION_FRESH, SESSION_INVITING, SESSION_PAUSED, SESSION_READY,
+        SESSION_LEAVING, /* they said BYE while a MESSAGE of ours was under way */
+        SESSION_ENDING,  /* we said BYE */
+        SESSION_OVER, SESSION_ANY
+};
+
+enum session_event {
+        SESSION_WANTED, SESSION_INVITED,
+        SESSION_ANSWERED, SESSION_UNUSABLE, SESSION_AGAIN, SESSION_LATER, SESSION_REFUSED, SESSION_TO_PAGER, /* answers to INVITE */
+        SESSION_TAKEN, SESSION_TEXT_REFUSED, SESSION_ONCE_MORE, SESSION_LOST, SESSION_DEAD, SESSION_TOLD,    /* answers to MESSAGE and INFO */
+        SESSION_TIME, SESSION_CLOSE, SESSION_BYE, SESSION_BYE_BUSY, SESSION_ENDED, SESSION_ANY_EVENT
+};
+
+/* One dialog; owned by its chat. */
+struct session {
+        struct link link;
+        struct chat *chat;
+        struct dialog_ear ear;
+        enum session_state stage;
+        bool ours; /* we invited */
+        struct sip_dialog *dialog;
+        struct sip_client *client; /* the one request under way */
+        bool sending;              /* and it carries the first text of the chat */
+        char *accept_types;        /* of the other side; NULL: not said */
+        char *sdp;                 /* what we answered */
+        char *redirect;
+        bool once_anew, once_later; /* these steps were taken */
+        const struct message_failure *failure; /* of the answer that is being handled */
+        char failure_text[FAILURE_TEXT];
+        struct timer timer;   /* idle, pause, the end of BYE */
+        struct timer refresh; /* RFC 4028 */
+        bool over;
+};
+
+/* chat.c */
+struct chat *chat_of(struct simple *simple, const struct pair *pair); /* makes it */
+struct chat *chat_find(struct simple *simple, const struct pair *pair);
+void chat_pump(struct chat *chat);
+/* Frees it when nothing is left in it. */
+void chat_tidy(struct chat *chat);
+void text_done(struct chat *chat); /* the first one was taken, or a piece of it */
+void text_fail(struct chat *chat, const struct message_failure *failure, const char *why); /* the first one */
+void text_fail_all(struct chat *chat, const struct message_failure *failure, const char *why);
+/* The next piece of the first text, as it goes on the wire. */
+void text_piece(struct text *text, struct buf *out);
+const char *text_type(const struct text *text);
+
+/* session.c */
+struct session *session_new(struct chat *chat, bool ours);
+void session_free(struct session *session);
+/* May free the session and the chat. */
+void session_apply(struct session *session, enum session_event event, const struct sip_message *message);
+bool session_can_send(const struct session *session); /* ready and nothing under way */
+void session_send_text(struct session *session);
+void session_send_typing(struct session *session, bool active);
+void session_touch(struct session *session); /* a MESSAGE passed: the idle time begins anew */
+void session_close_in(struct session *session, uint64_t ms);
+
+/* session_in.c */
+void session_hear(struct dialog_ear *ear, struct sip_server *server, const struct sip_message *request);
+void session_accept(struct session *session, struct sip_server *server, const struct sip_message *request);
+void session_init_ear(struct session *session);
+
+/* body.c: reads the body of a MESSAGE and answers it, or gives it to the bridge, who answers it by simple_vouch. thread may be NULL. */
+void take_text(struct simple *simple, struct sip_server *server, const struct sip_message *request, const struct pair *pair, const char *thread);
+void take_typing(struct chat *chat, const struct sip_message *request);
+void typing_over(struct timer *timer);
+
+/* pager.c */
+void pager_send(struct chat *chat);
+
+#endif

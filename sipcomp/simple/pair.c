@@ -1,0 +1,66 @@
+/*
+ * pair.c - one local and one foreign person
+ */
+#include "sipcomp/simple/pair.h"
+
+#include "shared/base/digest.h"
+#include "shared/base/mem.h"
+
+#include <string.h>
+
+void
+pair_copy(struct pair *to, const struct pair *from)
+{
+        to->local = mem_strdup(from->local);
+        to->foreign = mem_strdup(from->foreign);
+        to->local_uri = mem_strdup(from->local_uri);
+        to->foreign_uri = mem_strdup(from->foreign_uri);
+        to->local_user = mem_strdup(from->local_user);
+        to->domain = mem_strdup(from->domain);
+}
+
+void
+pair_free(struct pair *pair)
+{
+        mem_free((char *)pair->local);
+        mem_free((char *)pair->foreign);
+        mem_free((char *)pair->local_uri);
+        mem_free((char *)pair->foreign_uri);
+        mem_free((char *)pair->local_user);
+        mem_free((char *)pair->domain);
+        *pair = (struct pair){ 0 };
+}
+
+void
+pair_key(unsigned char key[PAIR_KEY], const struct pair *pair)
+{
+        struct buf names = { 0 };
+        buf_put(&names, pair->local, strlen(pair->local) + 1);
+        buf_puts(&names, pair->foreign);
+        digest_of(DIGEST_SHA256, buf_data(&names), names.len, key);
+        buf_free(&names);
+}
+
+void
+pair_encode(const struct pair *pair, struct buf *out)
+{
+        encode_text(out, pair->local);
+        encode_text(out, pair->foreign);
+        encode_text(out, pair->local_uri);
+        encode_text(out, pair->foreign_uri);
+        encode_text(out, pair->local_user);
+        encode_text(out, pair->domain);
+}
+
+bool
+pair_decode(struct pair *pair, struct cursor *cursor, struct arena *arena)
+{
+        pair->local = decode_text(cursor, arena);
+        pair->foreign = decode_text(cursor, arena);
+        pair->local_uri = decode_text(cursor, arena);
+        pair->foreign_uri = decode_text(cursor, arena);
+        pair->local_user = decode_text(cursor, arena);
+        pair->domain = decode_text(cursor, arena);
+        return pair->local != NULL && pair->foreign != NULL && pair->local_uri != NULL && pair->foreign_uri != NULL && pair->local_user != NULL &&
+               pair->domain != NULL;
+}

@@ -1,0 +1,260 @@
+/*
+ * session_in.c - sessions that they begin, and what they send in any session (7.3 to 7.10 of the dialects)
+ */
+#include "sipcomp/simple/chat_private.h"
+
+#include "shared/base/mem.h"
+#include "shared/base/text.h"
+#include "sipcomp/sip/sdp.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+enum { MIN_SE = 90, TWO = 2 };
+
+/* --- May this INVITE become a session? */
+
+static bool
+is_group(const struct sip_message *request)
+{
+        const char *elements[SIP_LIST_MAX], *triggered = sip_message_get(request, "TriggeredInvite");
+        return sip_message_list(request, "EndPoints", elements, SIP_LIST_MAX) > TWO || (triggered != NULL && strcasecmp(triggered, "TRUE") == 0);
+}
+
+static void
+refuse_group(const struct simple *simple, struct sip_server *server, const struct sip_message *request)
+{
+        struct sip_message *response = sip_response_new(request, 488, NULL, NULL);
+        sip_message_addf(response, "Warning", "399 %s \"group chat is not supported\"", own_host(simple));
+        sip_server_answer(server, response);
+}
+
+/* The description they offer; on false it is answered. */
+static bool
+read_offer(struct sip_server *server, const struct sip_message *request, char **accept_types)
+{
+        struct arena *arena = arena_new(512);
+        struct sip_sdp sdp = { 0 };
+        const char *type = sip_message_content_type(request);
+        bool fine = false;
+        if (request->body_len > 0 && (type == NULL || !text_equal(type, "application/sdp"))) {
+                answer(server, request, 415, "Accept", "application/sdp");
+        } else if (request->body_len == 0 || sip_sdp_read(&sdp, arena, request->body, request->body_len) != SIP_SDP_IM) {
+                sip_server_status(server, 488);
+        } else {
+                fine = true;
+                *accept_types = sdp.accept_types == NULL ? NULL : mem_strdup(sdp.accept_types);
+        }
+        arena_free(&arena);
+        return fine;
+}
+
+/* Seconds of Session-Expires; 0: none; -1: too short (422). */
+static int64_t
+session_expires(const struct sip_message *request)
+{
+        if (sip_message_get(request, "Session-Expires") == NULL)
+                return 0;
+        int64_t seconds = sip_message_number(request, "Session-Expires", 86400);
+        return seconds >= 0 && seconds < MIN_SE ? -1 : seconds < 0 ? 0 : seconds;
+}
+
+static void
+give_up(struct timer *timer)
+{
+        struct session *session = container_of(timer, struct session, refresh);
+        log_info(&session->chat->log, "no refresh of the session came in time");
+        session_apply(session, SESSION_CLOSE, NULL);
+}
+
+/* They refresh (RFC 4028); without that we hang up at two thirds. */
+static void
+echo_session_timer(struct session *session, struct sip_message *response, int64_t seconds)
+{
+        if (seconds <= 0)
+                return;
+        sip_message_addf(response, "Session-Expires", "%lld;refresher=uac", (long long)seconds);
+        sip_message_add(response, "Require", "timer");
+        timer_start(&session->refresh, (uint64_t)seconds * 1000 * 2 / 3, give_up);
+}
+
+static void
+send_description(struct session *session, struct sip_server *server, const struct sip_message *request)
+{
+        struct sip_message *response = sip_response_new(request, 200, NULL, session->dialog->local_tag);
+        sip_message_set_contact_user(response, session->chat->pair.local_user);
+        sip_message_add(response, "Allow", sip_allow);
+        echo_session_timer(session, response, session_expires(request));
+        if (request->body_len > 0 || sip_message_is(request, "INVITE"))
+                sip_message_set_body(response, "application/sdp", session->sdp, strlen(session->sdp));
+        sip_server_answer(server, response);
+}
+
+static void
+write_description(struct session *session)
+{
+        struct buf sdp = { 0 };
+        const struct chat *chat = session->chat;
+        sip_sdp_write(&sdp, chat->simple->options.sdp_address, chat->pair.local_uri, sip_sdp_accept_types);
+        session->sdp = mem_strdup(buf_text(&sdp));
+        buf_free(&sdp);
+}
+
+static bool
+has_call_id(const struct chat *chat, const char *call_id)
+{
+        for (LIST_EACH(session, &chat->sessions, struct session, link))
+                if (session->dialog != NULL && text_equal(session->dialog->call_id, call_id))
+                        return true;
+        return false;
+}
+
+void
+session_invited(struct simple *simple, struct sip_server *server, const struct sip_message *request, const struct pair *pair)
+{
+        char *accept_types = NULL, tag[SIP_TAG_TEXT];
+        struct chat *chat = chat_of(simple, pair);
+        if (is_group(request)) {
+                refuse_group(simple, server, request);
+                goto out;
+        }
+        if (has_call_id(chat, request->call_id)) { /* a third person would come in this way (7.9) */
+                sip_server_status(server, 488);
+                goto out;
+        }
+        if (!read_offer(server, request, &accept_types))
+                goto out;
+        if (session_expires(request) < 0) {
+                answer(server, request, 422, "Min-SE", "90");
+                goto out;
+        }
+        if (chat->sessions.count >= CHAT_SESSIONS_MAX || map_count(simple->dialogs) >= 1000000) {
+                answer(server, request, 503, "Retry-After", "60");
+                goto out;
+        }
+        struct sip_dialog *dialog = sip_dialog_of_server(request, sip_new_tag(tag), pair->local_user, own_host(simple));
+        if (dialog == NULL) {
+                sip_server_status(server, 400);
+                goto out;
+        }
+        struct session *session = session_new(chat, false);
+        session->dialog = dialog;
+        session->accept_types = accept_types;
+        accept_types = NULL;
+        ear_register(simple, &session->ear, dialog->call_id, dialog->local_tag);
+        write_description(session);
+        send_description(session, server, request);
+        session_apply(session, SESSION_INVITED, NULL);
+out:
+        mem_free(accept_types);
+        chat_tidy(chat);
+}
+
+/* --- Inside. */
+
+/* A refresh of the session: our last description again. Other media are refused, the session lives on. */
+static void
+hear_reinvite(struct session *session, struct sip_server *server, const struct sip_message *request)
+{
+        struct simple *simple = session->chat->simple;
+        char *accept_types = NULL;
+        if (is_group(request)) {
+                refuse_group(simple, server, request);
+                return;
+        }
+        if (session_expires(request) < 0) {
+                answer(server, request, 422, "Min-SE", "90");
+                return;
+        }
+        if (request->body_len > 0 && !read_offer(server, request, &accept_types))
+                return;
+        mem_free(accept_types);
+        if (session->sdp == NULL)
+                write_description(session);
+        send_description(session, server, request);
+}
+
+static void
+hear_message(struct session *session, struct sip_server *server, const struct sip_message *request)
+{
+        const char *type = sip_message_content_type(request);
+        if (type != NULL && text_equal(type, "application/im-iscomposing+xml"))
+                take_typing(session->chat, request);
+        else if (request->body_len > 0)
+                session_touch(session);
+        take_text(session->chat->simple, server, request, &session->chat->pair, session->dialog->call_id);
+}
+
+static void
+hear_info(struct session *session, struct sip_server *server, const struct sip_message *request)
+{
+        const char *type = sip_message_content_type(request);
+        if (type != NULL && text_equal(type, "application/x-ms-mim")) { /* the roster manager of a group */
+                answer(server, request, 415, "Accept", "application/xml, application/im-iscomposing+xml");
+                return;
+        }
+        take_typing(session->chat, request);
+        sip_server_status(server, 200);
+}
+
+static void
+hear_bye(struct session *session, struct sip_server *server, const struct sip_message *request)
+{
+        struct chat *chat = session->chat;
+        sip_server_status(server, 200);
+        if (session->stage == SESSION_READY)
+                chat->simple->events->typing(chat->simple->owner, &chat->pair, TYPING_GONE);
+        session_apply(session, session->client == NULL ? SESSION_BYE : SESSION_BYE_BUSY, NULL);
+}
+
+static void
+hear_update(struct session *session, struct sip_server *server, const struct sip_message *request)
+{
+        if (request->body_len > 0)
+                sip_server_status(server, 488);
+        else
+                send_description(session, server, request);
+}
+
+static const struct {
+        const char *method;
+        void (*hear)(struct session *session, struct sip_server *server, const struct sip_message *request);
+} methods[] = {
+        { "MESSAGE", hear_message }, { "INFO", hear_info }, { "BYE", hear_bye }, { "INVITE", hear_reinvite }, { "UPDATE", hear_update },
+};
+
+void
+session_hear(struct dialog_ear *ear, struct sip_server *server, const struct sip_message *request)
+{
+        struct session *session = container_of(ear, struct session, ear);
+        if (session->dialog == NULL || !sip_dialog_matches(session->dialog, request) || session->stage == SESSION_LEAVING) {
+                sip_server_status(server, 481);
+                return;
+        }
+        int status = sip_dialog_receive(session->dialog, request);
+        if (status != 0) {
+                sip_server_status(server, status);
+                return;
+        }
+        for (size_t i = 0; i < array_len(methods); i++)
+                if (sip_message_is(request, methods[i].method)) {
+                        methods[i].hear(session, server, request);
+                        return;
+                }
+        sip_server_status(server, 481);
+}
+
+/* No ACK to our 200 (RFC 3261 13.3.1.4). */
+static void
+hang_up(struct dialog_ear *ear)
+{
+        session_apply(container_of(ear, struct session, ear), SESSION_CLOSE, NULL);
+}
+
+void
+session_init_ear(struct session *session)
+{
+        session->ear.request = session_hear;
+        session->ear.unacked = hang_up;
+}

@@ -1,0 +1,321 @@
+/*
+ * simple.c - the room's one object: who listens to which dialog, the turn of each SUBSCRIBE, and where a request goes first
+ */
+#include "sipcomp/simple/simple_private.h"
+
+#include "shared/base/mem.h"
+#include "shared/base/panic.h"
+#include "shared/base/text.h"
+#include "shared/loop/worker.h"
+
+#include <stdio.h>
+#include <string.h>
+
+const char *const simple_tables[] = { "watch", "relation", "watcher", "text", NULL };
+
+enum { PAGER_MEMORY_MS = 24 * 3600 * 1000 };
+
+/* What is remembered about a domain between requests. */
+struct pace {
+        char *domain;
+        uint64_t next;        /* when the next SUBSCRIBE may leave */
+        uint64_t pager_until; /* it refused sessions: single messages until then */
+};
+
+static void
+copy_options(struct simple *simple, const struct simple_options *options)
+{
+        simple->options = *options;
+        snprintf(simple->sdp_address, sizeof(simple->sdp_address), "%s", options->sdp_address);
+        simple->options.sdp_address = simple->sdp_address;
+        if (simple->options.subscribe_rate == 0)
+                simple->options.subscribe_rate = 1;
+}
+
+struct simple *
+simple_new(const struct simple_options *options, const struct simple_events *events, void *owner)
+{
+        struct simple *simple = MEM_NEW(simple);
+        copy_options(simple, options);
+        simple->events = events;
+        simple->owner = owner;
+        simple->dialogs = map_new();
+        simple->watches = map_new();
+        simple->relations = map_new();
+        simple->chats = map_new();
+        simple->paces = map_new();
+        return simple;
+}
+
+void
+simple_free(struct simple **where)
+{
+        struct simple *simple = *where;
+        struct pace *pace;
+        if (simple == NULL)
+                return;
+        *where = NULL;
+        watch_free_all(simple);
+        relation_free_all(simple);
+        chat_free_all(simple);
+        for (size_t at = 0; (pace = map_next(simple->paces, &at)) != NULL;) {
+                map_remove_str(simple->paces, pace->domain);
+                mem_free(pace->domain);
+                mem_free(pace);
+        }
+        map_free(&simple->paces);
+        map_free(&simple->chats);
+        map_free(&simple->relations);
+        map_free(&simple->watches);
+        must(map_count(simple->dialogs) == 0);
+        map_free(&simple->dialogs);
+        mem_free(simple);
+}
+
+void
+simple_set_options(struct simple *simple, const struct simple_options *options)
+{
+        copy_options(simple, options);
+}
+
+void
+simple_set_federation(struct simple *simple, const struct federation *federation)
+{
+        simple->federation = federation;
+}
+
+void
+simple_resume(struct simple *simple)
+{
+        watch_resume(simple);
+        relation_resume(simple);
+        chat_resume(simple);
+}
+
+void
+simple_drop(struct simple *simple, const char *domain)
+{
+        watch_drop(simple, domain);
+        relation_drop(simple, domain);
+        chat_drop(simple, domain);
+}
+
+void
+simple_counters(const struct simple *simple, const char *domain, struct simple_counters *counters)
+{
+        *counters = (struct simple_counters){ 0 };
+        watch_count(simple, domain, counters);
+        relation_count(simple, domain, counters);
+        chat_count(simple, domain, counters);
+}
+
+/* --- Dialogs. */
+
+void
+ear_register(struct simple *simple, struct dialog_ear *ear, const char *call_id, const char *local_tag)
+{
+        ear_forget(simple, ear);
+        sip_dialog_key(&ear->key, call_id, local_tag);
+        map_put(simple->dialogs, buf_data(&ear->key), ear->key.len, ear);
+}
+
+void
+ear_forget(struct simple *simple, struct dialog_ear *ear)
+{
+        if (ear->key.len == 0)
+                return;
+        if (map_get(simple->dialogs, buf_data(&ear->key), ear->key.len) == ear)
+                map_remove(simple->dialogs, buf_data(&ear->key), ear->key.len);
+        buf_free(&ear->key);
+        ear->key = (struct buf){ 0 };
+}
+
+static struct dialog_ear *
+find_ear(const struct simple *simple, const char *call_id, const char *local_tag)
+{
+        struct buf key = { 0 };
+        sip_dialog_key(&key, call_id, local_tag);
+        struct dialog_ear *ear = map_get(simple->dialogs, buf_data(&key), key.len);
+        buf_free(&key);
+        return ear;
+}
+
+void
+simple_acked(struct simple *simple, const struct sip_message *ack)
+{
+        struct dialog_ear *ear = ack->to.tag == NULL ? NULL : find_ear(simple, ack->call_id, ack->to.tag);
+        if (ear != NULL && ear->acked != NULL)
+                ear->acked(ear);
+}
+
+void
+simple_unacked(struct simple *simple, const char *call_id, const char *local_tag)
+{
+        struct dialog_ear *ear = find_ear(simple, call_id, local_tag);
+        if (ear != NULL && ear->unacked != NULL)
+                ear->unacked(ear);
+}
+
+/* --- Requests. */
+
+void
+answer(struct sip_server *server, const struct sip_message *request, int status, const char *name, const char *value)
+{
+        struct sip_message *response = sip_response_new(request, status, NULL, NULL);
+        if (name != NULL)
+                sip_message_add(response, name, value);
+        sip_server_answer(server, response);
+}
+
+/* RFC 3261 11.2; for a user or the bare domain, in a dialog or outside. */
+static void
+tell_options(struct sip_server *server, const struct sip_message *request)
+{
+        struct sip_message *response = sip_response_new(request, 200, NULL, NULL);
+        sip_message_add(response, "Allow", sip_allow);
+        sip_message_add(response, "Accept", "application/sdp, text/plain, text/html, multipart/alternative, application/im-iscomposing+xml, application/pidf+xml");
+        sip_message_add(response, "Accept-Encoding", "identity");
+        sip_message_add(response, "Allow-Events", "presence");
+        sip_message_add(response, "Supported", "timer");
+        sip_server_answer(server, response);
+}
+
+void
+simple_request_in_dialog(struct simple *simple, struct sip_server *server, const struct sip_message *request)
+{
+        struct dialog_ear *ear = find_ear(simple, request->call_id, request->to.tag);
+        if (ear != NULL && sip_message_is(request, "OPTIONS"))
+                tell_options(server, request);
+        else if (ear != NULL)
+                ear->request(ear, server, request);
+        else if (sip_message_is(request, "BENOTIFY"))
+                sip_server_drop(server); /* never answered (7.10) */
+        else
+                sip_server_status(server, 481);
+}
+
+void
+simple_request(struct simple *simple, struct sip_server *server, const struct sip_message *request, const struct pair *pair)
+{
+        if (sip_message_is(request, "SUBSCRIBE"))
+                watcher_subscribe(simple, server, request, pair);
+        else if (sip_message_is(request, "INVITE"))
+                session_invited(simple, server, request, pair);
+        else if (sip_message_is(request, "MESSAGE"))
+                pager_message(simple, server, request, pair);
+        else if (sip_message_is(request, "OPTIONS"))
+                tell_options(server, request);
+        else if (sip_message_is(request, "BENOTIFY"))
+                sip_server_drop(server);
+        else
+                sip_server_status(server, 481); /* a method that lives in dialogs only */
+}
+
+void
+simple_vouch(struct simple *simple, uint64_t id, int status)
+{
+        struct sip_server *server = sip_server_find(simple->options.transactions, id);
+        if (server != NULL)
+                sip_server_status(server, status);
+}
+
+/* --- Requests of ours. */
+
+const char *
+own_host(const struct simple *simple)
+{
+        return sip_transport_fqdn(sip_transactions_transport(simple->options.transactions));
+}
+
+const struct dialect *
+dialect_for(const struct simple *simple, const char *domain)
+{
+        const struct foreign_domain *foreign = federation_domain(simple->federation, domain);
+        return foreign == NULL ? &dialect_simple : foreign->dialect;
+}
+
+struct sip_client *
+send_request(struct simple *simple, struct sip_message *request, const char *domain, const struct sip_dialog *dialog,
+        const struct sip_client_events *events, void *owner)
+{
+        struct sip_hop hops[FEDERATION_HOPS + 1];
+        const char *subjects[FEDERATION_SUBJECTS];
+        struct sip_target target = { .domain = domain, .hops = hops };
+        struct arena *arena = arena_new(512);
+        struct sip_uri next;
+
+        /* A domain that is no longer configured is sent nothing: without a hop the request fails at once. */
+        if (federation_domain(simple->federation, domain) != NULL)
+                target.hop_count = federation_hops(simple->federation, domain, hops);
+        if (dialog != NULL) {
+                target.flow = dialog->flow;
+                if (target.hop_count > 0 && sip_dialog_next(dialog, arena, &next))
+                        target.hop_count = sip_hops_prefer(hops, target.hop_count, &next, subjects, federation_subjects(simple->federation, domain, subjects));
+        }
+        struct sip_client *client = sip_client_start(simple->options.transactions, request, &target, events, owner);
+        arena_free(&arena);
+        return client;
+}
+
+static struct pace *
+pace_of(struct simple *simple, const char *domain)
+{
+        struct pace *pace = map_get_str(simple->paces, domain);
+        if (pace == NULL) {
+                pace = MEM_NEW(pace);
+                pace->domain = mem_strdup(domain);
+                map_put_str(simple->paces, domain, pace);
+        }
+        return pace;
+}
+
+bool
+pager_remembered(struct simple *simple, const char *domain)
+{
+        return pace_of(simple, domain)->pager_until > worker_now();
+}
+
+void
+pager_remember(struct simple *simple, const char *domain)
+{
+        pace_of(simple, domain)->pager_until = worker_now() + PAGER_MEMORY_MS;
+}
+
+uint64_t
+pace_take(struct simple *simple, const char *domain)
+{
+        struct pace *pace = pace_of(simple, domain);
+        uint64_t now = worker_now();
+        if (pace->next < now)
+                pace->next = now;
+        uint64_t wait = pace->next - now;
+        pace->next += 1000 / simple->options.subscribe_rate;
+        return wait;
+}
+
+/* --- Records. */
+
+static const struct log_scope scope = { .room = "simple" };
+
+static void
+saved(void *unused, enum store_outcome outcome)
+{
+        if (outcome != STORE_DONE)
+                log_error(&scope, "a dialog could not be stored: after a restart it will be lost");
+}
+
+void
+save(struct simple *simple, enum table table, const void *key, size_t key_len, const struct buf *record)
+{
+        struct batch *batch = batch_new(simple->options.store);
+        batch_put(batch, table, key, key_len, buf_data(record), record->len);
+        batch_commit(batch, saved, NULL);
+}
+
+void
+forget(struct simple *simple, enum table table, const void *key, size_t key_len)
+{
+        struct batch *batch = batch_new(simple->options.store);
+        batch_remove(batch, table, key, key_len);
+        batch_commit(batch, saved, NULL);
+}

@@ -1,0 +1,80 @@
+/* simple_private.h - what the files of this room share */
+#ifndef SIPCOMP_SIMPLE_SIMPLE_PRIVATE_H
+#define SIPCOMP_SIMPLE_SIMPLE_PRIVATE_H
+
+#include "shared/base/list.h"
+#include "shared/base/log.h"
+#include "shared/base/map.h"
+#include "shared/loop/timer.h"
+#include "sipcomp/simple/failure.h"
+#include "sipcomp/simple/simple.h"
+
+enum table { TABLE_WATCH, TABLE_RELATION, TABLE_WATCHER, TABLE_TEXT };
+
+enum { DIALOGS_PER_FOREIGN_USER = 1000, RECORD_VERSION = 1 };
+
+struct simple {
+        struct simple_options options;
+        char sdp_address[64];
+        const struct simple_events *events;
+        void *owner;
+        const struct federation *federation;
+        struct map *dialogs;   /* struct dialog_ear by sip_dialog_key */
+        struct map *watches;   /* struct watch by pair key */
+        struct map *relations; /* struct relation by pair key */
+        struct map *chats;     /* struct chat by pair key */
+        struct map *paces;     /* struct pace by domain */
+        struct list orphans;   /* texts that were under way when we stopped */
+        uint64_t next_text;
+};
+
+/* Whoever has a dialog listens to it: embedded in watches, watchers and sessions, found by Call-ID and our tag. */
+struct dialog_ear {
+        void (*request)(struct dialog_ear *ear, struct sip_server *server, const struct sip_message *request); /* answers it */
+        void (*acked)(struct dialog_ear *ear);
+        void (*unacked)(struct dialog_ear *ear);
+        struct buf key; /* empty: not registered */
+};
+void ear_register(struct simple *simple, struct dialog_ear *ear, const char *call_id, const char *local_tag);
+void ear_forget(struct simple *simple, struct dialog_ear *ear);
+
+/* Starts a request of ours towards the domain; dialog may be NULL. */
+struct sip_client *send_request(struct simple *simple, struct sip_message *request, const char *domain, const struct sip_dialog *dialog,
+        const struct sip_client_events *events, void *owner);
+const char *own_host(const struct simple *simple);
+const struct dialect *dialect_for(const struct simple *simple, const char *domain);
+/* Answers with a status and, where name is not NULL, one header. */
+void answer(struct sip_server *server, const struct sip_message *request, int status, const char *name, const char *value);
+/* How many milliseconds a SUBSCRIBE to this domain must wait for its turn; takes the turn. */
+uint64_t pace_take(struct simple *simple, const char *domain);
+/* The domain has refused a session within the last 24 h (section 8 of the dialects). */
+bool pager_remembered(struct simple *simple, const char *domain);
+void pager_remember(struct simple *simple, const char *domain);
+
+void save(struct simple *simple, enum table table, const void *key, size_t key_len, const struct buf *record);
+void forget(struct simple *simple, enum table table, const void *key, size_t key_len);
+
+/* watch.c */
+void watch_resume(struct simple *simple);
+void watch_free_all(struct simple *simple);
+void watch_tell_all(struct simple *simple, const char *domain); /* what is known of the contacts there */
+void watch_drop(struct simple *simple, const char *domain);
+void watch_count(const struct simple *simple, const char *domain, struct simple_counters *counters);
+
+/* watcher.c, relation.c */
+void watcher_subscribe(struct simple *simple, struct sip_server *server, const struct sip_message *request, const struct pair *pair);
+void relation_resume(struct simple *simple);
+void relation_free_all(struct simple *simple);
+void relation_drop(struct simple *simple, const char *domain);
+void relation_count(const struct simple *simple, const char *domain, struct simple_counters *counters);
+
+/* chat.c, session_in.c, body.c */
+void session_invited(struct simple *simple, struct sip_server *server, const struct sip_message *request, const struct pair *pair);
+void pager_message(struct simple *simple, struct sip_server *server, const struct sip_message *request, const struct pair *pair);
+void chat_resume(struct simple *simple);
+void chat_return_orphans(struct simple *simple, const char *domain);
+void chat_free_all(struct simple *simple);
+void chat_drop(struct simple *simple, const char *domain);
+void chat_count(const struct simple *simple, const char *domain, struct simple_counters *counters);
+
+#endif

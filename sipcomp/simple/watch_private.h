@@ -1,0 +1,83 @@
+/* watch_private.h - one outgoing subscription, and what its files call among themselves */
+#ifndef SIPCOMP_SIMPLE_WATCH_PRIVATE_H
+#define SIPCOMP_SIMPLE_WATCH_PRIVATE_H
+
+#include "sipcomp/simple/simple_private.h"
+
+enum watch_state {
+        WATCH_IDLE,       /* read from the store, or just made */
+        WATCH_ASKING,     /* SUBSCRIBE outside a dialog is under way */
+        WATCH_LISTENING,  /* granted, not notified yet: timer N runs */
+        WATCH_SETTLED,    /* granted and notified: the refresh is planned */
+        WATCH_REFRESHING, /* SUBSCRIBE in the dialog is under way */
+        WATCH_WAITING,    /* for the next try; without a timer, for the user */
+        WATCH_ENDING,     /* unsubscribed: the final NOTIFY may come */
+        WATCH_OVER,
+        WATCH_ANY
+};
+
+enum watch_event {
+        WATCH_WANTED,
+        WATCH_UNWANTED,
+        WATCH_GRANTED,    /* 2xx, no NOTIFY yet */
+        WATCH_COMPLETE,   /* 2xx, the NOTIFY is there */
+        WATCH_NOTIFIED,   /* NOTIFY pending or active */
+        WATCH_FAILED,     /* a final answer that is worth waiting after */
+        WATCH_ANEW,       /* a final answer that is worth another SUBSCRIBE at once */
+        WATCH_LOST,       /* terminated: deactivated, timeout */
+        WATCH_REVOKED,    /* terminated: rejected, noresource */
+        WATCH_POSTPONED,  /* terminated: probation, giveup */
+        WATCH_FROZEN,     /* terminated: invariant */
+        WATCH_SUPERSEDED, /* terminated: 2139 */
+        WATCH_TIME,
+        WATCH_TURN, /* time, and the dialog lives */
+        WATCH_ANY_EVENT
+};
+
+/* Owned by simple->watches. */
+struct watch {
+        struct simple *simple;
+        struct log_scope log;
+        struct pair pair;
+        unsigned char key[PAIR_KEY];
+        enum watch_state stage;
+        struct dialog_ear ear;
+        struct sip_dialog *dialog; /* NULL until the other side has answered */
+        struct sip_client *client; /* a SUBSCRIBE under way, or NULL */
+        struct timer timer;        /* what the state waits for */
+        struct timer expiry;       /* the end of the dialog */
+        int64_t expires_at;        /* wall-clock ms */
+        uint32_t expires_asked;    /* what 423 made of it; 0: the dialect's */
+        unsigned tries;            /* failures in a row */
+        uint64_t anew_since;
+        unsigned anew_count;
+        char *redirect; /* the Contact of a 3xx, or NULL */
+        bool known;     /* has been active */
+        bool asked;     /* the user waits for `subscribed` */
+        bool notified;  /* in this dialog */
+        bool has_turn;
+        bool over;
+        struct arena *texts; /* of state */
+        struct pidf state;
+};
+
+void watch_apply(struct watch *watch, enum watch_event event, const struct sip_message *message);
+void watch_wake(struct watch *watch, uint64_t ms); /* its timer fires after ms */
+void watch_expire_in(struct watch *watch, uint64_t ms); /* unless granted anew, the contact is shown offline then */
+bool watch_may_begin_anew(struct watch *watch);
+const struct sip_message *watch_request_under_way(const struct watch *watch);
+void watch_init_log(struct watch *watch);
+
+/* watch_notify.c */
+void watch_hear(struct dialog_ear *ear, struct sip_server *server, const struct sip_message *request);
+void watch_take_state(struct watch *watch, const struct sip_message *message);
+void watch_show_closed(struct watch *watch);
+uint32_t watch_retry_after(const struct sip_message *notify, uint32_t otherwise); /* seconds */
+
+/* watch_record.c */
+struct watch *watch_create(struct simple *simple, const struct pair *pair);
+void watch_destroy(struct watch *watch);
+void watch_save(struct watch *watch);
+void watch_unsave(struct watch *watch);
+
+#endif

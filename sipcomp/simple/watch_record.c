@@ -1,0 +1,212 @@
+/*
+ * watch_record.c - a subscription's life: made, stored, read again, counted, freed; and what the bridge may ask of it
+ */
+#include "sipcomp/simple/watch_private.h"
+
+#include "shared/base/clock.h"
+#include "shared/base/mem.h"
+
+#include <string.h>
+
+struct watch *
+watch_create(struct simple *simple, const struct pair *pair)
+{
+        struct watch *watch = MEM_NEW(watch);
+        watch->simple = simple;
+        pair_copy(&watch->pair, pair);
+        pair_key(watch->key, pair);
+        watch->ear.request = watch_hear;
+        watch->state.activity = "";
+        watch_init_log(watch);
+        map_put(simple->watches, watch->key, PAIR_KEY, watch);
+        return watch;
+}
+
+void
+watch_destroy(struct watch *watch)
+{
+        map_remove(watch->simple->watches, watch->key, PAIR_KEY);
+        ear_forget(watch->simple, &watch->ear);
+        sip_client_forget(&watch->client);
+        sip_dialog_free(&watch->dialog);
+        timer_stop(&watch->timer);
+        timer_stop(&watch->expiry);
+        arena_free(&watch->texts);
+        pair_free(&watch->pair);
+        mem_free(watch->redirect);
+        mem_free(watch);
+}
+
+void
+watch_free_all(struct simple *simple)
+{
+        struct watch *watch;
+        for (size_t at = 0; (watch = map_next(simple->watches, &at)) != NULL;)
+                watch_destroy(watch);
+}
+
+void
+watch_save(struct watch *watch)
+{
+        struct buf record = { 0 };
+        encode_u8(&record, RECORD_VERSION);
+        pair_encode(&watch->pair, &record);
+        encode_u8(&record, watch->known);
+        encode_u8(&record, watch->asked);
+        encode_u8(&record, watch->stage == WATCH_WAITING && !timer_is_running(&watch->timer)); /* waits for the user */
+        encode_u32(&record, watch->expires_asked);
+        encode_u64(&record, (uint64_t)watch->expires_at);
+        encode_u8(&record, watch->state.open);
+        encode_text(&record, watch->state.activity);
+        encode_u8(&record, (uint8_t)watch->state.note_count);
+        for (size_t i = 0; i < watch->state.note_count; i++) {
+                encode_text(&record, watch->state.notes[i].lang);
+                encode_text(&record, watch->state.notes[i].text);
+        }
+        encode_u8(&record, watch->dialog != NULL);
+        if (watch->dialog != NULL)
+                sip_dialog_encode(watch->dialog, &record);
+        save(watch->simple, TABLE_WATCH, watch->key, PAIR_KEY, &record);
+        buf_free(&record);
+}
+
+void
+watch_unsave(struct watch *watch)
+{
+        forget(watch->simple, TABLE_WATCH, watch->key, PAIR_KEY);
+}
+
+static bool
+read_state(struct watch *watch, struct cursor *cursor)
+{
+        watch->texts = arena_new(512);
+        watch->state.open = decode_u8(cursor) != 0;
+        const char *activity = decode_text(cursor, watch->texts);
+        watch->state.activity = activity == NULL ? "" : activity;
+        size_t notes = decode_u8(cursor);
+        if (notes > PIDF_NOTES)
+                return false;
+        for (size_t i = 0; i < notes; i++) {
+                const char *lang = decode_text(cursor, watch->texts);
+                const char *text = decode_text(cursor, watch->texts);
+                if (text != NULL)
+                        watch->state.notes[watch->state.note_count++] = (struct pidf_note){ lang, text };
+        }
+        return true;
+}
+
+static bool
+resume_one(void *arg, const void *key, size_t key_len, const void *value, size_t value_len)
+{
+        struct simple *simple = arg;
+        struct cursor cursor = cursor_on(value, value_len);
+        struct arena *arena = arena_new(1024);
+        struct pair pair;
+
+        if (decode_u8(&cursor) != RECORD_VERSION || !pair_decode(&pair, &cursor, arena))
+                goto out;
+        struct watch *watch = watch_create(simple, &pair);
+        watch->known = decode_u8(&cursor) != 0;
+        watch->asked = decode_u8(&cursor) != 0;
+        bool dormant = decode_u8(&cursor) != 0;
+        watch->expires_asked = decode_u32(&cursor);
+        watch->expires_at = (int64_t)decode_u64(&cursor);
+        bool fine = read_state(watch, &cursor);
+        if (fine && decode_u8(&cursor) != 0)
+                watch->dialog = sip_dialog_decode(&cursor);
+        if (watch->dialog != NULL)
+                ear_register(simple, &watch->ear, watch->dialog->call_id, watch->dialog->local_tag);
+        int64_t left = watch->expires_at - clock_wall_ms();
+        if (watch->state.open)
+                watch_expire_in(watch, left > 60000 ? (uint64_t)left : 60000);
+        if (dormant)
+                watch->stage = WATCH_WAITING;
+        else
+                watch_wake(watch, 0);
+out:
+        arena_free(&arena);
+        return true;
+}
+
+void
+watch_resume(struct simple *simple)
+{
+        store_scan(simple->options.store, TABLE_WATCH, "", 0, 0, resume_one, simple);
+        if (map_count(simple->watches) > 0) {
+                static const struct log_scope scope = { .room = "simple.watch" };
+                log_info(&scope, "resuming subscriptions=%zu", map_count(simple->watches));
+        }
+}
+
+/* The contacts are shown offline; the other side hears nothing: it may not be talked to any more. */
+void
+watch_drop(struct simple *simple, const char *domain)
+{
+        struct watch *watch;
+        for (size_t at = 0; (watch = map_next(simple->watches, &at)) != NULL;) {
+                if (strcmp(watch->pair.domain, domain) != 0)
+                        continue;
+                watch_show_closed(watch);
+                watch_unsave(watch);
+                watch_destroy(watch);
+        }
+}
+
+void
+watch_tell_all(struct simple *simple, const char *domain)
+{
+        struct watch *watch;
+        for (size_t at = 0; (watch = map_next(simple->watches, &at)) != NULL;)
+                if (watch->state.open && strcmp(watch->pair.domain, domain) == 0)
+                        simple->events->watch_state(simple->owner, &watch->pair, &watch->state);
+}
+
+void
+watch_count(const struct simple *simple, const char *domain, struct simple_counters *counters)
+{
+        struct watch *watch;
+        for (size_t at = 0; (watch = map_next(simple->watches, &at)) != NULL;)
+                if (domain == NULL || strcmp(watch->pair.domain, domain) == 0)
+                        counters->watches++;
+}
+
+static struct watch *
+find(struct simple *simple, const struct pair *pair)
+{
+        unsigned char key[PAIR_KEY];
+        pair_key(key, pair);
+        return map_get(simple->watches, key, PAIR_KEY);
+}
+
+void
+simple_watch(struct simple *simple, const struct pair *pair)
+{
+        struct watch *watch = find(simple, pair);
+        if (watch == NULL)
+                watch = watch_create(simple, pair);
+        watch->asked = true;
+        watch->tries = 0;
+        watch_apply(watch, WATCH_WANTED, NULL);
+}
+
+void
+simple_unwatch(struct simple *simple, const struct pair *pair)
+{
+        struct watch *watch = find(simple, pair);
+        if (watch != NULL && watch->stage != WATCH_ENDING)
+                watch_apply(watch, WATCH_UNWANTED, NULL);
+}
+
+void
+simple_watch_probe(struct simple *simple, const struct pair *pair)
+{
+        struct watch *watch = find(simple, pair);
+        if (watch == NULL) {
+                watch = watch_create(simple, pair);
+                watch->known = true; /* says the roster */
+                watch_apply(watch, WATCH_WANTED, NULL);
+                return;
+        }
+        if (watch->known && watch->stage != WATCH_ENDING)
+                simple->events->watch_state(simple->owner, &watch->pair, &watch->state);
+}
