@@ -39,3 +39,5 @@ test_programs += tests/unit/sipcomp/sip/test_message
 test_programs += tests/unit/sipcomp/sip/test_transaction
 test_programs += tests/unit/sipcomp/sip/test_uri
 tests_unit_sipcomp_sip_test_transaction_SOURCES = tests/unit/sipcomp/sip/test_transaction.c tests/unit/shared/tls/certs.c tests/unit/shared/tls/certs.h
+test_programs += tests/unit/sipcomp/test_settings
+test_programs += tests/unit/xmppd/test_settings
