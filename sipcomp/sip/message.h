@@ -73,7 +73,8 @@ struct sip_message *sip_message_parse(const char *head, size_t head_len, const v
 void sip_message_free(struct sip_message **message);
 
 /* The rules about a request that need no knowledge of users, in the order of RFC 3261 8.2: method (405 with Allow; PRACK passes, it is 481),
- * Request-URI scheme (416), Require (420 with Unsupported; `timer` alone is known), Content-Encoding (415), Contact of a dialog-forming request (400). True if it holds;
+ * Request-URI scheme (416), user names (400), Require (420 with Unsupported; `timer` alone is known), Content-Encoding (415), Content-Type
+ * (400 where it is no type), Contact of a dialog-forming request (400). True if it holds;
  * otherwise the fault says what to answer. Never for ACK and CANCEL. */
 bool sip_message_check(const struct sip_message *request, struct sip_fault *fault);
 /* 482: a Via already names this host and port. */

@@ -11,6 +11,11 @@
 #include <string.h>
 #include <strings.h>
 
+enum {
+        USER_MAX = 1023,      /* bytes of a user part: as long as the localpart of a JID may be */
+        PARAMETERS_MAX = 128, /* in one header line that libosip2 parses: it takes time with their square */
+};
+
 static bool __attribute__((format(printf, 3, 4))) fault_set(struct sip_fault *fault, int status, const char *format, ...)
 {
         va_list args;
@@ -318,6 +323,23 @@ has_sound_routes(struct sip_message *message, const char *name, struct sip_fault
 }
 
 static bool
+has_fair_parameters(const struct sip_message *message, struct sip_fault *fault)
+{
+        for (size_t i = 0; i < message->header_count; i++) {
+                const struct header_kind *kind = header_kind_of(message->headers[i].name, strlen(message->headers[i].name));
+                size_t parameters = 0;
+                for (const char *at = message->headers[i].value; kind != NULL && (at = strchr(at, ';')) != NULL; at++)
+                        parameters++;
+                if (parameters > PARAMETERS_MAX) {
+                        fault_set(fault, 513, "more than %d parameters in %s", PARAMETERS_MAX, message->headers[i].name);
+                        fault->close = true;
+                        return false;
+                }
+        }
+        return true;
+}
+
+static bool
 has_sound_form(struct sip_message *message, struct sip_fault *fault)
 {
         if (!read_top_via(message, fault) || !has_fair_counts(message, fault) ||
@@ -396,6 +418,8 @@ sip_message_parse(
                         sip_message_set_body(message, NULL, body, body_len);
                 return message;
         }
+        if (message->status == 0 && message->method == NULL)
+                fault->close = true; /* not even a request line */
         /* Responses and ACK are never answered (8.2.6, 17.1.1.3), nor is BENOTIFY. */
         if (message->status != 0 || message->method == NULL || strcmp(message->method, "ACK") == 0 ||
                 strcmp(message->method, "BENOTIFY") == 0)
@@ -467,9 +491,13 @@ sip_message_check(const struct sip_message *request, struct sip_fault *fault)
         if (request->from.uri.host == NULL || request->to.uri.host == NULL)
                 return fault_set(fault, 400, "From or To is no SIP URI");
         const struct sip_uri *uris[] = { &request->target, &request->from.uri, &request->to.uri };
-        for (size_t i = 0; i < array_len(uris); i++)
-                if (uris[i]->user != NULL && sip_uri_decode_user(request->arena, uris[i]->user) == NULL)
+        for (size_t i = 0; i < array_len(uris); i++) {
+                const char *user = uris[i]->user != NULL ? sip_uri_decode_user(request->arena, uris[i]->user) : "";
+                if (user == NULL)
                         return fault_set(fault, 400, "a user name is malformed");
+                if (strlen(user) > USER_MAX)
+                        return fault_set(fault, 400, "a user name is too long");
+        }
         if (!understands_required(request, fault))
                 return false;
         const char *encoding = sip_message_get(request, "Content-Encoding");
@@ -478,6 +506,8 @@ sip_message_check(const struct sip_message *request, struct sip_fault *fault)
                 snprintf(fault->header, sizeof fault->header, "Accept-Encoding: identity");
                 return false;
         }
+        if (sip_message_get(request, "Content-Type") != NULL && sip_message_content_type(request) == NULL)
+                return fault_set(fault, 400, "Content-Type is malformed");
         return has_usable_contact(request, fault);
 }
 

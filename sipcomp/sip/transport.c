@@ -132,6 +132,21 @@ sip_transport_listen(struct sip_transport *transport, const char *name, const st
         return 0;
 }
 
+bool
+sip_transport_set_listener_tls(struct sip_transport *transport, const char *name, struct tls_context *tls, enum tls_ask ask)
+{
+        for (LIST_EACH(listener, &transport->listeners, struct sip_listener, link)) {
+                if (strcmp(listener->name, name) != 0 || listener->wire != SIP_TLS)
+                        continue;
+                struct tls_context *old = listener->tls;
+                listener->tls = tls_context_ref(tls);
+                listener->ask = ask;
+                tls_context_unref(&old);
+                return true;
+        }
+        return false;
+}
+
 void
 sip_transport_close_listeners(struct sip_transport *transport)
 {

@@ -68,6 +68,8 @@ void sip_transport_set_tls(struct sip_transport *transport, struct tls_context *
  * as none. advertise: the public port (0: the bound one). -1 with a sentence. */
 int sip_transport_listen(struct sip_transport *transport, const char *name, const struct address *address, enum sip_wire wire,
         struct tls_context *tls, enum tls_ask ask, uint16_t advertise, struct err *err);
+/* A reload: what this listener shows and demands from the next connection on. False if there is no TLS listener of this name. */
+bool sip_transport_set_listener_tls(struct sip_transport *transport, const char *name, struct tls_context *tls, enum tls_ask ask);
 /* Stops accepting; for the stop of the program and for a reload. */
 void sip_transport_close_listeners(struct sip_transport *transport);
 
