@@ -1,0 +1,392 @@
+/*
+ * main.c - start and stop of the server, read from top to bottom
+ *
+ * The main thread runs a worker of its own for what belongs to nobody: signals, the configuration, listening sockets, the control socket and
+ * the watch over the other workers. Clients and components live on the others.
+ */
+#include "shared/base/buf.h"
+#include "shared/base/err.h"
+#include "shared/base/log.h"
+#include "shared/base/mem.h"
+#include "shared/loop/signals.h"
+#include "shared/loop/timer.h"
+#include "shared/loop/worker.h"
+#include "shared/store/store.h"
+#include "xmppd/admin/admin.h"
+#include "xmppd/c2s/c2s.h"
+#include "xmppd/component/component.h"
+#include "xmppd/extend/extension.h"
+#include "xmppd/extend/server.h"
+#include "xmppd/route/home.h"
+#include "xmppd/route/route.h"
+#include "xmppd/route/snapshot.h"
+#include "xmppd/sasl/sasl.h"
+#include "xmppd/settings.h"
+#include "xmppd/user/tables.h"
+#include "xmppd/user/user.h"
+#include "xmppd/xep/all.h"
+
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#ifdef HAVE_SYSTEMD
+#include <systemd/sd-daemon.h>
+#endif
+
+enum {
+        EXIT_CLEAN = 0,
+        EXIT_CONFIGURATION = 1,
+        EXIT_CANNOT_START = 2,
+        EXIT_INTERNAL = 3,
+        WORKERS_MAX = 64,
+        WATCH_MS = 50,
+        BUSY_MS = 100,
+        STOP_MS = 10000
+};
+
+static const struct log_scope scope = { .room = "main" };
+
+static struct {
+        const char *file;
+        struct worker *self;
+        struct worker *workers[WORKERS_MAX];
+        int worker_count;
+        struct store *store;
+        struct timer watch, patience;
+        uint64_t patience_ends;
+        atomic_uint_least64_t streams_left;
+        bool is_stopping;
+} server;
+
+static void
+tell_systemd(const char *state)
+{
+#ifdef HAVE_SYSTEMD
+        sd_notify(0, state);
+#endif
+}
+
+/* One line each, as the reader wrote them. */
+static void
+print_lines(const char *prefix, struct buf *lines)
+{
+        char *save = NULL;
+        for (char *line = strtok_r(buf_text(lines), "\n", &save); line != NULL; line = strtok_r(NULL, "\n", &save))
+                fprintf(stderr, "%s%s\n", prefix, line);
+}
+
+static void
+log_lines(enum log_level level, struct buf *lines)
+{
+        char *save = NULL;
+        for (char *line = strtok_r(buf_text(lines), "\n", &save); line != NULL; line = strtok_r(NULL, "\n", &save))
+                log_at(&scope, level, "%s", line);
+}
+
+static void
+set_log(const struct snapshot *snapshot)
+{
+        const struct section *log = section_of(config_top(snapshot->config), "log");
+        const char *target = config_text(log, "target");
+
+        log_set_level((enum log_level)log_level_of(config_text(log, "level")));
+        log_set_json(strcmp(config_text(log, "format"), "json") == 0);
+        if (!log_set_target(strcmp(target, "stderr") == 0 ? NULL : target))
+                log_error(&scope, "%s: cannot write the log to %s; keeping the old target", section_place(log, "target"), target);
+}
+
+/* Each session costs a descriptor: take all the system allows. */
+static void
+raise_descriptor_limit(void)
+{
+        struct rlimit limit;
+
+        if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+                limit.rlim_cur = limit.rlim_max;
+                setrlimit(RLIMIT_NOFILE, &limit);
+        }
+}
+
+static struct snapshot *
+load(const char *file)
+{
+        struct buf errors = { 0 }, warnings = { 0 };
+        struct snapshot *snapshot = settings_load(file, &errors, &warnings);
+
+        print_lines("warning: ", &warnings);
+        print_lines("", &errors);
+        buf_free(&errors);
+        buf_free(&warnings);
+        return snapshot;
+}
+
+static int
+open_store(const struct snapshot *snapshot, struct err *err)
+{
+        const struct section *top = config_top(snapshot->config);
+        struct store_options options = user_store_options(config_text(top, "state-dir"));
+
+        options.map_mib = (size_t)config_number(section_of(top, "store"), "map-size");
+        server.store = store_open(&options, err);
+        return server.store == NULL ? -1 : 0;
+}
+
+static void
+make_workers(const struct snapshot *snapshot)
+{
+        int64_t wanted = config_number(config_top(snapshot->config), "workers");
+        long processors = sysconf(_SC_NPROCESSORS_ONLN);
+
+        server.worker_count = (int)(wanted > 0 ? wanted : processors > 0 ? processors : 1);
+        if (server.worker_count > WORKERS_MAX)
+                server.worker_count = WORKERS_MAX;
+        for (int i = 0; i < server.worker_count; i++) {
+                char name[24];
+                snprintf(name, sizeof(name), "worker-%d", i + 1);
+                server.workers[i] = worker_new(name, i);
+        }
+        home_set_workers(server.workers, server.worker_count);
+}
+
+/* A handler that takes long delays everyone on its worker: say which one it was. */
+static void
+watch_workers(struct timer *timer)
+{
+        for (int i = 0; i < server.worker_count; i++) {
+                uint64_t ms = worker_busy_ms(server.workers[i]);
+                if (ms >= BUSY_MS && ms < BUSY_MS + WATCH_MS)
+                        log_warn(&scope, "%s has been in one handler for %llu ms", worker_name(server.workers[i]),
+                                (unsigned long long)ms);
+        }
+        timer_start(timer, WATCH_MS, watch_workers);
+}
+
+static void
+check_components(void *unused)
+{
+        component_check_streams();
+}
+
+static int
+reload(struct buf *text)
+{
+        struct buf errors = { 0 }, warnings = { 0 };
+        struct snapshot *snapshot = settings_load(server.file, &errors, &warnings);
+        char restart[400];
+        struct err err;
+        int outcome = -1;
+
+        tell_systemd("RELOADING=1");
+        log_lines(LOG_WARN, &warnings);
+        if (snapshot == NULL) {
+                buf_put(text, buf_data(&errors), errors.len);
+                log_lines(LOG_ERROR, &errors);
+                log_error(&scope, "the new configuration is refused, the old one stays in force");
+                goto out;
+        }
+        if (c2s_listen(snapshot, &err) != 0 || component_listen(snapshot, &err) != 0) {
+                buf_puts(text, err.text);
+                log_error(&scope, "%s; the old configuration stays in force", err.text);
+                goto out;
+        }
+        if (settings_need_restart(snapshot_now(), snapshot, restart, sizeof(restart))) {
+                log_warn(&scope, "these settings take effect at the next start only: %s", restart);
+                buf_printf(text, "these settings take effect at the next start only: %s", restart);
+        }
+        set_log(snapshot);
+        snapshot_put_in_force(snapshot, NULL, NULL);
+        home_visit_all(check_components, NULL, NULL);
+        log_info(&scope, "reloaded %s", server.file);
+        outcome = 0;
+out:
+        snapshot_unref(&snapshot);
+        buf_free(&errors);
+        buf_free(&warnings);
+        tell_systemd("READY=1");
+        return outcome;
+}
+
+/* Stopping: streams get their closing handshake, then each worker gives back what it holds and ends, then the main loop does. */
+static void
+end_main(void *unused)
+{
+        snapshot_leave();
+        worker_stop(server.self);
+}
+
+static void
+end_worker(void *unused)
+{
+        user_stop();
+        snapshot_leave();
+        worker_stop(worker_here());
+}
+
+static void
+close_streams(void *unused)
+{
+        c2s_stop_streams();
+        component_stop_streams();
+}
+
+static void
+count_streams(void *unused)
+{
+        uint64_t streams, negotiating;
+
+        c2s_count(&streams, &negotiating);
+        atomic_fetch_add(&server.streams_left, streams);
+}
+
+static void look_for_streams(struct timer *timer);
+
+static void
+end_or_wait(void *unused)
+{
+        if (atomic_load(&server.streams_left) == 0 || worker_now() >= server.patience_ends)
+                home_visit_all(end_worker, end_main, NULL);
+        else
+                timer_start(&server.patience, 20, look_for_streams);
+}
+
+static void
+look_for_streams(struct timer *timer)
+{
+        atomic_store(&server.streams_left, 0);
+        home_visit_all(count_streams, end_or_wait, NULL);
+}
+
+static void
+begin_wait(void *unused)
+{
+        look_for_streams(&server.patience);
+}
+
+static void
+stop(int signal_number)
+{
+        if (server.is_stopping)
+                _exit(EXIT_CLEAN); /* asked twice: at once; what was acknowledged is on disk */
+        server.is_stopping = true;
+        server.patience_ends = worker_now() + STOP_MS;
+        log_info(&scope, "stopping");
+        tell_systemd("STOPPING=1");
+        timer_stop(&server.watch);
+        c2s_stop_listening();
+        component_stop_listening();
+        admin_stop();
+        home_visit_all(close_streams, begin_wait, NULL);
+}
+
+static void
+reload_by_signal(int signal_number)
+{
+        struct buf text = { 0 };
+
+        reload(&text);
+        buf_free(&text);
+}
+
+/* Everything that can go wrong for the world's reasons, before the first client is let in. */
+static int
+open_doors(const struct snapshot *snapshot, struct err *err)
+{
+        const struct section *top = config_top(snapshot->config);
+
+        if (admin_start(config_text(top, "control"), server.store, &(struct admin_doors){ .reload = reload }, err) != 0)
+                return -1;
+        return c2s_listen(snapshot, err) != 0 || component_listen(snapshot, err) != 0 ? -1 : 0;
+}
+
+static int
+run(struct snapshot *snapshot)
+{
+        struct err err;
+        int status = EXIT_CLEAN;
+
+        set_log(snapshot);
+        raise_descriptor_limit();
+        if (open_store(snapshot, &err) != 0) {
+                log_error(&scope, "cannot start: %s", err.text);
+                return EXIT_CANNOT_START;
+        }
+        make_workers(snapshot);
+        sasl_start(server.store);
+        user_start(server.store);
+        route_set_doors(&(struct route_doors){ server_receive, user_receive, component_receive, NULL });
+        server.self = worker_new("main", -1);
+        worker_enter(server.self);
+        snapshot_put_in_force(snapshot, NULL, NULL);
+        for (int i = 0; i < server.worker_count; i++)
+                worker_start(server.workers[i]);
+
+        if (open_doors(snapshot, &err) == 0) {
+                signal_watch(SIGTERM, stop);
+                signal_watch(SIGINT, stop);
+                signal_watch(SIGHUP, reload_by_signal);
+                timer_start(&server.watch, WATCH_MS, watch_workers);
+                log_info(&scope, "ready workers=%d", server.worker_count);
+                tell_systemd("READY=1\nSTATUS=ready");
+        } else {
+                log_error(&scope, "cannot start: %s", err.text);
+                status = EXIT_CANNOT_START;
+                stop(0);
+        }
+        worker_run(server.self);
+
+        for (int i = 0; i < server.worker_count; i++) {
+                worker_join(server.workers[i]);
+                worker_free(&server.workers[i]);
+        }
+        worker_free(&server.self);
+        sasl_stop();
+        store_close(&server.store);
+        if (status == EXIT_CLEAN)
+                log_info(&scope, "stopped");
+        return status;
+}
+
+static int
+use(const char *program)
+{
+        fprintf(stderr, "usage: %s -c FILE [-t]\n  -c FILE  the configuration\n  -t       check it and exit\n  -V       version\n",
+                program);
+        return EXIT_CONFIGURATION;
+}
+
+int
+main(int argc, char **argv)
+{
+        bool only_check = false;
+        int option;
+
+        while ((option = getopt(argc, argv, "c:tV")) != -1) {
+                switch (option) {
+                case 'c':
+                        server.file = optarg;
+                        break;
+                case 't':
+                        only_check = true;
+                        break;
+                case 'V':
+                        puts(PACKAGE_STRING);
+                        return EXIT_CLEAN;
+                default:
+                        return use(argv[0]);
+                }
+        }
+        if (server.file == NULL || optind < argc)
+                return use(argv[0]);
+
+        signal(SIGPIPE, SIG_IGN);
+        extend_start(xep_all);
+        struct snapshot *snapshot = load(server.file);
+        if (snapshot == NULL)
+                return EXIT_CONFIGURATION;
+        int status = only_check ? EXIT_CLEAN : run(snapshot);
+        snapshot_unref(&snapshot);
+        return status;
+}
