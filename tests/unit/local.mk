@@ -41,3 +41,7 @@ test_programs += tests/unit/sipcomp/sip/test_uri
 tests_unit_sipcomp_sip_test_transaction_SOURCES = tests/unit/sipcomp/sip/test_transaction.c tests/unit/shared/tls/certs.c tests/unit/shared/tls/certs.h
 test_programs += tests/unit/sipcomp/test_settings
 test_programs += tests/unit/xmppd/test_settings
+test_programs += tests/unit/xmppd/user/test_blocking
+test_programs += tests/unit/xmppd/user/test_delivery
+test_programs += tests/unit/xmppd/user/test_records
+test_programs += tests/unit/xmppd/user/test_subscription

@@ -1,0 +1,39 @@
+/* fuzz_user_records.c - roster items, blocked addresses and kept messages from damaged records; what is read is written to the same bytes */
+#include "shared/base/mem.h"
+#include "shared/base/panic.h"
+#include "xmppd/user/records.h"
+
+#include <stdint.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+        struct buf out = { 0 };
+        struct item *item = record_read_item(data, size);
+        char *jid = record_read_blocked(data, size);
+        const char *xml;
+        size_t len;
+        int64_t when;
+
+        if (item != NULL) {
+                record_item(&out, item);
+                must(out.len == size && memcmp(buf_data(&out), data, size) == 0);
+        }
+        if (jid != NULL) {
+                buf_clear(&out);
+                record_blocked(&out, jid);
+                must(out.len == size && memcmp(buf_data(&out), data, size) == 0);
+        }
+        if (record_read_message(data, size, &when, &xml, &len)) {
+                buf_clear(&out);
+                record_message(&out, when, xml, len);
+                must(out.len == size && memcmp(buf_data(&out), data, size) == 0);
+        }
+        item_free(&item);
+        mem_free(jid);
+        buf_free(&out);
+        return 0;
+}

@@ -1,0 +1,125 @@
+/* test_records.c - what was written is read again; what is damaged is not */
+#include "xmppd/user/records.h"
+
+#include "shared/base/mem.h"
+#include "xmppd/user/subscription.h"
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <string.h>
+
+static struct item *
+make_full_item(void)
+{
+        static const char *const groups[] = { "Friends", "Servants" };
+        struct item *item = item_new("nurse@verona.example");
+        item->name = mem_strdup("The Nurse");
+        item_set_groups(item, groups, 2);
+        item->state = SUBSCRIBED_TO | PENDING_IN;
+        item->is_listed = true;
+        item->request = mem_strdup("<status>hi</status>");
+        item->request_len = strlen(item->request);
+        return item;
+}
+
+static void
+an_item_comes_back_as_it_was(void **state)
+{
+        struct item *item = make_full_item();
+        struct buf out = { 0 };
+        record_item(&out, item);
+        struct item *again = record_read_item(buf_data(&out), out.len);
+        assert_non_null(again);
+        assert_string_equal(again->jid, item->jid);
+        assert_string_equal(again->name, item->name);
+        assert_string_equal(again->groups[0], "Friends");
+        assert_string_equal(again->groups[1], "Servants");
+        assert_null(again->groups[2]);
+        assert_int_equal(again->state, item->state);
+        assert_true(again->is_listed);
+        assert_string_equal(again->request, item->request);
+        assert_int_equal(again->request_len, item->request_len);
+        item_free(&item);
+        item_free(&again);
+
+        item = item_new("a@b");
+        buf_clear(&out);
+        record_item(&out, item);
+        again = record_read_item(buf_data(&out), out.len);
+        assert_non_null(again);
+        assert_null(again->name);
+        assert_null(again->groups);
+        assert_null(again->request);
+        assert_false(again->is_listed);
+        item_free(&item);
+        item_free(&again);
+        buf_free(&out);
+}
+
+static void
+a_cut_or_newer_item_is_not_read(void **state)
+{
+        struct item *item = make_full_item();
+        struct buf out = { 0 };
+        record_item(&out, item);
+        for (size_t len = 0; len < out.len; len++)
+                assert_null(record_read_item(buf_data(&out), len));
+        buf_putc(&out, 'x');
+        assert_null(record_read_item(buf_data(&out), out.len));
+        buf_data(&out)[0] = 99;
+        assert_null(record_read_item(buf_data(&out), out.len - 1));
+        item_free(&item);
+        buf_free(&out);
+}
+
+static void
+blocked_addresses_and_messages_too(void **state)
+{
+        struct buf out = { 0 };
+        const char *xml;
+        size_t len;
+        int64_t when;
+
+        record_blocked(&out, "montague.example");
+        char *jid = record_read_blocked(buf_data(&out), out.len);
+        assert_string_equal(jid, "montague.example");
+        mem_free(jid);
+        assert_null(record_read_blocked(buf_data(&out), out.len - 1));
+        buf_clear(&out);
+        record_message(&out, 1234567890123, "<message/>", 10);
+        assert_true(record_read_message(buf_data(&out), out.len, &when, &xml, &len));
+        assert_int_equal(when, 1234567890123);
+        assert_int_equal(len, 10);
+        assert_memory_equal(xml, "<message/>", 10);
+        assert_false(record_read_message(buf_data(&out), out.len - 1, &when, &xml, &len));
+        buf_free(&out);
+}
+
+static void
+keys_of_kept_messages_are_in_the_order_of_their_numbers(void **state)
+{
+        unsigned char before[16], key[16];
+        record_offline_key(before, 0x1122334455667788, 0);
+        for (uint64_t number = 1; number != 0; number <<= 1) {
+                record_offline_key(key, 0x1122334455667788, number);
+                assert_true(memcmp(before, key, sizeof(key)) < 0);
+                assert_true(record_offline_number(key, sizeof(key)) == number);
+                memcpy(before, key, sizeof(key));
+        }
+        assert_int_equal(record_offline_number(key, 15), 0);
+}
+
+int
+main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(an_item_comes_back_as_it_was),
+                cmocka_unit_test(a_cut_or_newer_item_is_not_read),
+                cmocka_unit_test(blocked_addresses_and_messages_too),
+                cmocka_unit_test(keys_of_kept_messages_are_in_the_order_of_their_numbers),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
