@@ -59,3 +59,5 @@ shared_libshared_a_SOURCES += shared/control/control.h
 shared_libshared_a_SOURCES += shared/control/ask.c
 shared_libshared_a_SOURCES += shared/control/control.c shared/control/control.h
 shared_libshared_a_SOURCES += shared/control/words.c shared/control/words.h
+shared_libshared_a_SOURCES += shared/base/pages.c shared/base/pages.h
+shared_libshared_a_SOURCES += shared/xml/expat_memory.c shared/xml/expat_memory.h

@@ -15,6 +15,7 @@
 #include "shared/base/mem.h"
 #include "shared/base/panic.h"
 #include "shared/base/text.h"
+#include "shared/xml/expat_memory.h"
 
 #include <expat.h>
 #include <string.h>
@@ -26,6 +27,7 @@ enum { PIECE = 4096, FIRST_BLOCK = 1024, NAME_MAX_BYTES = 1024, PREFIX_MAX = 31,
 
 struct xml_parser {
         XML_Parser expat; /* NULL while resting */
+        struct expat_memory *memory;
         const struct xml_events *events;
         void *owner;
         struct xml_limits limits;
@@ -434,11 +436,37 @@ refuse_comment(void *arg, const char *data)
                 give_up(arg, XML_RESTRICTED);
 }
 
+static enum XML_Status
+feed_expat(struct xml_parser *parser, const char *bytes, size_t len, bool is_last)
+{
+        struct expat_memory *before = expat_memory_enter(parser->memory);
+        enum XML_Status status = XML_Parse(parser->expat, bytes, (int)len, is_last);
+
+        expat_memory_leave(before);
+        return status;
+}
+
+static void
+free_expat(struct xml_parser *parser)
+{
+        struct expat_memory *before = expat_memory_enter(parser->memory);
+
+        XML_ParserFree(parser->expat);
+        expat_memory_leave(before);
+        parser->expat = NULL;
+        expat_memory_free(&parser->memory);
+}
+
 /* A new expat, in the state of an open root if there was one. */
 static void
 make_expat(struct xml_parser *parser)
 {
-        parser->expat = XML_ParserCreateNS("UTF-8", SEPARATOR);
+        static const char separator[] = { SEPARATOR, '\0' };
+
+        parser->memory = expat_memory_new();
+        struct expat_memory *before = expat_memory_enter(parser->memory);
+        parser->expat = XML_ParserCreate_MM("UTF-8", &expat_memory_suite, separator);
+        expat_memory_leave(before);
         must(parser->expat != NULL);
         XML_SetReturnNSTriplet(parser->expat, 1);
 #ifdef HAVE_XML_SETREPARSEDEFERRALENABLED
@@ -457,7 +485,7 @@ make_expat(struct xml_parser *parser)
         parser->fed = parser->quiet_at = 0;
         if (parser->prime.len > 0) {
                 parser->is_primed = true;
-                must(XML_Parse(parser->expat, buf_data(&parser->prime), (int)parser->prime.len, 0) == XML_STATUS_OK);
+                must(feed_expat(parser, buf_data(&parser->prime), parser->prime.len, false) == XML_STATUS_OK);
                 parser->fed = parser->quiet_at = parser->prime.len;
                 parser->is_primed = false;
         }
@@ -475,8 +503,7 @@ drop_child(struct xml_parser *parser)
 static void
 drop_expat(struct xml_parser *parser)
 {
-        XML_ParserFree(parser->expat);
-        parser->expat = NULL;
+        free_expat(parser);
         parser->is_stopped = false;
         drop_child(parser);
 }
@@ -499,7 +526,7 @@ xml_parser_free(struct xml_parser **parser)
                 return;
         must(!p->is_inside);
         if (p->expat != NULL)
-                XML_ParserFree(p->expat);
+                free_expat(p);
         drop_child(p);
         buf_free(&p->prime);
         mem_free(p);
@@ -539,7 +566,7 @@ static bool
 feed_piece(struct xml_parser *parser, const char *bytes, size_t len)
 {
         parser->fed += len;
-        enum XML_Status status = XML_Parse(parser->expat, bytes, (int)len, 0);
+        enum XML_Status status = feed_expat(parser, bytes, len, false);
 
         if (parser->problem != XML_FINE)
                 return false;
@@ -665,14 +692,14 @@ xml_parse_document(const char *bytes, size_t len, const struct xml_limits *limit
         enum XML_Status status = XML_STATUS_OK;
         for (size_t done = 0; status == XML_STATUS_OK;) {
                 size_t piece = len - done < PIECE ? len - done : PIECE;
-                status = XML_Parse(parser.expat, bytes + done, (int)piece, done + piece == len);
+                status = feed_expat(&parser, bytes + done, piece, done + piece == len);
                 done += piece;
                 if (done == len)
                         break;
         }
         if (parser.problem == XML_FINE && status != XML_STATUS_OK)
                 parser.problem = name_problem(XML_GetErrorCode(parser.expat));
-        XML_ParserFree(parser.expat);
+        free_expat(&parser);
 
         *problem = parser.problem;
         if (parser.problem == XML_FINE) {
