@@ -342,7 +342,7 @@ has_fair_parameters(const struct sip_message *message, struct sip_fault *fault)
 static bool
 has_sound_form(struct sip_message *message, struct sip_fault *fault)
 {
-        if (!read_top_via(message, fault) || !has_fair_counts(message, fault) ||
+        if (!read_top_via(message, fault) || !has_fair_counts(message, fault) || !has_fair_parameters(message, fault) ||
                 !read_address(message, "From", &message->from, fault) || !read_address(message, "To", &message->to, fault) ||
                 !read_call(message, fault))
                 return false;
