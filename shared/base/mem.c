@@ -49,7 +49,7 @@ mem_dup(const void *bytes, size_t len)
 char *
 mem_strdup(const char *text)
 {
-        return mem_dup(text, strlen(text) + 1);
+        return text == NULL ? NULL : mem_dup(text, strlen(text) + 1);
 }
 
 void

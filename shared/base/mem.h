@@ -12,7 +12,7 @@ void *mem_array(size_t n, size_t size);
 /* As realloc for n objects of this size; new bytes are not cleared. */
 void *mem_resize(void *old, size_t n, size_t size);
 void *mem_dup(const void *bytes, size_t len);
-char *mem_strdup(const char *text);
+char *mem_strdup(const char *text); /* of NULL: NULL */
 void mem_free(void *memory);
 /* Clears memory that held a secret; the compiler may not leave it out. */
 void mem_wipe(void *secret, size_t len);
