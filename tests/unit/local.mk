@@ -17,6 +17,7 @@ test_programs += tests/unit/shared/loop/test_timer
 test_programs += tests/unit/shared/store/test_codec
 test_programs += tests/unit/shared/store/test_store
 test_programs += tests/unit/shared/xmpp/test_saslprep
+test_programs += tests/unit/xmppd/component/test_component
 test_programs += tests/unit/xmppd/user/test_account
 test_programs += tests/unit/xmppd/user/test_scram
 test_programs += tests/unit/shared/xml/test_element
