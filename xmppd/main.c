@@ -44,7 +44,9 @@ enum {
         WORKERS_MAX = 64,
         WATCH_MS = 50,
         BUSY_MS = 100,
-        STOP_MS = 10000
+        STOP_MS = 10000,
+        POLL_MS = 10,
+        DRAINS = 2
 };
 
 static const struct log_scope scope = { .room = "main" };
@@ -57,7 +59,8 @@ static struct {
         struct store *store;
         struct timer watch, patience;
         uint64_t patience_ends;
-        atomic_uint_least64_t streams_left;
+        atomic_uint_least64_t streams_left, drains_left;
+        int drains;
         bool is_stopping;
 } server;
 
@@ -144,7 +147,7 @@ make_workers(const struct snapshot *snapshot)
         if (server.worker_count > WORKERS_MAX)
                 server.worker_count = WORKERS_MAX;
         for (int i = 0; i < server.worker_count; i++) {
-                char name[24];
+                char name[32];
                 snprintf(name, sizeof(name), "worker-%d", i + 1);
                 server.workers[i] = worker_new(name, i);
         }
@@ -209,7 +212,10 @@ out:
         return outcome;
 }
 
-/* Stopping: streams get their closing handshake, then each worker gives back what it holds and ends, then the main loop does. */
+/*
+ * Stopping: streams get their closing handshake; then two rounds through all mailboxes and the writer of the store, the second for what the
+ * first has set off; then each worker gives back what it holds and ends, and the main loop does.
+ */
 static void
 end_main(void *unused)
 {
@@ -241,22 +247,48 @@ count_streams(void *unused)
         atomic_fetch_add(&server.streams_left, streams);
 }
 
+static void
+note_drained(void *unused, enum store_outcome outcome)
+{
+        atomic_fetch_sub(&server.drains_left, 1);
+}
+
+static void
+drain_here(void *unused)
+{
+        batch_commit(batch_new(server.store), note_drained, NULL);
+}
+
+static void
+drain_or_end(struct timer *timer)
+{
+        if (atomic_load(&server.drains_left) > 0) {
+                timer_start(timer, POLL_MS, drain_or_end);
+        } else if (server.drains++ < DRAINS) {
+                atomic_store(&server.drains_left, (uint64_t)server.worker_count);
+                home_visit_all(drain_here, NULL, NULL);
+                timer_start(timer, POLL_MS, drain_or_end);
+        } else {
+                home_visit_all(end_worker, end_main, NULL);
+        }
+}
+
 static void look_for_streams(struct timer *timer);
 
 static void
-end_or_wait(void *unused)
+drain_or_wait(void *unused)
 {
         if (atomic_load(&server.streams_left) == 0 || worker_now() >= server.patience_ends)
-                home_visit_all(end_worker, end_main, NULL);
+                drain_or_end(&server.patience);
         else
-                timer_start(&server.patience, 20, look_for_streams);
+                timer_start(&server.patience, POLL_MS, look_for_streams);
 }
 
 static void
 look_for_streams(struct timer *timer)
 {
         atomic_store(&server.streams_left, 0);
-        home_visit_all(count_streams, end_or_wait, NULL);
+        home_visit_all(count_streams, drain_or_wait, NULL);
 }
 
 static void
@@ -382,6 +414,7 @@ main(int argc, char **argv)
                 return use(argv[0]);
 
         signal(SIGPIPE, SIG_IGN);
+        signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error of the store, not the end */
         extend_start(xep_all);
         struct snapshot *snapshot = load(server.file);
         if (snapshot == NULL)
