@@ -24,6 +24,7 @@ struct cyrus {
         char *domain;
         char *account;
         const char *failure;
+        bool challenged;
         sasl_callback_t callbacks[4];
         /* The library keeps pointers to these. */
         sasl_channel_binding_t binding;
@@ -285,7 +286,8 @@ fail(struct cyrus *cyrus, int status)
                 &library_log, "%s: refused: %s", cyrus->domain, cyrus->conn != NULL ? sasl_errdetail(cyrus->conn) : "no exchange");
         switch (status) {
         case SASL_BADPROT:
-                cyrus->failure = "malformed-request";
+                /* A proof of the wrong length is a wrong proof. */
+                cyrus->failure = cyrus->challenged ? "not-authorized" : "malformed-request";
                 break;
         case SASL_NOMECH:
                 cyrus->failure = "invalid-mechanism";
@@ -317,8 +319,10 @@ cyrus_step(struct cyrus *cyrus, const char *mechanism, const char *in, size_t le
                 status = sasl_server_step(cyrus->conn, in != NULL ? in : "", (unsigned)len, out, &bytes);
         }
         *out_len = bytes;
-        if (status == SASL_CONTINUE)
+        if (status == SASL_CONTINUE) {
+                cyrus->challenged = true;
                 return CYRUS_CHALLENGE;
+        }
         if (status != SASL_OK || sasl_getprop(cyrus->conn, SASL_USERNAME, &user) != SASL_OK)
                 return fail(cyrus, status);
         mem_free(cyrus->account);
