@@ -132,6 +132,8 @@ stanza_new_parsed(struct arena *arena, struct element *element, const struct xml
         stanza->from = from;
         stanza->to = to;
         stanza->id = id;
+        if (type == MESSAGE_NORMAL)
+                stanza->type_text = element_attribute(element, "type");
         stanza->lang = element_attribute_ns(element, "lang", XML_NS_XML);
         drop_head_attributes(element);
         if (source != NULL && source->plain) {
@@ -188,6 +190,7 @@ stanza_derive(struct stanza *of, const struct jid *from, const struct jid *to)
         stanza->inside_len = root->inside_len;
         stanza->payload = stanza_ref(root);
         stanza->lang = root->lang;
+        stanza->type_text = root->type_text;
         stanza->id = arena_strdup(stanza->arena, of->id);
         stanza_set_from(stanza, from);
         stanza_set_to(stanza, to);
@@ -210,6 +213,7 @@ stanza_keep(struct stanza *of)
                 element_set_ns(arena, stanza->element, a->name, a->ns, a->value);
         stanza->id = arena_strdup(arena, of->id);
         stanza->lang = arena_strdup(arena, of->lang);
+        stanza->type_text = arena_strdup(arena, of->type_text);
         stanza->from = jid_copy(&of->from, arena);
         stanza->to = jid_copy(&of->to, arena);
         stanza->inside = arena_strndup(arena, of->inside, of->inside_len);
@@ -410,7 +414,7 @@ write_head(struct buf *out, const struct stanza *stanza)
 {
         buf_putc(out, '<');
         buf_puts(out, kind_names[stanza->kind]);
-        WRITE_ATTRIBUTE(out, " type=\"", types[stanza->type].name);
+        WRITE_ATTRIBUTE(out, " type=\"", stanza->type == MESSAGE_NORMAL ? stanza->type_text : types[stanza->type].name);
         WRITE_ATTRIBUTE(out, " id=\"", stanza->id);
         WRITE_ATTRIBUTE(out, " from=\"", stanza->from.full);
         WRITE_ATTRIBUTE(out, " to=\"", stanza->to.full);

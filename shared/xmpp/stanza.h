@@ -35,6 +35,7 @@ struct stanza {
         enum stanza_type type;
         struct jid from, to;     /* .full == NULL: absent */
         const char *id, *lang;   /* NULL: absent */
+        const char *type_text;   /* the attribute of a NORMAL message as it was written; NULL: left out */
         struct pledge *pledge;   /* NULL, or what must hear when this stanza has been handled (pledge.h) */
         bool sealed;
         const char *inside;      /* bytes between start and end tag, in the content namespace; set by seal */

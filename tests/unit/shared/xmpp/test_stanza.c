@@ -141,6 +141,19 @@ shows_its_head_and_keeps_the_rest(void **state)
 }
 
 static void
+a_type_that_means_normal_is_passed_on_as_written(void **state)
+{
+        struct stanza *s = parse("<message xmlns='jabber:client' type='normal'/>"), *kept = stanza_keep(s);
+        struct stanza *derived = stanza_derive(kept, NULL, NULL);
+        assert_stanza(derived, "<message type=\"normal\"/>");
+        derived->type = MESSAGE_CHAT;
+        assert_stanza(derived, "<message type=\"chat\"/>");
+        stanza_unref(&derived);
+        stanza_unref(&kept);
+        stanza_unref(&s);
+}
+
+static void
 plain_bytes_leave_as_they_came(void **state)
 {
         static const char text[] = "<message xmlns='jabber:client'><body   a = '1' >x&#65;</body></message>";
@@ -245,6 +258,7 @@ main(void)
                 cmocka_unit_test(knows_kinds_and_types),
                 cmocka_unit_test(refuses_and_says_which_answer_is_due),
                 cmocka_unit_test(shows_its_head_and_keeps_the_rest),
+                cmocka_unit_test(a_type_that_means_normal_is_passed_on_as_written),
                 cmocka_unit_test(plain_bytes_leave_as_they_came),
                 cmocka_unit_test(a_derived_head_outlives_its_origin),
                 cmocka_unit_test(priority_is_a_small_number_or_nothing),
