@@ -44,7 +44,7 @@ enum {
         WORKERS_MAX = 64,
         WATCH_MS = 50,
         BUSY_MS = 100,
-        STOP_MS = 10000,
+        STOP_MS = 5000,
         POLL_MS = 10,
         DRAINS = 2
 };

@@ -19,6 +19,7 @@ enum {
         KEPT_MAX = 1024 * 1024,  /* input an owner may leave; beyond, it is the owner's fault or the peer's attack */
         SEAL_MAX = 256 * 1024,   /* encrypted at once */
         WIRE_KEPT = 1024 * 1024, /* memory the worker's wire buffer keeps */
+        LINGER_MS = 1000,        /* for the peer's FIN behind ours */
 };
 
 void
@@ -122,6 +123,7 @@ finish_closing(struct conn *conn)
         }
         shutdown(conn->fd, SHUT_WR);
         conn->state = CONN_LINGERING;
+        timer_start(&conn->timer, LINGER_MS, conn->timer.fire);
 }
 
 /* Sends what it can. The connection may be gone afterwards. */
