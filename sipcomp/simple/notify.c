@@ -104,6 +104,9 @@ static const struct step {
         enum notify_state then;
 } steps[] = {
         /* in               when              act           then             */
+        { NOTIFY_NEW,       NOTIFY_ASKED,     send_now,     NOTIFY_SENDING   },
+        { NOTIFY_NEW,       NOTIFY_CHANGED,   do_nothing,   NOTIFY_NEW       }, /* nothing before the 200 */
+
         { NOTIFY_QUIET,     NOTIFY_ASKED,     send_now,     NOTIFY_SENDING   }, /* after each 2xx to SUBSCRIBE, at once */
         { NOTIFY_QUIET,     NOTIFY_CHANGED,   send_or_rest, NOTIFY_RESTING   },
 
@@ -131,7 +134,7 @@ static const struct step {
         { NOTIFY_ANY,       NOTIFY_ANY_EVENT, do_nothing,   NOTIFY_ANY       },
 };
 
-static const char *const state_names[] = { "quiet", "sending", "resting", "retrying", "last", "over", "any" };
+static const char *const state_names[] = { "new", "quiet", "sending", "resting", "retrying", "last", "over", "any" };
 static const char *const event_names[] = { "asked", "changed", "taken", "gone", "failed", "time", "ended", "any" };
 
 void

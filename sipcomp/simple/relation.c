@@ -83,8 +83,8 @@ resume_relation(void *arg, const void *key, size_t key_len, const void *value, s
                 relation->decision = decision <= DECISION_DENIED ? (enum decision)decision : DECISION_NONE;
                 relation->asked = decode_u8(&cursor) != 0;
                 relation->open = decode_u8(&cursor) != 0;
-                relation->activity = mem_strdup(decode_text(&cursor, arena));
-                relation->note = mem_strdup(decode_text(&cursor, arena));
+                relation->activity = copy_text(decode_text(&cursor, arena));
+                relation->note = copy_text(decode_text(&cursor, arena));
         }
         arena_free(&arena);
         return true;
@@ -104,8 +104,9 @@ resume_watcher(void *arg, const void *key, size_t key_len, const void *value, si
                 if (dialog != NULL && left > 0) {
                         dialog->local_cseq += 16; /* beyond what may have been sent after the last record */
                         struct watcher *watcher = watcher_new(relation_of(simple, &pair), dialog);
-                        watcher->event_id = mem_strdup(event_id);
+                        watcher->event_id = copy_text(event_id);
                         watcher->expires_at = expires_at;
+                        watcher->stage = NOTIFY_QUIET;
                         watcher_expire_in(watcher, (uint64_t)left);
                 } else {
                         sip_dialog_free(&dialog);
@@ -196,8 +197,8 @@ simple_state(struct simple *simple, const struct pair *pair, bool open, const ch
         mem_free(relation->activity);
         mem_free(relation->note);
         relation->open = open;
-        relation->activity = mem_strdup(activity);
-        relation->note = mem_strdup(note);
+        relation->activity = copy_text(activity);
+        relation->note = copy_text(note);
         relation->hidden = false;
         if (relation->decision != DECISION_NONE || !list_is_empty(&relation->watchers))
                 relation_save(relation);

@@ -109,6 +109,12 @@ simple_counters(const struct simple *simple, const char *domain, struct simple_c
         chat_count(simple, domain, counters);
 }
 
+char *
+copy_text(const char *text)
+{
+        return text == NULL ? NULL : mem_strdup(text);
+}
+
 /* --- Dialogs. */
 
 void

@@ -28,6 +28,9 @@ struct simple {
         uint64_t next_text;
 };
 
+/* mem_strdup where NULL stays NULL. */
+char *copy_text(const char *text);
+
 /* Whoever has a dialog listens to it: embedded in watches, watchers and sessions, found by Call-ID and our tag. */
 struct dialog_ear {
         void (*request)(struct dialog_ear *ear, struct sip_server *server, const struct sip_message *request); /* answers it */
