@@ -56,6 +56,14 @@ send_or_rest(struct watcher *watcher)
         timer_start(&watcher->timer, due > now ? due - now : 0, fire);
 }
 
+/* In the next turn of the loop: the 200 has its own connection, and should arrive first. */
+static void
+send_soon(struct watcher *watcher)
+{
+        watcher->dirty = true;
+        timer_start(&watcher->timer, 0, fire);
+}
+
 static void
 send_now(struct watcher *watcher)
 {
@@ -104,10 +112,10 @@ static const struct step {
         enum notify_state then;
 } steps[] = {
         /* in               when              act           then             */
-        { NOTIFY_NEW,       NOTIFY_ASKED,     send_now,     NOTIFY_SENDING   },
+        { NOTIFY_NEW,       NOTIFY_ASKED,     send_soon,    NOTIFY_RESTING   },
         { NOTIFY_NEW,       NOTIFY_CHANGED,   do_nothing,   NOTIFY_NEW       }, /* nothing before the 200 */
 
-        { NOTIFY_QUIET,     NOTIFY_ASKED,     send_now,     NOTIFY_SENDING   }, /* after each 2xx to SUBSCRIBE, at once */
+        { NOTIFY_QUIET,     NOTIFY_ASKED,     send_soon,    NOTIFY_RESTING   }, /* after each 2xx to SUBSCRIBE, at once */
         { NOTIFY_QUIET,     NOTIFY_CHANGED,   send_or_rest, NOTIFY_RESTING   },
 
         { NOTIFY_SENDING,   NOTIFY_ASKED,     mark,         NOTIFY_SENDING   },
@@ -116,12 +124,12 @@ static const struct step {
         { NOTIFY_SENDING,   NOTIFY_FAILED,    try_later,    NOTIFY_RETRYING  },
         { NOTIFY_SENDING,   NOTIFY_ENDED,     mark,         NOTIFY_SENDING   }, /* the last one goes when this one is answered */
 
-        { NOTIFY_RESTING,   NOTIFY_ASKED,     send_now,     NOTIFY_SENDING   },
+        { NOTIFY_RESTING,   NOTIFY_ASKED,     send_soon,    NOTIFY_RESTING   },
         { NOTIFY_RESTING,   NOTIFY_CHANGED,   send_or_rest, NOTIFY_RESTING   },
         { NOTIFY_RESTING,   NOTIFY_TIME,      send_now,     NOTIFY_SENDING   },
 
         { NOTIFY_RETRYING,  NOTIFY_TIME,      send_now,     NOTIFY_SENDING   },
-        { NOTIFY_RETRYING,  NOTIFY_ASKED,     send_now,     NOTIFY_SENDING   },
+        { NOTIFY_RETRYING,  NOTIFY_ASKED,     send_soon,    NOTIFY_RESTING   },
         { NOTIFY_RETRYING,  NOTIFY_CHANGED,   mark,         NOTIFY_RETRYING  },
 
         { NOTIFY_LAST,      NOTIFY_TAKEN,     end_dialog,   NOTIFY_OVER      },
