@@ -63,8 +63,6 @@ sipcomp_libsipcomp_a_SOURCES += sipcomp/sip/transport.c sipcomp/sip/transport.h
 sipcomp_libsipcomp_a_SOURCES += sipcomp/sip/transport_private.h
 sipcomp_libsipcomp_a_SOURCES += sipcomp/sip/uri.c sipcomp/sip/uri.h
 
-if HAVE_SIPCOMP
 sbin_PROGRAMS += sipcomp/sipcomp
-endif
 sipcomp_sipcomp_SOURCES = sipcomp/main.c
 sipcomp_sipcomp_LDADD = $(libs_sipcomp)

@@ -51,15 +51,11 @@ xmppd_libxmppd_a_SOURCES += xmppd/xep/0199_ping.c
 xmppd_libxmppd_a_SOURCES += xmppd/xep/0202_time.c
 xmppd_libxmppd_a_SOURCES += xmppd/xep/all.c xmppd/xep/all.h
 
-if HAVE_XMPPD
 sbin_PROGRAMS += xmppd/xmppd
-endif
 xmppd_xmppd_SOURCES = xmppd/main.c
 xmppd_xmppd_LDADD = $(libs_xmppd)
 
-if HAVE_XMPPCTL
 bin_PROGRAMS += xmppd/xmppctl
-endif
 xmppd_xmppctl_SOURCES =
 xmppd_xmppctl_SOURCES += xmppd/ctl/ask.c xmppd/ctl/ctl.h
 xmppd_xmppctl_SOURCES += xmppd/ctl/main.c
