@@ -91,6 +91,17 @@ opened(void *owner, struct element *header)
 }
 
 static void
+trace(const struct component *component, const char *way, struct stanza *stanza)
+{
+        struct buf text = { 0 };
+        if (!log_wants(&component->log, LOG_TRACE))
+                return;
+        stanza_write(&text, stanza);
+        log_trace(&component->log, "%s %.*s", way, (int)text.len, buf_data(&text));
+        buf_free(&text);
+}
+
+static void
 receive(struct component *component, struct arena *arena, struct element *element, const struct xml_source *source)
 {
         enum stanza_problem problem;
@@ -101,6 +112,7 @@ receive(struct component *component, struct arena *arena, struct element *elemen
                 log_info(&component->log, "a stanza without addresses was dropped");
                 stanza_unref(&stanza);
         } else {
+                trace(component, "received", stanza);
                 component->events->stanza(component->owner, component, stanza);
         }
 }
@@ -353,6 +365,7 @@ bool
 component_send(struct component *component, struct stanza *stanza, bool keep)
 {
         if (component->state == UP) {
+                trace(component, "sent", stanza);
                 stream_send(component->stream, stanza);
                 stanza_unref(&stanza);
                 return true;

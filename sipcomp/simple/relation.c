@@ -44,7 +44,7 @@ free_relation(struct relation *relation)
 void
 relation_tidy(struct relation *relation)
 {
-        if (list_is_empty(&relation->watchers) && relation->decision == DECISION_NONE && !relation->asked)
+        if (list_is_empty(&relation->watchers) && relation->decision == DECISION_NONE && !relation->asked && relation->storing == 0)
                 free_relation(relation);
 }
 
@@ -56,18 +56,67 @@ relation_free_all(struct simple *simple)
                 free_relation(relation);
 }
 
+static void
+encode(const struct relation *relation, struct buf *record)
+{
+        encode_u8(record, RECORD_VERSION);
+        pair_encode(&relation->pair, record);
+        encode_u8(record, (uint8_t)relation->decision);
+        encode_u8(record, relation->asked);
+        encode_u8(record, relation->open);
+        encode_text(record, relation->activity);
+        encode_text(record, relation->note);
+}
+
 void
 relation_save(struct relation *relation)
 {
         struct buf record = { 0 };
-        encode_u8(&record, RECORD_VERSION);
-        pair_encode(&relation->pair, &record);
-        encode_u8(&record, (uint8_t)relation->decision);
-        encode_u8(&record, relation->asked);
-        encode_u8(&record, relation->open);
-        encode_text(&record, relation->activity);
-        encode_text(&record, relation->note);
+        encode(relation, &record);
         save(relation->simple, TABLE_RELATION, relation->key, PAIR_KEY, &record);
+        buf_free(&record);
+}
+
+static void
+tell_all(struct relation *relation, enum notify_event event)
+{
+        for (LIST_EACH(watcher, &relation->watchers, struct watcher, link))
+                watcher_apply(watcher, event);
+}
+
+/* A write that the watchers hear of when it is on disk. */
+struct news {
+        struct simple *simple;
+        unsigned char key[PAIR_KEY];
+};
+
+static void
+tell_news(void *arg, enum store_outcome outcome)
+{
+        struct news *news = arg;
+        struct relation *relation = map_get(news->simple->relations, news->key, PAIR_KEY);
+        mem_free(news);
+        if (relation == NULL || relation->storing == 0)
+                return;
+        if (outcome != STORE_DONE)
+                log_error(&relation->log, "a decision could not be stored: after a restart the user will be asked again");
+        if (--relation->storing == 0)
+                tell_all(relation, NOTIFY_CHANGED);
+        relation_tidy(relation);
+}
+
+static void
+save_and_tell(struct relation *relation)
+{
+        struct buf record = { 0 };
+        struct news *news = MEM_NEW(news);
+        news->simple = relation->simple;
+        memcpy(news->key, relation->key, PAIR_KEY);
+        relation->storing++;
+        encode(relation, &record);
+        struct batch *batch = batch_new(relation->simple->options.store);
+        batch_put(batch, TABLE_RELATION, relation->key, PAIR_KEY, buf_data(&record), record.len);
+        batch_commit(batch, tell_news, news);
         buf_free(&record);
 }
 
@@ -147,13 +196,6 @@ relation_count(const struct simple *simple, const char *domain, struct simple_co
                         counters->watchers += relation->watchers.count;
 }
 
-static void
-tell_all(struct relation *relation, enum notify_event event)
-{
-        for (LIST_EACH(watcher, &relation->watchers, struct watcher, link))
-                watcher_apply(watcher, event);
-}
-
 void
 simple_decide(struct simple *simple, const struct pair *pair, enum decision decision)
 {
@@ -168,8 +210,9 @@ simple_decide(struct simple *simple, const struct pair *pair, enum decision deci
         relation->decision = decision;
         if (decision != DECISION_ACCEPTED)
                 relation->open = false;
-        relation_save(relation);
-        tell_all(relation, NOTIFY_CHANGED);
+        save_and_tell(relation);
+        if (decision == DECISION_ACCEPTED && !list_is_empty(&relation->watchers)) /* an old decision comes without a state */
+                simple->events->watcher_probes(simple->owner, &relation->pair);
 }
 
 void
@@ -200,6 +243,10 @@ simple_state(struct simple *simple, const struct pair *pair, bool open, const ch
         relation->activity = copy_text(activity);
         relation->note = copy_text(note);
         relation->hidden = false;
+        if (relation->storing > 0) {
+                save_and_tell(relation);
+                return;
+        }
         if (relation->decision != DECISION_NONE || !list_is_empty(&relation->watchers))
                 relation_save(relation);
         tell_all(relation, NOTIFY_CHANGED);

@@ -14,6 +14,7 @@ struct relation {
         bool asked;  /* `subscribe` was sent and not answered yet */
         bool open;   /* the state */
         char *activity, *note;
+        unsigned storing; /* writes under way that the watchers must not hear of before */
         bool hidden; /* the server behind our user is away */
         struct list watchers;
 };
