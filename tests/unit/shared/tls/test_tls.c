@@ -129,6 +129,10 @@ both_sides_learn_names_and_share_channel_bindings(void **state)
         assert_true(tls_session_exporter(pair.server, a));
         assert_true(tls_session_exporter(pair.client, b));
         assert_memory_equal(a, b, 32);
+        size_t unique = tls_session_unique(pair.server, a);
+        assert_true(unique >= 12);
+        assert_int_equal(tls_session_unique(pair.client, b), unique);
+        assert_memory_equal(a, b, unique);
         assert_int_equal(tls_session_end_point(pair.server, a), 32);
         assert_int_equal(tls_session_end_point(pair.client, b), 32);
         assert_memory_equal(a, b, 32);
