@@ -188,3 +188,65 @@ def test_the_program_without_a_server_says_what_is_wrong():
     done = subprocess.run([system.program("xmppctl"), "-c", "/nonexistent.conf", "status"], capture_output=True, text=True, timeout=20)
     assert done.returncode == 1
     assert "/nonexistent.conf" in done.stderr
+
+
+def test_what_was_exported_can_be_imported_elsewhere():
+    one, other = servers.Xmppd(["example.com"]), servers.Xmppd(["example.com"])
+    path = one.directory / "accounts.jsonl"
+    try:
+        one.ctl("user", "add", "ida@example.com", "--password", "x", "--mail", "ida@mail.example", "--name", "Ida")
+        one.ctl("user", "add", "jim@example.com", "--password", "y")
+        one.ctl("export", path)
+        assert path.stat().st_mode & 0o077 == 0, "it holds keys"
+        other.start()
+        other.ctl("import", path)
+        assert signs_in(other, "ida@example.com", "x") and signs_in(other, "jim@example.com", "y", "PLAIN")
+        assert "ida@mail.example" in other.ctl("user", "show", "ida@example.com").stdout
+        again = other.ctl("import", path, check=False)
+        assert again.returncode == 1 and "exists" in again.stderr and "accounts.jsonl:1: " in again.stderr
+        assert other.stop() is None
+    finally:
+        other.process.kill()
+        for server in (one, other):
+            server.remove()
+
+
+def test_an_import_with_a_bad_line_changes_nothing_while_the_server_is_down():
+    server = servers.Xmppd(["example.com"])
+    try:
+        lines = ['{"jid": "kim@example.com", "password": "x"}', "", "no json", '{"jid": "kim@elsewhere.example", "password": "x"}',
+                 '{"jid": "kim@example.com", "password": "y"}', '{"type": "room"}', '{"jid": "lee@example.com"}']
+        done = server.ctl("import", "-", stdin="\n".join(lines), check=False)
+        assert done.returncode == 1
+        assert [line.split(":")[1] for line in done.stderr.splitlines()[:-1]] == ["3", "4", "5", "6", "7"], done.stderr
+        assert server.ctl("user", "list").stdout == ""
+    finally:
+        server.remove()
+
+
+@pytest.mark.sip
+@pytest.mark.skipif(os.environ.get("CI") != "true" and not system.have("sipcomp"), reason="sipcomp is not built")
+def test_both_daemons_are_asked_and_reloaded():
+    server = servers.Xmppd(["example.com"], federation=servers.sip_federation(["lync.test"], {"lync.test": 5061}))
+    part = servers.Sipcomp(server, ["example.com"], ["lync.test"])
+    server.settings["sipcomp-control"] = str(part.directory / "c.sock")
+    server.write()
+    try:
+        assert server.ctl("reload", check=False).returncode == 1, "nobody runs"
+        server.start()
+        done = server.ctl("sip", "dialogs", check=False)
+        assert done.returncode == 1 and len(done.stderr.splitlines()) == 1, done.stderr
+        part.start()
+        assert json.loads(server.ctl("--json", "reload").stdout) == {"xmppd": True, "sipcomp": True}
+        routes = json.loads(server.ctl("--json", "sip", "routes", "lync.test").stdout)
+        assert routes["hops"][0]["transport"] == "tls"
+        assert server.ctl("sip", "routes", "elsewhere.test", check=False).returncode == 1
+        assert "lync.test" in server.ctl("sip", "dialogs").stdout
+        part.config.write_text(part.config.read_text() + "nonsense = 1\n")
+        done = server.ctl("reload", check=False)
+        assert done.returncode == 1 and "sipcomp.conf" in done.stderr and "nonsense" in done.stderr
+    finally:
+        for thing in (part, server):
+            assert not thing.process.alive() or thing.stop() is None
+            thing.process.kill()
+            thing.remove()

@@ -11,51 +11,86 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static int
-refuse_down(const struct ctl *ctl)
+enum program { XMPPD, SIPCOMP };
+
+static const char *const programs[] = { "xmppd", "sipcomp" };
+
+static const char *
+socket_of(const struct ctl *ctl, enum program program)
 {
-        return refuse("xmppd is not running (nobody listens on %s): start it first", config_text(ctl->top, "control"));
+        return config_text(ctl->top, program == XMPPD ? "control" : "sipcomp-control");
 }
 
 static int
-ask_and_print(struct ctl *ctl, int argc, const char *const *argv)
+ask_and_print(struct ctl *ctl, enum program program, int argc, const char *const *argv)
 {
         struct buf answer = { 0 };
-        int rc = ctl_ask(ctl, argc, argv, &answer);
+        struct err err;
+        int rc = ctl_ask_at(socket_of(ctl, program), argc, argv, &answer, &err);
 
         if (rc == 1)
                 ctl_print(ctl, buf_text(&answer), answer.len);
+        else if (rc == 0)
+                refuse("%s", buf_text(&answer));
+        else
+                refuse("%s does not answer (%s): start it first", programs[program], err.text);
         buf_free(&answer);
-        return rc == 1 ? DONE : rc == 0 ? REFUSED : refuse_down(ctl);
+        return rc == 1 ? DONE : REFUSED;
 }
 
 int
 show_status(struct ctl *ctl, const struct line *line)
 {
-        return ask_and_print(ctl, 1, (const char *const[]){ "status" });
+        return ask_and_print(ctl, XMPPD, 1, (const char *const[]){ "status" });
 }
 
 int
 show_sessions(struct ctl *ctl, const struct line *line)
 {
-        return ask_and_print(ctl, 1, (const char *const[]){ "sessions" });
+        return ask_and_print(ctl, XMPPD, 1, (const char *const[]){ "sessions" });
 }
 
 int
 show_components(struct ctl *ctl, const struct line *line)
 {
-        return ask_and_print(ctl, 1, (const char *const[]){ "components" });
+        return ask_and_print(ctl, XMPPD, 1, (const char *const[]){ "components" });
+}
+
+int
+show_sip_status(struct ctl *ctl, const struct line *line)
+{
+        return ask_and_print(ctl, SIPCOMP, 1, (const char *const[]){ "status" });
+}
+
+int
+show_sip_dialogs(struct ctl *ctl, const struct line *line)
+{
+        return ask_and_print(ctl, SIPCOMP, 1, (const char *const[]){ "dialogs" });
+}
+
+int
+show_sip_routes(struct ctl *ctl, const struct line *line)
+{
+        return ask_and_print(ctl, SIPCOMP, 2, (const char *const[]){ "routes", line->words[0] });
+}
+
+static int
+set_level(struct ctl *ctl, enum program program, const struct line *line)
+{
+        return ask_and_print(ctl, program, line->to != NULL ? 5 : 3,
+                (const char *const[]){ "log", line->words[0], line->words[1], "--peer", line->to });
 }
 
 int
 set_log_level(struct ctl *ctl, const struct line *line)
 {
-        const char *argv[] = { "log", line->words[0], line->words[1], "--peer", line->to };
-        struct buf answer = { 0 };
-        int rc = ctl_ask(ctl, line->to != NULL ? 5 : 3, argv, &answer);
+        return set_level(ctl, XMPPD, line);
+}
 
-        buf_free(&answer);
-        return rc == 1 ? DONE : rc == 0 ? REFUSED : refuse_down(ctl);
+int
+set_sip_log_level(struct ctl *ctl, const struct line *line)
+{
+        return set_level(ctl, SIPCOMP, line);
 }
 
 /* Configuration */
@@ -155,8 +190,6 @@ int
 reload_servers(struct ctl *ctl, const struct line *line)
 {
         static const char *const command[] = { "reload" };
-        const char *programs[] = { "xmppd", "sipcomp" };
-        const char *sockets[] = { config_text(ctl->top, "control"), config_text(ctl->top, "sipcomp-control") };
         struct buf answer = { 0 }, json = { 0 };
         struct err err;
         int status = DONE, reached = 0;
@@ -164,7 +197,7 @@ reload_servers(struct ctl *ctl, const struct line *line)
         buf_putc(&json, '{');
         for (int i = 0; i < 2; i++) {
                 buf_clear(&answer);
-                int rc = ctl_ask_at(sockets[i], 1, command, &answer, &err);
+                int rc = ctl_ask_at(socket_of(ctl, (enum program)i), 1, command, &answer, &err);
                 if (rc < 0)
                         continue;
                 if (rc == 0) {
