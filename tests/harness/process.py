@@ -85,12 +85,14 @@ class Process:
         _running.discard(self)
         return code
 
-    def stop(self, seconds=10):
-        """SIGTERM, then the exit code."""
+    def stop(self, seconds=10, streams=()):
+        """SIGTERM, then the exit code. The streams are those of clients that follow when the server ends them."""
         if self.child is None:
             return 0
         if self.alive():
             self.child.send_signal(signal.SIGTERM)
+        for link in streams:
+            link.follow()
         return self.wait(seconds)
 
     def kill(self):

@@ -41,9 +41,9 @@ class Server:
     def ready(self):
         return None
 
-    def restart(self):
+    def restart(self, streams=()):
         """A clean stop and a new start; complains when the stop was not clean."""
-        complaint = self.process.complaint(self.process.stop())
+        complaint = self.process.complaint(self.process.stop(streams=streams))
         if complaint:
             raise process.ProcessError(complaint)
         self.start()
@@ -233,6 +233,6 @@ log = {{ {{ levels = {{ min = "info" }}, to = "console" }} }}
         finally:
             self.remove()
 
-    def restart(self):
-        self.process.stop()
+    def restart(self, streams=()):
+        self.process.stop(streams=streams)
         self.start()

@@ -98,6 +98,18 @@ class Stream:
             return node
         raise StreamError(f"waited for {' or '.join(names)}, got {kind} {node}")
 
+    def follow(self, seconds=5):
+        """Closes our side when the server has ended the stream, as clients do; what it said stays to be read."""
+        end, seen = time.monotonic() + seconds * system.PATIENCE, []
+        while (event := self.receive(max(0, end - time.monotonic()))) is not None:
+            if event[0] == "end":
+                break
+            seen.append(event)
+            if event[0] == "close" and not self.closing:
+                self.closing = True
+                self.send("</stream:stream>")
+        self.push_back(seen)
+
     def cut(self):
         """Gone without a word."""
         try:

@@ -377,14 +377,15 @@ class Player:
         self.do_part(self.house.server, what)
 
     def do_part(self, part, what):
+        streams = [p.stream for p in self.parties.values() if isinstance(p, XmppParty) and not p.gone]
         if what == "restart":
-            part.restart()
+            part.restart(streams if part is self.house.server else ())
         elif what == "kill":
             part.kill()
         elif what == "start":
             part.start()
         elif what == "stop":
-            complaint = part.process.complaint(part.process.stop())
+            complaint = part.process.complaint(part.process.stop(streams=streams if part is self.house.server else ()))
             if complaint:
                 self.fail(complaint)
         else:
@@ -589,8 +590,8 @@ class Player:
         head, *fields = rest.split("\n") if rest else [""]
         if action == ">":
             self.send_sip(party, head, fields)
-        elif action in ("<", "<*"):
-            self.await_sip(party, head, fields, action == "<*")
+        elif action in ("<", "<*", "<+"):
+            self.await_sip(party, head, fields, action == "<*", action == "<+")
         elif action == "silent":
             message = party.kept.pop(0) if party.kept else party.peer.receive(float((head or "300ms").rstrip("ms")) / 1000)
             if message is not None:
@@ -654,8 +655,8 @@ class Player:
             headers, body = self.compose(party, fields, sip.address_of(dialog.local))
             party.peer.request(words[0], dialog, headers, body)
 
-    def await_sip(self, party, head, fields, any_order):
-        """< METHOD URI [as NAME] | < STATUS [METHOD]"""
+    def await_sip(self, party, head, fields, any_order, at_last=False):
+        """< METHOD URI [as NAME] | < STATUS [METHOD]. <+ answers such requests with 200 until the right one comes."""
         name = None
         m = re.search(r"\s(?:as|in)\s+(\w+)$", head)
         if m:
@@ -673,6 +674,9 @@ class Player:
                 why = self.differ_sip(party, words, fields, message, name)
                 if why is None:
                     break
+                if at_last and message.method == words[0] and not message.is_response:
+                    party.peer.respond(message, 200, "OK")
+                    continue
                 passed.append(message)
                 # requests and answers travel on different connections: each kind has its own order
                 if not any_order and message.is_response == bool(re.match(r"\d", words[0])):
