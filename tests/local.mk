@@ -2,6 +2,9 @@
 
 noinst_PROGRAMS += tests/bench/xload/xload
 noinst_PROGRAMS += tests/bench/store/store-bench
+noinst_PROGRAMS += tests/bench/relay
+tests_bench_relay_SOURCES = tests/bench/relay.c
+tests_bench_relay_LDADD = $(libs_shared)
 tests_bench_store_store_bench_SOURCES = tests/bench/store/main.c
 tests_bench_store_store_bench_LDADD = $(libs_shared)
 

@@ -19,7 +19,7 @@
 enum {
         DIAL_MS = 15 * 1000,
         FAREWELL_MS = 5 * 1000, /* for the other's closing tag */
-        IDLE_MS = 5 * 1000,     /* then the parser rests */
+        IDLE_MS = 1000,         /* then the parser rests: twelve KiB less for seven microseconds more */
 };
 
 struct stream {
