@@ -71,8 +71,8 @@ watch_show_closed(struct watch *watch)
                 watch->simple->events->watch_state(watch->simple->owner, &watch->pair, &watch->state);
 }
 
-/* Reads the body into the state. False if it says nothing about this contact. */
-static bool
+/* Reads the body into the state, if it says something about this contact. */
+static void
 read_body(struct watch *watch, const struct sip_message *message, bool *changed)
 {
         struct arena *texts = arena_new(1024);
@@ -82,11 +82,10 @@ read_body(struct watch *watch, const struct sip_message *message, bool *changed)
         if (verdict != PIDF_FINE) {
                 log_info(&watch->log, "a NOTIFY is ignored: its document %s", verdict == PIDF_BROKEN ? "is broken" : "is about somebody else");
                 arena_free(&texts);
-                return false;
+                return;
         }
         *changed = !same_state(&watch->state, &state);
         keep_state(watch, texts, &state);
-        return true;
 }
 
 static void
@@ -122,8 +121,9 @@ watch_take_state(struct watch *watch, const struct sip_message *message)
         if (value != NULL && state_is(value, "pending"))
                 return; /* a body is ignored: they have not been asked yet */
         accept_once(watch);
-        bool read = document_is_known(message, &is_pidf) && is_pidf && message->body_len > 0 && read_body(watch, message, &changed);
-        if (changed || first || (read && !watch->notified))
+        if (document_is_known(message, &is_pidf) && is_pidf && message->body_len > 0)
+                read_body(watch, message, &changed);
+        if (changed || first)
                 watch->simple->events->watch_state(watch->simple->owner, &watch->pair, &watch->state);
         watch->notified = true;
 }
