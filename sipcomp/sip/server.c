@@ -24,6 +24,7 @@ struct sip_server {
         struct sip_message *request;  /* until it is answered for good */
         struct sip_message *response; /* the last one sent; NULL: none, or nothing is ever said */
         struct timer life, again;
+        struct chore handing; /* an INVITE to the user, once the CANCEL that may stand behind it has been read */
         unsigned interval;
 };
 
@@ -74,6 +75,7 @@ free_server(struct sip_server *server)
 
         forget_ack(server);
         timer_stop(&server->life);
+        worker_forget_chore(&server->handing);
         list_remove(&layer->servers, &server->link);
         map_remove(layer->servers_by_key, buf_data(&server->key), server->key.len);
         map_remove(layer->servers_by_id, &server->id, sizeof server->id);
@@ -156,6 +158,14 @@ find_server(struct sip_transactions *layer, const struct buf *key)
         return map_get(layer->servers_by_key, buf_data(key), key->len);
 }
 
+static void
+hand_over(struct chore *chore)
+{
+        struct sip_server *server = container_of(chore, struct sip_server, handing);
+        if (server->state == SERVER_OPEN)
+                server->layer->user->request(server->layer->owner, server, server->request);
+}
+
 static struct sip_server *
 new_server(struct sip_transactions *layer, struct sip_message *request, struct buf *key)
 {
@@ -196,9 +206,13 @@ server_receive(struct sip_transactions *layer, struct sip_message *request)
                 sip_message_free(&request);
         } else {
                 server = new_server(layer, request, &key);
-                if (server->invite)
+                if (!server->invite) {
+                        layer->user->request(layer->owner, server, request);
+                } else {
                         sip_server_answer(server, sip_response_new(request, 100, NULL, NULL));
-                layer->user->request(layer->owner, server, request);
+                        server->handing.run = hand_over;
+                        worker_at_turn_end(&server->handing);
+                }
         }
         buf_free(&key);
 }
@@ -231,8 +245,9 @@ server_receive_cancel(struct sip_transactions *layer, struct sip_message *cancel
         transactions_respond(layer, cancel, sip_response_new(cancel, server != NULL ? 200 : 481, NULL, NULL));
         if (server != NULL && server->state == SERVER_OPEN && server->invite) {
                 uint64_t id = server->id;
+                bool known = !server->handing.waiting;
                 sip_server_status(server, 487);
-                if (layer->user->cancelled != NULL)
+                if (known && layer->user->cancelled != NULL)
                         layer->user->cancelled(layer->owner, id);
         }
         sip_message_free(&cancel);

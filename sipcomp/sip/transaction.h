@@ -24,7 +24,8 @@ struct sip_user {
         int (*access)(void *owner, const struct sip_flow *flow, const struct sip_message *request);
         /* As in transport.h. */
         bool (*may_carry)(void *owner, const char *domain, const struct tls_peer *peer, const struct address *address);
-        /* A new request that passed access and sip_message_check; not ACK, not CANCEL, no retransmission. The request lives as long as the
+        /* (An INVITE comes at the end of the turn, so that a CANCEL right behind it is seen first.)
+         * A new request that passed access and sip_message_check; not ACK, not CANCEL, no retransmission. The request lives as long as the
          * transaction. Answer now or later with sip_server_answer; not answering BENOTIFY is done with sip_server_drop.
          * 100 Trying was sent to an INVITE. */
         void (*request)(void *owner, struct sip_server *server, const struct sip_message *request);
