@@ -52,3 +52,4 @@ test_programs += tests/unit/sipcomp/dialect/test_text
 test_programs += tests/unit/sipcomp/route/test_order
 test_programs += tests/unit/sipcomp/simple/test_failure
 test_programs += tests/unit/sipcomp/simple/test_pidf
+test_programs += tests/unit/xmppd/sasl/test_sasl
