@@ -7,6 +7,7 @@
 #include "shared/base/err.h"
 #include "shared/base/log.h"
 #include "shared/base/mem.h"
+#include "shared/control/daemon.h"
 #include "shared/loop/signals.h"
 #include "shared/loop/timer.h"
 #include "shared/loop/worker.h"
@@ -17,16 +18,9 @@
 #include "sipcomp/simple/simple.h"
 
 #include <signal.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
-#ifdef HAVE_SYSTEMD
-#include <systemd/sd-daemon.h>
-#endif
-
-enum { EXIT_CLEAN = 0, EXIT_CONFIGURATION = 1, EXIT_CANNOT_START = 2, STOP_MS = 3000 };
+enum { STOP_MS = 3000 };
 
 static const struct log_scope scope = { .room = "main" };
 
@@ -38,44 +32,6 @@ static struct {
         struct gateway *gateway;
         bool is_stopping;
 } program;
-
-static void
-tell_systemd(const char *state)
-{
-#ifdef HAVE_SYSTEMD
-        sd_notify(0, state);
-#endif
-}
-
-static void
-print_lines(const char *prefix, struct buf *lines)
-{
-        char *save = NULL;
-        for (char *line = strtok_r(buf_text(lines), "\n", &save); line != NULL; line = strtok_r(NULL, "\n", &save))
-                fprintf(stderr, "%s%s\n", prefix, line);
-}
-
-static void
-log_lines(enum log_level level, const struct buf *lines)
-{
-        char *copy = mem_dup(buf_data(lines), lines->len + 1), *save = NULL;
-        copy[lines->len] = '\0';
-        for (char *line = strtok_r(copy, "\n", &save); line != NULL; line = strtok_r(NULL, "\n", &save))
-                log_at(&scope, level, "%s", line);
-        mem_free(copy);
-}
-
-static void
-set_log(const struct config *config)
-{
-        const struct section *log = section_of(config_top(config), "log");
-        const char *target = config_text(log, "target");
-
-        log_set_level((enum log_level)log_level_of(config_text(log, "level")));
-        log_set_json(strcmp(config_text(log, "format"), "json") == 0);
-        if (!log_set_target(strcmp(target, "stderr") == 0 ? NULL : target))
-                log_error(&scope, "%s: cannot write the log to %s; keeping the old target", section_place(log, "target"), target);
-}
 
 /* What the tables cannot check: routes and peers that fit together. */
 static struct config *
@@ -124,23 +80,21 @@ reload(struct buf *text)
         struct err err;
         int outcome = -1;
 
-        tell_systemd("RELOADING=1");
+        daemon_tell_systemd("RELOADING=1");
         struct config *config = load(&errors, &warnings);
-        if (warnings.len > 0)
-                log_lines(LOG_WARN, &warnings);
+        daemon_log_lines(&scope, LOG_WARN, &warnings);
         if (config == NULL) {
                 buf_put(text, buf_data(&errors), errors.len);
         } else if (gateway_reload(program.gateway, config, &err) != 0) {
                 buf_puts(text, err.text);
         } else {
                 note_restart(config, text);
-                set_log(config);
+                daemon_set_log(config);
                 config_unref(&program.config);
                 program.config = config_ref(config);
                 outcome = 0;
         }
-        if (text->len > 0)
-                log_lines(outcome == 0 ? LOG_WARN : LOG_ERROR, text);
+        daemon_log_lines(&scope, outcome == 0 ? LOG_WARN : LOG_ERROR, text);
         if (outcome == 0)
                 log_info(&scope, "reloaded %s", program.file);
         else
@@ -149,7 +103,7 @@ reload(struct buf *text)
                 config_unref(&config);
         buf_free(&errors);
         buf_free(&warnings);
-        tell_systemd("READY=1");
+        daemon_tell_systemd("READY=1");
         return outcome;
 }
 
@@ -185,22 +139,12 @@ stop(int number)
                 _exit(EXIT_CLEAN); /* asked twice: at once; what was acknowledged is on disk */
         program.is_stopping = true;
         log_info(&scope, "stopping");
-        tell_systemd("STOPPING=1");
+        daemon_tell_systemd("STOPPING=1");
         admin_stop();
         gateway_stop(program.gateway, STOP_MS, wait_for_store, NULL);
 }
 
 /* --- Start. */
-
-static void
-raise_descriptor_limit(void)
-{
-        struct rlimit limit;
-        if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-                limit.rlim_cur = limit.rlim_max;
-                setrlimit(RLIMIT_NOFILE, &limit);
-        }
-}
 
 static int
 open_store(struct err *err)
@@ -232,8 +176,8 @@ run(void)
         struct err err;
         int status = EXIT_CLEAN;
 
-        set_log(program.config);
-        raise_descriptor_limit();
+        daemon_set_log(program.config);
+        daemon_raise_descriptor_limit();
         program.worker = worker_new("main", 0);
         worker_enter(program.worker);
         if (open_store(&err) == 0 && open_doors(&err) == 0) {
@@ -241,7 +185,7 @@ run(void)
                 signal_watch(SIGINT, stop);
                 signal_watch(SIGHUP, reload_by_signal);
                 log_info(&scope, "ready domains=%zu", federation_count(gateway_federation(program.gateway)));
-                tell_systemd("READY=1\nSTATUS=ready");
+                daemon_tell_systemd("READY=1\nSTATUS=ready");
         } else {
                 log_error(&scope, "cannot start: %s", err.text);
                 status = EXIT_CANNOT_START;
@@ -257,47 +201,25 @@ run(void)
         return status;
 }
 
-static int
-use(const char *name)
-{
-        fprintf(stderr, "usage: %s -c FILE [-t]\n  -c FILE  the configuration\n  -t       check it and exit\n  -V       version\n", name);
-        return EXIT_CONFIGURATION;
-}
-
 int
 main(int argc, char **argv)
 {
         struct buf errors = { 0 }, warnings = { 0 };
-        bool only_check = false;
-        int option;
+        struct daemon_options options;
+        int status;
 
-        while ((option = getopt(argc, argv, "c:tV")) != -1) {
-                switch (option) {
-                case 'c':
-                        program.file = optarg;
-                        break;
-                case 't':
-                        only_check = true;
-                        break;
-                case 'V':
-                        puts(PACKAGE_STRING);
-                        return EXIT_CLEAN;
-                default:
-                        return use(argv[0]);
-                }
-        }
-        if (program.file == NULL || optind < argc)
-                return use(argv[0]);
-
+        if (!daemon_read_options(&options, argc, argv, &status))
+                return status;
         signal(SIGPIPE, SIG_IGN);
+        program.file = options.file;
         program.config = load(&errors, &warnings);
-        print_lines("warning: ", &warnings);
-        print_lines("", &errors);
+        daemon_print_lines("warning: ", &warnings);
+        daemon_print_lines("", &errors);
         buf_free(&errors);
         buf_free(&warnings);
         if (program.config == NULL)
                 return EXIT_CONFIGURATION;
-        int status = only_check ? EXIT_CLEAN : run();
+        status = options.only_check ? EXIT_CLEAN : run();
         config_unref(&program.config);
         return status;
 }
