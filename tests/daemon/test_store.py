@@ -56,19 +56,47 @@ def note_answer(event, acknowledged):
     return answered
 
 
-def collect(server):
-    """The numbers of all messages that waited for juliet."""
+def collect(server, pause=None):
+    """The numbers of all messages that waited for juliet; pause(numbers) runs after each."""
     juliet = client(server)
-    juliet.send("<presence/><iq type='get' id='last' to='capulet.example'><ping xmlns='urn:xmpp:ping'/></iq>")
+    juliet.send("<presence/>")
     numbers = []
-    while True:
-        node = juliet.wait("message", "presence", "iq", seconds=20)
-        if node.local == "message":
-            numbers.append(int(node.find("body").text()))
-        elif node.local == "iq":
-            break
+    # a second without any is the end: large backlogs come in portions
+    while (event := juliet.receive(1 * system.PATIENCE)) is not None:
+        assert event[0] == "stanza", event
+        if event[1].local == "message":
+            numbers.append(int(event[1].find("body").text()))
+            if pause:
+                pause(numbers)
     juliet.close()
     return numbers
+
+
+@pytest.mark.slow
+def test_a_large_backlog_comes_in_portions_and_new_messages_behind_it(workers):
+    """Nine megabytes are more than the output of a client may hold; one that reads gets all of it, in order, and nothing twice."""
+    server = servers.Xmppd(settings=ECHO, workers=workers)
+    large = ("<message from='a@echo.capulet.example' to='juliet@capulet.example{1}' type='chat'><subject>" + "x" * 30000 +
+             "</subject><body>{0}</body></message>")
+    try:
+        server.start()
+        server.add_users([("juliet@capulet.example", "pencil")])
+        echo = component(server)
+        echo.send("".join(large.format(n, "") for n in range(300)) + PING.format(0))
+        assert note_answer(echo.receive(30 * system.PATIENCE), -1) == 0
+
+        def speak_in_between(numbers):
+            if numbers == [0]:
+                echo.send("".join(large.format(n, "/balcony" if n % 2 else "") for n in range(300, 310)))
+            time.sleep(0.002)       # a slow reader
+
+        assert collect(server, speak_in_between) == list(range(310))
+        assert collect(server) == [], "delivered once"
+        complaint = server.stop()
+        assert not complaint, complaint
+    finally:
+        server.kill()
+        server.remove()
 
 
 @pytest.mark.slow
@@ -158,6 +186,41 @@ def limit_files(size):
     def limit():
         resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
     return limit
+
+
+@pytest.mark.slow
+def test_a_disk_that_fills_up_loses_nothing_in_silence(server):
+    """Every message is kept or comes back as an error; the server lives on and says once what is wrong."""
+    server.settings.update(ECHO)
+    server.write()
+    server.start()
+    server.add_users([("juliet@capulet.example", "pencil")])
+    assert server.process.stop() == 0
+    server.process.limits = limit_files(24 << 20)
+    server.start()
+    echo = component(server)
+    total, refused, answered = 600, set(), False
+    body = "x" * 50000
+    for n in range(total):
+        echo.send(f"<message from='a@echo.capulet.example' to='juliet@capulet.example' id='m{n}' type='chat'>"
+                  f"<subject>{body}</subject><body>{n}</body></message>")
+    echo.send(PING.format(total))
+    while not answered:
+        kind, node = echo.receive(60 * system.PATIENCE)
+        assert kind == "stanza"
+        if node.local == "iq":
+            answered = True
+        else:
+            assert node.get("type") == "error" and node.find("error").find("internal-server-error"), node
+            refused.add(int(node.get("id")[1:]))
+    assert 0 < len(refused) < total
+    assert server.process.alive()
+    assert server.process.log().count("no space left") == 1, server.process.log()
+    assert server.process.stop() == 0
+    server.process.limits = None
+    server.start()
+    kept = collect(server)
+    assert kept == sorted(set(range(total)) - refused)
 
 
 def test_a_full_disk_at_the_start_is_one_clear_line(server):

@@ -48,6 +48,14 @@ last_heard(void *edge)
         return conn_last_heard(stream_conn(client->stream));
 }
 
+static size_t
+queued(void *edge)
+{
+        struct client *client = edge;
+
+        return client->stream == NULL || stream_is_closing(client->stream) ? 0 : conn_queued(stream_conn(client->stream));
+}
+
 static void
 describe(void *edge, char *text, size_t len)
 {
@@ -59,7 +67,7 @@ describe(void *edge, char *text, size_t len)
                 address_format(peer, conn_peer_address(conn)));
 }
 
-static const struct session_edge stream_edge = { deliver, end, last_heard, describe };
+static const struct session_edge stream_edge = { deliver, end, last_heard, queued, describe };
 
 /* ---- binding (RFC 6120 7) ---- */
 

@@ -2,15 +2,21 @@
  * offline.c - messages for somebody who is away (RFC 6121 8.5.2.2, XEP-0160, XEP-0203)
  *
  * Kept messages have numbers in the order in which they came. What is not yet on disk waits in memory too, so that a session that comes
- * meanwhile gets everything, once and in order; delivered messages are removed from the disk in one batch behind the one that put them there.
+ * meanwhile gets everything, once and in order; delivered messages are removed from the disk in a batch behind the one that put them there.
+ *
+ * A thousand large messages are more than a client's output may hold, so they go out in portions, each when the one before has been read. What
+ * comes in the meantime takes its place behind them.
  */
 #include "shared/base/clock.h"
 #include "shared/base/mem.h"
 #include "shared/base/panic.h"
 #include "shared/xmpp/ns.h"
 #include "xmppd/route/route.h"
+#include "xmppd/route/snapshot.h"
 #include "xmppd/user/tables.h"
 #include "xmppd/user/user_private.h"
+
+enum { PORTION_MS = 20 }; /* how often to look whether a portion has been read */
 
 struct kept {
         struct write *write; /* NULL once it is on disk or refused */
@@ -166,59 +172,148 @@ deliver_one(struct session *session, const char *xml, size_t len, int64_t when)
         stanza_unref(&message);
 }
 
-struct delivery_run {
+/* One portion on its way: what is delivered is removed by the same write. */
+struct portion {
         struct session *session;
+        struct write *removal;
         uint64_t below; /* from here on they wait in memory */
-        size_t count;
+        size_t bytes, limit;
+        bool is_full;
 };
 
-static bool
-deliver_stored(void *arg, const void *key, size_t key_len, const void *value, size_t value_len)
+static void
+take(struct portion *portion, uint64_t number, const char *xml, size_t len, int64_t when)
 {
-        struct delivery_run *run = arg;
-        struct user *user = run->session->user;
-        uint64_t number = record_offline_number(key, key_len);
-        const char *xml;
-        size_t len;
-        int64_t when;
+        struct user *user = portion->session->user;
+        unsigned char key[16];
 
-        if (number < user->taken_below)
-                return true;
-        if (number >= run->below)
-                return false;
-        run->count++;
-        if (record_read_message(value, value_len, &when, &xml, &len))
-                deliver_one(run->session, xml, len, when);
+        if (xml != NULL)
+                deliver_one(portion->session, xml, len, when);
         else
                 log_error(&user_log, "%s: a kept message cannot be read and is dropped", user->jid.full);
+        record_offline_key(key, user->id, number);
+        batch_remove(portion->removal->batch, TABLE_OFFLINE, key, sizeof(key));
+        user->taken_below = number + 1;
+        user->kept--;
+        portion->bytes += len;
+        portion->is_full = portion->bytes >= portion->limit;
+}
+
+static bool
+take_stored(void *arg, const void *key, size_t key_len, const void *value, size_t value_len)
+{
+        struct portion *portion = arg;
+        uint64_t number = record_offline_number(key, key_len);
+        const char *xml = NULL;
+        size_t len = 0;
+        int64_t when = 0;
+
+        if (number < portion->session->user->taken_below)
+                return true; /* its removal is on its way */
+        if (number >= portion->below)
+                return false;
+        if (portion->is_full)
+                return false;
+        if (!record_read_message(value, value_len, &when, &xml, &len))
+                xml = NULL;
+        take(portion, number, xml, len, when);
         return true;
+}
+
+static void
+take_waiting(struct portion *portion)
+{
+        struct user *user = portion->session->user;
+
+        for (LIST_EACH(kept, &user->waiting, struct kept, link)) {
+                if (portion->is_full)
+                        return;
+                take(portion, kept->number, buf_data(&kept->xml), kept->xml.len, kept->when);
+                free_kept(user, kept);
+        }
+}
+
+static bool
+may_read(const struct session *session)
+{
+        return session->presence != NULL && session->priority >= 0;
+}
+
+static void deliver_portion(struct timer *timer);
+
+/* What was in the old reader's output is gone with it; the rest goes to another session, if there is one. */
+static void
+change_reader(struct user *user)
+{
+        timer_stop(&user->portions);
+        user->reader = NULL;
+        for (LIST_EACH(session, &user->sessions, struct session, in_user))
+                if (may_read(session)) {
+                        offline_deliver(session);
+                        return;
+                }
+}
+
+static void
+deliver_portion(struct timer *timer)
+{
+        struct user *user = container_of(timer, struct user, portions);
+        struct session *reader = user->reader;
+        struct kept *first = LIST_ITEM(user->waiting.first, struct kept, link);
+        /* Beside a portion there must be room for what others send. */
+        size_t limit = (size_t)config_number(snapshot_section("c2s"), "max-queue") / 4;
+
+        if (!may_read(reader)) {
+                change_reader(user);
+                return;
+        }
+        if (reader->edge->queued != NULL && reader->edge->queued(reader->edge_owner) > limit / 4) {
+                timer_start(timer, PORTION_MS, deliver_portion);
+                return;
+        }
+        struct portion portion = { .session = reader, .below = first != NULL ? first->number : UINT64_MAX, .limit = limit };
+        portion.removal = write_new(user, NULL);
+        store_scan(user_store, TABLE_OFFLINE, user->key, ACCOUNT_KEY, 0, take_stored, &portion);
+        take_waiting(&portion);
+        write_commit(portion.removal);
+        if (portion.is_full && user->kept > 0) {
+                timer_start(timer, PORTION_MS, deliver_portion);
+        } else {
+                user->kept = 0;
+                user->reader = NULL;
+        }
 }
 
 void
 offline_deliver(struct session *session)
 {
         struct user *user = session->user;
-        struct kept *first = LIST_ITEM(user->waiting.first, struct kept, link);
-        struct delivery_run run = { .session = session, .below = first != NULL ? first->number : UINT64_MAX };
 
         count_kept(user);
-        if (user->kept == 0)
+        if (user->kept == 0 || user->reader != NULL)
                 return;
-        store_scan(user_store, TABLE_OFFLINE, user->key, ACCOUNT_KEY, 0, deliver_stored, &run);
-        for (LIST_EACH(kept, &user->waiting, struct kept, link)) {
-                deliver_one(session, buf_data(&kept->xml), kept->xml.len, kept->when);
-                free_kept(user, kept);
-        }
-        user->kept = 0;
-        user->taken_below = user->next_number;
-        struct write *write = write_new(user, NULL);
-        batch_remove_prefix(write->batch, TABLE_OFFLINE, user->key, ACCOUNT_KEY);
-        write_commit(write);
+        user->reader = session;
+        deliver_portion(&user->portions);
+}
+
+bool
+offline_comes_first(const struct user *user, const struct session *it, const struct stanza *message)
+{
+        return user->reader != NULL && (it == NULL || it == user->reader) && offline_is_worth_keeping(message);
+}
+
+void
+offline_leave(struct user *user, const struct session *session)
+{
+        if (user->reader == session)
+                change_reader(user);
 }
 
 void
 offline_forget(struct user *user)
 {
+        timer_stop(&user->portions);
+        user->reader = NULL;
         for (LIST_EACH(kept, &user->waiting, struct kept, link))
                 free_kept(user, kept);
 }

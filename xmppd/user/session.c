@@ -136,6 +136,7 @@ session_detach(struct session *session)
         timer_stop(&session->idle);
         list_remove(&user->sessions, &session->in_user);
         presence_leave(session, NULL);
+        offline_leave(user, session);
         session->user = NULL;
         user_note_use(user);
         log_info(&user_log, "%s gone", session->jid.full);

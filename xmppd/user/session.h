@@ -25,6 +25,8 @@ struct session_edge {
         void (*end)(void *edge, enum stream_condition condition, const char *text);
         /* Monotonic milliseconds of the last byte from the client. */
         uint64_t (*last_heard)(void *edge);
+        /* Bytes that wait for the client to read. NULL: never any. */
+        size_t (*queued)(void *edge);
         /* For the administrator: "TLSv1.3 192.0.2.1:4711". Written into text[len]. */
         void (*describe)(void *edge, char *text, size_t len);
 };

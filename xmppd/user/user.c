@@ -310,10 +310,16 @@ deliver(struct user *user, struct stanza *stanza, struct session *it)
 {
         switch (delivery_of(stanza->type, find_case(user, stanza, it))) {
         case DELIVER_TO_IT:
-                session_deliver(it, stanza);
+                if (offline_comes_first(user, it, stanza))
+                        offline_keep(user, stanza);
+                else
+                        session_deliver(it, stanza);
                 return;
         case DELIVER_TO_BEST:
-                session_deliver(find_best(user), stanza);
+                if (offline_comes_first(user, NULL, stanza))
+                        offline_keep(user, stanza);
+                else
+                        session_deliver(find_best(user), stanza);
                 return;
         case DELIVER_TO_ALL:
                 deliver_to_many(user, stanza, false);

@@ -29,10 +29,12 @@ struct user {
 
         /* offline.c */
         bool knows_kept;
-        size_t kept;          /* messages, those not yet on disk counted */
-        uint64_t next_number; /* of the next message to be kept */
-        uint64_t taken_below; /* numbers below have been delivered; their removal is on its way to the disk */
-        struct list waiting;  /* kept, not yet on disk */
+        size_t kept;            /* messages, those not yet on disk counted */
+        uint64_t next_number;   /* of the next message to be kept */
+        uint64_t taken_below;   /* numbers below have been delivered; their removal is on its way to the disk */
+        struct list waiting;    /* kept, not yet on disk */
+        struct session *reader; /* gets the kept messages, portion by portion; NULL: nobody does */
+        struct timer portions;
 };
 
 extern struct store *user_store;
@@ -97,7 +99,12 @@ void presence_answer_probe(struct user *user, struct stanza *probe);
 /* offline.c */
 bool offline_is_worth_keeping(const struct stanza *message);
 void offline_keep(struct user *user, struct stanza *message);
+/* To a session that has become available. As much at a time as it reads; until it has all, what comes for the account is kept behind that. */
 void offline_deliver(struct session *session);
+/* Is this message to be kept because earlier ones are still being delivered? it: the session it is for; NULL: for any. */
+bool offline_comes_first(const struct user *user, const struct session *it, const struct stanza *message);
+/* The session has ended. */
+void offline_leave(struct user *user, const struct session *session);
 void offline_forget(struct user *user);
 
 /* blocking.c */
