@@ -14,15 +14,17 @@
 
 enum { REQUEST_MAX = 4096 }; /* bytes of a request that are kept; a longer one is kept without its inside */
 
+struct stanza *
+address_to(struct stanza *stanza, const char *prepared)
+{
+        must(jid_parse(&stanza->to, stanza->arena, prepared));
+        return stanza;
+}
+
 void
 contact_send(struct user *user, enum stanza_type type, const char *bare)
 {
-        struct arena *arena = arena_new(256);
-        struct jid contact;
-
-        must(jid_parse(&contact, arena, bare));
-        route(stanza_new(STANZA_PRESENCE, type, &user->jid, &contact));
-        arena_free(&arena);
+        route(address_to(stanza_new(STANZA_PRESENCE, type, &user->jid, NULL), bare));
 }
 
 static void
@@ -82,7 +84,7 @@ contact_ask(struct session *session, struct stanza *presence)
                 return;
 
         bool lists = presence->type == PRESENCE_SUBSCRIBE || presence->type == PRESENCE_SUBSCRIBED;
-        if (item == NULL && step.then != SUBSCRIPTION_NONE && (item = roster_add(user, bare.full)) == NULL) {
+        if (item == NULL && step.then != SUBSCRIPTION_NONE && (item = roster_add(user, bare.full, true)) == NULL) {
                 struct stanza *error = stanza_error(presence, NOT_ALLOWED, "The roster is full.");
                 if (error != NULL)
                         session_deliver(session, error);
@@ -123,8 +125,8 @@ contact_told(struct user *user, struct stanza *presence)
                 contact_send(user, PRESENCE_SUBSCRIBED, bare.full); /* 3.1.3: has been approved before */
         if (!step.passes)
                 goto out;
-        if (item == NULL && (item = roster_add(user, bare.full)) == NULL) {
-                route_error(presence, RESOURCE_CONSTRAINT, "The roster is full.");
+        if (item == NULL && (item = roster_add(user, bare.full, false)) == NULL) {
+                route_error(presence, RESOURCE_CONSTRAINT, "Too many requests are waiting for this user.");
                 goto out;
         }
         struct stanza *shown = stanza_derive(presence, &bare, &user->jid);

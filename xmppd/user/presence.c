@@ -17,12 +17,7 @@
 static void
 send_copy(struct session *session, struct stanza *presence, const char *to)
 {
-        struct arena *arena = arena_new(256);
-        struct jid jid;
-
-        must(jid_parse(&jid, arena, to));
-        route(stanza_derive(presence, &session->jid, &jid));
-        arena_free(&arena);
+        route(address_to(stanza_derive(presence, &session->jid, NULL), to));
 }
 
 static bool
@@ -59,12 +54,7 @@ send_to_own(struct session *session, struct stanza *presence)
 static void
 send_probe(struct session *session, const char *bare)
 {
-        struct arena *arena = arena_new(256);
-        struct jid contact;
-
-        must(jid_parse(&contact, arena, bare));
-        route(stanza_new(STANZA_PRESENCE, PRESENCE_PROBE, &session->jid, &contact));
-        arena_free(&arena);
+        route(address_to(stanza_new(STANZA_PRESENCE, PRESENCE_PROBE, &session->jid, NULL), bare));
 }
 
 /* 4.2.2, 4.3.1: what a newly available resource wants to know. */
@@ -177,12 +167,6 @@ send_directed(struct session *session, struct stanza *presence)
         route(presence);
 }
 
-static void
-leave_on_request(struct session *session, struct stanza *presence)
-{
-        presence_leave(session, presence);
-}
-
 /* Takes the reference. */
 static void
 take_broadcast(struct session *session, struct stanza *presence)
@@ -192,7 +176,7 @@ take_broadcast(struct session *session, struct stanza *presence)
                 broadcast(session, presence);
                 break;
         case PRESENCE_UNAVAILABLE:
-                leave_on_request(session, presence);
+                presence_leave(session, presence);
                 break;
         default: {
                 /* Everything else needs an address (3.1.1, 4.3.1). */
@@ -264,14 +248,15 @@ presence_probe_from(struct user *user, const char *bare)
 void
 presence_answer_probe(struct user *user, struct stanza *probe)
 {
-        struct jid asker = jid_bare(&probe->from, probe->arena);
+        struct arena *arena = arena_new(256);
+        struct jid asker = jid_bare(&probe->from, arena);
         bool is_own = jid_equal_bare(&asker, &user->jid), is_blocked = blocking_has(user, &probe->from);
         bool answered = false;
 
         if (!is_own && !sees_user(user, asker.full)) {
                 if (!is_blocked)
                         contact_send(user, PRESENCE_UNSUBSCRIBED, asker.full); /* 4.3.2, 1 */
-                return;
+                goto out;
         }
         for (LIST_EACH(session, &user->sessions, struct session, in_user)) {
                 if (session->presence == NULL || is_blocked)
@@ -281,4 +266,6 @@ presence_answer_probe(struct user *user, struct stanza *probe)
         }
         if (!answered) /* 4.3.2, 3; the blocked are told the same */
                 route(stanza_new(STANZA_PRESENCE, PRESENCE_UNAVAILABLE, &user->jid, &probe->from));
+out:
+        arena_free(&arena);
 }

@@ -14,7 +14,7 @@
 
 #include <string.h>
 
-enum { TEXT_MAX = 1023, GROUPS_OF_ITEM_MAX = 64 };
+enum { TEXT_MAX = 1023, GROUPS_OF_ITEM_MAX = 64, REQUESTS_MAX = 200 };
 
 struct item *
 roster_find(const struct user *user, const char *bare)
@@ -22,12 +22,24 @@ roster_find(const struct user *user, const char *bare)
         return user->roster == NULL ? NULL : map_get_str(user->roster, bare);
 }
 
-struct item *
-roster_add(struct user *user, const char *bare)
+static size_t
+count_items(const struct user *user, bool listed)
 {
+        size_t at = 0, count = 0;
+        for (struct item *item; (item = map_next(user->roster, &at)) != NULL;)
+                count += item->is_listed == listed;
+        return count;
+}
+
+/* Requests have a limit of their own, so that strangers cannot fill somebody's roster. */
+struct item *
+roster_add(struct user *user, const char *bare, bool listed)
+{
+        size_t limit = listed ? (size_t)user_limit("max-roster") : REQUESTS_MAX;
+
         if (user->roster == NULL)
                 user->roster = map_new();
-        if (map_count(user->roster) >= (size_t)user_limit("max-roster"))
+        if (map_count(user->roster) >= limit && count_items(user, listed) >= limit)
                 return NULL;
         struct item *item = item_new(bare);
         must(map_put_str(user->roster, bare, item) == NULL);
@@ -197,7 +209,7 @@ answer_set(struct user *user, struct stanza *iq)
                 problem = NOT_ALLOWED;
         else if (name != NULL && strlen(name) > TEXT_MAX)
                 problem = NOT_ACCEPTABLE;
-        if (problem == STANZA_CONDITIONS && item == NULL && (item = roster_add(user, bare.full)) == NULL)
+        if (problem == STANZA_CONDITIONS && item == NULL && (item = roster_add(user, bare.full, true)) == NULL)
                 problem = NOT_ALLOWED;
         if (problem != STANZA_CONDITIONS) {
                 route_error(iq, problem, NULL);

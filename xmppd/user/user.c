@@ -126,8 +126,13 @@ load_item(void *arg, const void *key, size_t key_len, const void *value, size_t 
 {
         struct user *user = arg;
         struct item *item = record_read_item(value, value_len);
+        struct arena *arena = arena_new(256);
+        struct jid jid;
+        bool is_address = item != NULL && jid_parse(&jid, arena, item->jid) && strcmp(jid.full, item->jid) == 0;
 
-        if (item == NULL) {
+        arena_free(&arena);
+        if (!is_address) {
+                item_free(&item);
                 log_error(&user_log, "%s: a roster record cannot be read and is left alone", user->jid.full);
                 return true;
         }
@@ -167,7 +172,7 @@ user_load(const struct jid *jid)
         if (user != NULL)
                 return user;
 
-        struct arena *arena = arena_new(640);
+        struct arena *arena = arena_new(512);
         user = ARENA_NEW(arena, user);
         user->arena = arena;
         user->jid = jid_bare(jid, arena);
@@ -221,7 +226,9 @@ user_forget(const struct jid *jid)
                 session_detach(session);
                 edge->end(owner, STREAM_NOT_AUTHORIZED, "The account was deleted or its password changed.");
         }
-        drop_user(user);
+        /* With another password it is the same account, and something may still be on its way to the disk. */
+        if (account_id(user_store, &user->jid) != user->id)
+                drop_user(user);
 }
 
 void

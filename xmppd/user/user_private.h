@@ -69,8 +69,8 @@ void write_commit(struct write *write);
 
 /* roster.c */
 struct item *roster_find(const struct user *user, const char *bare);
-/* Adds an empty item; NULL: the roster is full. */
-struct item *roster_add(struct user *user, const char *bare);
+/* Adds an empty item, to be listed or for a request only; NULL: there are too many of the kind. */
+struct item *roster_add(struct user *user, const char *bare, bool listed);
 void roster_remove(struct user *user, struct item *item);
 /* Puts the item as it is now into the write. */
 void roster_save(struct write *write, const struct item *item);
@@ -78,6 +78,9 @@ void roster_erase(struct write *write, const char *bare);
 /* The push that shows the item as it is now; removed: as gone. */
 struct stanza *roster_push(const struct item *item, bool removed);
 void roster_answer(struct user *user, struct stanza *iq);
+
+/* To this address, which has been prepared; returns the stanza. */
+struct stanza *address_to(struct stanza *stanza, const char *prepared);
 
 /* contact.c: subscription stanzas, from the user's session and from contacts. Both borrow. */
 void contact_ask(struct session *session, struct stanza *presence);

@@ -20,7 +20,9 @@ prepares_as_the_rfc_shows(void **state)
                 { "USER", "USER" },
                 { "\xc2\xaa", "a" },
                 { "\xe2\x85\xa8", "IX" },
-                { "a\xc2\xa0" "b", "a b" },
+                { "a\xc2\xa0"
+                  "b",
+                        "a b" },
                 { "p\xc3\xa4ssw\xc3\xb6rd", "p\xc3\xa4ssw\xc3\xb6rd" },
         };
         for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
