@@ -57,7 +57,8 @@ send_probe(struct session *session, const char *bare)
         route(address_to(stanza_new(STANZA_PRESENCE, PRESENCE_PROBE, &session->jid, NULL), bare));
 }
 
-/* 4.2.2, 4.3.1: what a newly available resource wants to know. */
+/* 4.2.2, 4.3.1: what a newly available resource wants to know. A wish that nobody has answered is told again (3.1.2): the request may have been
+ * lost on the other side, and where it was not, it changes nothing. */
 static void
 learn(struct session *session)
 {
@@ -65,13 +66,16 @@ learn(struct session *session)
         size_t at = 0;
 
         for (struct item *item; user->roster != NULL && (item = map_next(user->roster, &at)) != NULL;) {
-                if (!(item->state & SUBSCRIBED_TO))
+                if (!(item->state & (SUBSCRIBED_TO | PENDING_OUT)))
                         continue;
                 struct jid contact;
                 struct arena *arena = arena_new(256);
                 must(jid_parse(&contact, arena, item->jid));
-                if (!blocking_has(user, &contact) || blocking_is_one_sided(&contact))
+                bool asks = !blocking_has(user, &contact) || blocking_is_one_sided(&contact);
+                if (asks && (item->state & SUBSCRIBED_TO))
                         send_probe(session, item->jid);
+                else if (asks)
+                        contact_send(user, PRESENCE_SUBSCRIBE, item->jid);
                 arena_free(&arena);
         }
         for (LIST_EACH(other, &user->sessions, struct session, in_user)) {
