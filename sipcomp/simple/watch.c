@@ -67,6 +67,25 @@ subscribe(struct watch *watch, const struct sip_message *cause)
         send_subscribe(watch, request, wanted_expires(watch));
 }
 
+/* What the first SUBSCRIBE lacked is asked for in the same call: Call-ID, From and To stay, CSeq moves on (RFC 3261 8.1.3.4, 8.1.3.5). */
+static void
+ask_again(struct watch *watch, const struct sip_message *cause)
+{
+        if (cause == NULL || cause->status < 300 || cause->status == 481) {
+                subscribe(watch, cause);
+                return;
+        }
+        struct sip_message *request = sip_request_bare("SUBSCRIBE", watch->redirect != NULL ? watch->redirect : watch->pair.foreign_uri);
+        sip_message_add(request, "Max-Forwards", "70");
+        sip_message_add(request, "From", cause->from.text);
+        sip_message_addf(request, "To", "<%s>", watch->pair.foreign_uri);
+        sip_message_add(request, "Call-ID", cause->call_id);
+        sip_message_addf(request, "CSeq", "%u SUBSCRIBE", cause->cseq + 1);
+        sip_message_set_contact_user(request, watch->pair.local_user);
+        must(sip_message_complete(request));
+        send_subscribe(watch, request, wanted_expires(watch));
+}
+
 static void
 refresh(struct watch *watch, const struct sip_message *cause)
 {
@@ -260,7 +279,7 @@ static const struct step {
         { WATCH_ASKING,     WATCH_GRANTED,    await_notify,          WATCH_LISTENING  },
         { WATCH_ASKING,     WATCH_COMPLETE,   settle,                WATCH_SETTLED    }, /* the NOTIFY overtook the 2xx */
         { WATCH_ASKING,     WATCH_NOTIFIED,   take_state,            WATCH_ASKING     },
-        { WATCH_ASKING,     WATCH_ANEW,       subscribe,             WATCH_ASKING     }, /* 423, 3xx */
+        { WATCH_ASKING,     WATCH_ANEW,       ask_again,             WATCH_ASKING     }, /* 423, 3xx */
         { WATCH_ASKING,     WATCH_FAILED,     fail,                  WATCH_WAITING    },
         { WATCH_ASKING,     WATCH_WANTED,     do_nothing,            WATCH_ASKING     },
 
