@@ -176,12 +176,12 @@ hand_in(struct batch *batch)
         struct store *store = batch->store;
 
         batch->letter.next = NULL;
+        atomic_fetch_add(&store->waiting, 1);
         pthread_mutex_lock(&store->lock);
         must(!store->stop);
         bool was_empty = store->first == NULL;
         *store->last = &batch->letter;
         store->last = &batch->letter.next;
-        store->counters.waiting++;
         if (was_empty)
                 pthread_cond_signal(&store->wake);
         pthread_mutex_unlock(&store->lock);
@@ -343,4 +343,11 @@ store_counters(struct store *store, struct store_counters *counters)
         *counters = store->counters;
         store->counters.commit_us_max = 0;
         pthread_mutex_unlock(&store->lock);
+        counters->waiting = atomic_load(&store->waiting);
+}
+
+size_t
+store_waiting(const struct store *store)
+{
+        return atomic_load_explicit(&store->waiting, memory_order_relaxed);
 }

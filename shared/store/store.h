@@ -65,5 +65,7 @@ struct store_counters {
         uint64_t commit_us_max; /* the longest since the last look */
 };
 void store_counters(struct store *store, struct store_counters *counters);
+/* Any thread: batches handed in and not completed. Whoever takes work in should pause while they are many. */
+size_t store_waiting(const struct store *store);
 
 #endif

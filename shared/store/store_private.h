@@ -43,12 +43,11 @@ void engine_tidy(struct engine *engine);
 /* A consistent view for one thread. */
 struct view;
 struct view *view_new(struct engine *engine); /* NULL: too many at once */
-bool view_renew(struct view *view);       /* after rest */
-void view_rest(struct view *view);        /* holds no old pages any more */
+bool view_renew(struct view *view);           /* after rest */
+void view_rest(struct view *view);            /* holds no old pages any more */
 void view_free(struct view **view);
 bool view_get(struct view *view, int table, const void *key, size_t key_len, const void **value, size_t *value_len);
-void view_scan(
-        struct view *view, int table, const void *prefix, size_t prefix_len, size_t limit, store_each *each, void *arg);
+void view_scan(struct view *view, int table, const void *prefix, size_t prefix_len, size_t limit, store_each *each, void *arg);
 
 /* Owned by the caller until it is handed in, then by the queue, then by the letter that brings it back. */
 struct batch {
@@ -80,6 +79,7 @@ struct store {
         struct store_counters counters;
         struct reader *readers;
 
+        atomic_size_t waiting;          /* batches handed in and not completed */
         atomic_uint_least64_t sequence; /* counts the commits; a view older than it is renewed before it is read */
         bool refused;                   /* the writer's own: the disk has said no */
         pthread_t writer;

@@ -171,7 +171,7 @@ complete(struct store *store, struct batch *from, const struct batch *end, struc
         counters->puts += tally->puts;
         counters->failed += tally->failed;
         counters->bytes += tally->bytes;
-        counters->waiting -= tally->batches;
+        atomic_fetch_sub(&store->waiting, tally->batches);
         if (tally->us > counters->commit_us_max)
                 counters->commit_us_max = tally->us;
         pthread_mutex_unlock(&store->lock);

@@ -8,6 +8,7 @@
 #include "shared/xmpp/ns.h"
 #include "xmppd/c2s/c2s_private.h"
 #include "xmppd/route/home.h"
+#include "xmppd/user/user.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -193,7 +194,7 @@ is_pressed(void)
         for (int i = 0; i < home_count(); i++)
                 if (worker_waiting(home_worker(i)) > PRESSED)
                         return true;
-        return false;
+        return user_is_pressed();
 }
 
 static void

@@ -21,6 +21,7 @@
 #include "xmppd/component/component_private.h"
 #include "xmppd/route/home.h"
 #include "xmppd/route/route.h"
+#include "xmppd/user/user.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -301,27 +302,34 @@ is_complete(const struct stanza *stanza)
         return !stanza_is_request(stanza) || (payload != NULL && element_next(payload) == NULL);
 }
 
+/* A component can speak faster than all workers together can listen, or the disk can write. */
+static bool
+is_pressed(void)
+{
+        for (int i = 0; i < home_count(); i++)
+                if (worker_waiting(home_worker(i)) > PRESSURE_LETTERS)
+                        return true;
+        return user_is_pressed();
+}
+
 static void
 go_on(struct timer *timer)
 {
         struct component *component = container_of(timer, struct component, relief);
 
-        stream_resume(component->stream);
+        if (is_pressed())
+                timer_start(timer, PRESSURE_MS, go_on);
+        else
+                stream_resume(component->stream);
 }
 
-/* A component can speak faster than all workers together can listen. */
 static void
 pause_under_pressure(struct component *component)
 {
-        if (component->in % 64 != 0)
+        if (component->in % 64 != 0 || !is_pressed())
                 return;
-        for (int i = 0; i < home_count(); i++) {
-                if (worker_waiting(home_worker(i)) < PRESSURE_LETTERS)
-                        continue;
-                stream_pause(component->stream);
-                timer_start(&component->relief, PRESSURE_MS, go_on);
-                return;
-        }
+        stream_pause(component->stream);
+        timer_start(&component->relief, PRESSURE_MS, go_on);
 }
 
 static void

@@ -21,7 +21,7 @@
 
 #include <string.h>
 
-enum { IDLE_MAX = 1000, IDLE_MS = 30 * 1000, SWEEP_MS = 10 * 1000 };
+enum { IDLE_MAX = 1000, IDLE_MS = 30 * 1000, SWEEP_MS = 10 * 1000, WRITES_MANY = 5000 };
 
 struct store *user_store;
 const struct log_scope user_log = { .room = "user" };
@@ -199,6 +199,12 @@ struct user *
 user_of(const struct jid *jid)
 {
         return user_load(jid);
+}
+
+bool
+user_is_pressed(void)
+{
+        return user_store != NULL && store_waiting(user_store) > WRITES_MANY;
 }
 
 void

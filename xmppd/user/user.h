@@ -17,6 +17,8 @@ struct user;
 void user_start(struct store *store);
 /* Frees what this worker holds, at stop. */
 void user_stop(void);
+/* Any worker: so many writes wait for the disk that readers should pause. */
+bool user_is_pressed(void);
 /* The loaded account, or NULL if there is none of that name. Valid in this turn. */
 struct user *user_of(const struct jid *jid);
 /* The door of route: a stanza to an account, bare or full JID. Takes the reference. */

@@ -261,14 +261,18 @@ shake(int fd, const char *secret)
         dprintf(fd, "<handshake>%s</handshake>", text_hex(hex, digest, 20));
 }
 
+/* The stream before this one may not be gone yet: it tries until there is no conflict. */
 static int
 connect_component(const char *domain, const char *secret)
 {
-        int fd = say_hello(domain);
-        shake(fd, secret);
-        if (hear(fd, "<handshake/>") != NULL)
-                return fd;
-        close(fd);
+        for (int i = 0; i < 200; i++) {
+                int fd = say_hello(domain);
+                shake(fd, secret);
+                if (hear(fd, "<handshake/>") != NULL)
+                        return fd;
+                close(fd);
+                usleep(10000);
+        }
         return -1;
 }
 
@@ -358,9 +362,7 @@ an_absent_component_is_answered_for_and_may_come_again(void **state)
         dprintf(echo, "<message from='a@echo.example' to='b@other.example' id='1'><body>there?</body></message>");
         assert_true(hear(echo, "<remote-server-not-found") != NULL);
         close(echo);
-        int again = -1;
-        for (int i = 0; i < 100 && again < 0; i++)
-                again = connect_component("echo.example", "sesame");
+        int again = connect_component("echo.example", "sesame");
         assert_true(again >= 0);
         close(again);
 }
