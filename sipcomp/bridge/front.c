@@ -38,6 +38,10 @@ access_of(void *owner, const struct sip_flow *flow, const struct sip_message *re
         bool tcp = sip_flow_wire(flow) == SIP_TCP;
         if (federation_may_speak(gateway->federation, domain, sip_flow_peer(flow), tcp, sip_flow_address(flow), &why))
                 return 0;
+        /* An edge or a balancer asks in its own name whether we are there; no person is involved. */
+        bool asks = sip_message_is(request, "OPTIONS") && request->to.tag == NULL;
+        if (asks && federation_is_peer(gateway->federation, sip_flow_peer(flow), tcp, sip_flow_address(flow)))
+                return 0;
         log_refusal(gateway, flow, request, why.text);
         return 403;
 }

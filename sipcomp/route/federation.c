@@ -356,3 +356,12 @@ federation_may_speak(const struct federation *federation, const char *domain, co
         err_set(why, "no sip-peer section allows %s to speak for %s", peer->name_count > 0 ? peer->names[0].text : peer->subject, domain);
         return false;
 }
+
+bool
+federation_is_peer(const struct federation *federation, const struct tls_peer *peer, bool tcp, const struct address *address)
+{
+        for (size_t i = 0; i < federation->domain_count; i++)
+                if (federation_may_speak(federation, federation->domains[i].name, peer, tcp, address, NULL))
+                        return true;
+        return false;
+}

@@ -44,4 +44,7 @@ size_t federation_subjects(const struct federation *federation, const char *doma
 bool federation_may_speak(const struct federation *federation, const char *domain, const struct tls_peer *peer, bool tcp,
         const struct address *address, struct err *why);
 
+/* Does this connection belong to anybody we federate with? For OPTIONS that an edge sends in its own name. */
+bool federation_is_peer(const struct federation *federation, const struct tls_peer *peer, bool tcp, const struct address *address);
+
 #endif

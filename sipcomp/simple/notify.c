@@ -45,6 +45,8 @@ send_notify(struct watcher *watcher)
         watcher->client = send_request(relation->simple, request, relation->pair.domain, watcher->dialog, &client_events, watcher);
         if (!watcher->ends)
                 watcher_save(watcher);
+        if (watcher->must_ask)
+                watcher_ask(watcher);
 }
 
 static void

@@ -243,10 +243,12 @@ dialogs_of_foreign(const struct simple *simple, const char *foreign)
         return count;
 }
 
-/* Asks the local user once, or learns his state. */
-static void
-ask(struct relation *relation)
+/* Asks the local user once, or learns his state; when the watcher has had his first NOTIFY, whatever that said. */
+void
+watcher_ask(struct watcher *watcher)
 {
+        struct relation *relation = watcher->relation;
+        watcher->must_ask = false;
         if (relation->decision == DECISION_ACCEPTED) {
                 relation->simple->events->watcher_probes(relation->simple->owner, &relation->pair);
         } else if (relation->decision == DECISION_NONE && !relation->asked) {
@@ -277,9 +279,8 @@ watcher_subscribe(struct simple *simple, struct sip_server *server, const struct
         struct watcher *watcher = watcher_new(relation, dialog);
         watcher->event_id = event_id_of(request);
         log_info(&relation->log, "%s", expires == 0 ? "fetches the state" : "subscribes");
+        watcher->must_ask = expires > 0; /* nobody is asked for a fetch (5.4) */
         keep_and_grant(watcher, server, expires);
-        if (expires > 0) /* nobody is asked for a fetch (5.4) */
-                ask(relation);
 }
 
 void

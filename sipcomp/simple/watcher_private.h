@@ -36,6 +36,7 @@ struct watcher {
         struct timer timer;
         struct sip_client *client; /* the NOTIFY under way */
         uint64_t last_sent;        /* monotonic ms; 0: never */
+        bool must_ask;             /* the user has not been asked yet */
         bool dirty;                /* the state has changed since */
         bool failed;               /* the last NOTIFY found no way */
         bool ends;                 /* the next NOTIFY says terminated */
@@ -53,6 +54,7 @@ void watcher_expire_in(struct watcher *watcher, uint64_t ms);
 void watcher_hear(struct dialog_ear *ear, struct sip_server *server, const struct sip_message *request);
 /* May free the watcher. */
 void watcher_apply(struct watcher *watcher, enum notify_event event);
+void watcher_ask(struct watcher *watcher);
 void watcher_encode(const struct watcher *watcher, struct buf *record);
 void watcher_save(struct watcher *watcher);
 
