@@ -168,8 +168,9 @@ watch_workers(struct timer *timer)
 }
 
 static void
-check_components(void *unused)
+take_settings(void *unused)
 {
+        c2s_take_settings();
         component_check_streams();
 }
 
@@ -201,7 +202,7 @@ reload(struct buf *text)
         }
         set_log(snapshot);
         snapshot_put_in_force(snapshot, NULL, NULL);
-        home_visit_all(check_components, NULL, NULL);
+        home_visit_all(take_settings, NULL, NULL);
         log_info(&scope, "reloaded %s", server.file);
         outcome = 0;
 out:

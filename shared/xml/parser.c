@@ -519,6 +519,12 @@ xml_parser_new(const struct xml_limits *limits, const struct xml_events *events,
 }
 
 void
+xml_parser_set_stanza_bytes(struct xml_parser *parser, size_t bytes)
+{
+        parser->limits.stanza_bytes = bytes;
+}
+
+void
 xml_parser_free(struct xml_parser **parser)
 {
         struct xml_parser *p = *parser;

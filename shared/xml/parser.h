@@ -48,6 +48,8 @@ struct xml_events {
 };
 
 struct xml_parser *xml_parser_new(const struct xml_limits *limits, const struct xml_events *events, void *owner);
+/* Another limits.stanza_bytes from now on. */
+void xml_parser_set_stanza_bytes(struct xml_parser *parser, size_t bytes);
 /* Never from inside one of its events: use xml_parser_stop there and free later. */
 void xml_parser_free(struct xml_parser **parser);
 /* Feeds bytes. *used is how many were consumed: all, unless an event called xml_parser_stop, when it points behind that element, or a

@@ -357,6 +357,14 @@ stream_restart(struct stream *stream, const struct xml_limits *limits)
                 begin_anew(stream);
 }
 
+void
+stream_set_stanza_bytes(struct stream *stream, size_t bytes)
+{
+        stream->limits.stanza_bytes = bytes;
+        if (stream->parser != NULL)
+                xml_parser_set_stanza_bytes(stream->parser, bytes);
+}
+
 static bool
 can_send(const struct stream *stream)
 {

@@ -36,6 +36,8 @@ struct conn *stream_conn(struct stream *stream);
 void stream_open(struct stream *stream, const char *from, const char *to, const char *id, const char *lang, const char *version);
 /* From inside an event, or between two: what follows is a new stream (RFC 6120 4.3.3), new parser, new limits if not NULL. */
 void stream_restart(struct stream *stream, const struct xml_limits *limits);
+/* Another limit for stanzas from now on: the administrator has changed it. */
+void stream_set_stanza_bytes(struct stream *stream, size_t bytes);
 /* Sends bytes or an element. */
 void stream_send_text(struct stream *stream, const char *xml);
 void stream_send_element(struct stream *stream, const struct element *element);

@@ -18,6 +18,8 @@ int c2s_listen(const struct snapshot *snapshot, struct err *err);
 void c2s_stop_listening(void);
 /* On each worker, at stop: every stream ends with system-shutdown. */
 void c2s_stop_streams(void);
+/* On each worker, after a reload: limits change for the clients that are there. */
+void c2s_take_settings(void);
 /* On a worker: streams of this worker, those still in negotiation among them. */
 void c2s_count(uint64_t *streams, uint64_t *negotiating);
 

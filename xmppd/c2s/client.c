@@ -170,6 +170,19 @@ c2s_stop_streams(void)
 }
 
 void
+c2s_take_settings(void)
+{
+        const struct section *c2s = snapshot_section("c2s");
+
+        for (LIST_EACH(client, &clients, struct client, in_worker)) {
+                if (client->account == NULL || client->stream == NULL)
+                        continue;
+                client->max_queue = (size_t)config_number(c2s, "max-queue");
+                stream_set_stanza_bytes(client->stream, (size_t)config_number(c2s, "max-stanza"));
+        }
+}
+
+void
 c2s_count(uint64_t *streams, uint64_t *in_negotiation)
 {
         *streams = clients.count;
