@@ -132,13 +132,13 @@ def test_a_disk_that_is_full_at_the_start(xmppd):
 
 @needs_xmppd
 def test_a_disk_that_fills_up_loses_nothing_that_was_promised(xmppd):
-    xmppd.process.limits = small_files(3 << 20)
+    xmppd.process.limits = small_files(20 << 20)        # the store keeps 16 MiB of empty room behind its last page
     xmppd.start()
     xmppd.add_users([("alice@example.com", "pencil"), ("bob@example.com", "pencil")])
     alice = sign_in(xmppd, "alice")
     kept = 0
     for number in range(400):
-        alice.send(f"<message to='bob@example.com' type='chat' id='m{number}'><body>{number} {'x' * 20000}</body></message>"
+        alice.send(f"<message to='bob@example.com' type='chat' id='m{number}'><body>{number} {'x' * 40000}</body></message>"
                    f"<iq type='set' id='q{number}'><query xmlns='jabber:iq:roster'><item jid='c{number}@example.com'/></query></iq>")
         answer = None
         while answer is None:
