@@ -58,6 +58,8 @@ explain(struct err *err, const char *dir, int rc)
         case MDB_MAP_FULL:
                 return err_set(
                         err, "%s/data.mdb: the address space set aside for the store is used up; raise store { map-size }", dir);
+        case ENOMEM:
+                return err_set(err, "%s: the system gives no address space for the store; lower store { map-size }", dir);
         case MDB_INVALID:
         case MDB_CORRUPTED:
         case MDB_PAGE_NOTFOUND:

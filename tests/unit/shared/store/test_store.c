@@ -561,6 +561,14 @@ says_when_the_map_is_full_and_accepts_nothing_more(void **state)
         store_close(&store);
 }
 
+static void
+says_when_there_is_no_address_space(void **state)
+{
+        struct store_options options = usual_options();
+        options.map_mib = (size_t)1 << 40;
+        expect_refusal(&options, "lower store { map-size }");
+}
+
 /* In a child, since the limit on the size of files cannot be taken back there. */
 static int
 write_until_the_disk_is_full(void)
@@ -727,6 +735,7 @@ main(void)
                 IN_A_DIRECTORY(another_process_may_read_while_one_writes),
                 IN_A_DIRECTORY(a_backup_opens_as_a_store),
                 IN_A_DIRECTORY(says_when_the_map_is_full_and_accepts_nothing_more),
+                IN_A_DIRECTORY(says_when_there_is_no_address_space),
                 IN_A_DIRECTORY(a_full_disk_fails_batches_and_spoils_nothing),
                 IN_A_DIRECTORY(what_was_acknowledged_survives_a_kill),
         };
