@@ -7,7 +7,7 @@
 #include "shared/base/buf.h"
 #include "shared/base/err.h"
 #include "shared/base/log.h"
-#include "shared/base/mem.h"
+#include "shared/control/daemon.h"
 #include "shared/loop/signals.h"
 #include "shared/loop/timer.h"
 #include "shared/loop/worker.h"
@@ -29,25 +29,9 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
-#ifdef HAVE_SYSTEMD
-#include <systemd/sd-daemon.h>
-#endif
-
-enum {
-        EXIT_CLEAN = 0,
-        EXIT_CONFIGURATION = 1,
-        EXIT_CANNOT_START = 2,
-        EXIT_INTERNAL = 3,
-        WORKERS_MAX = 64,
-        WATCH_MS = 50,
-        BUSY_MS = 100,
-        STOP_MS = 5000,
-        POLL_MS = 10,
-        DRAINS = 2
-};
+enum { WORKERS_MAX = 64, WATCH_MS = 50, BUSY_MS = 100, STOP_MS = 5000, POLL_MS = 10, DRAINS = 2 };
 
 static const struct log_scope scope = { .room = "main" };
 
@@ -64,63 +48,14 @@ static struct {
         bool is_stopping;
 } server;
 
-static void
-tell_systemd(const char *state)
-{
-#ifdef HAVE_SYSTEMD
-        sd_notify(0, state);
-#endif
-}
-
-/* One line each, as the reader wrote them. */
-static void
-print_lines(const char *prefix, struct buf *lines)
-{
-        char *save = NULL;
-        for (char *line = strtok_r(buf_text(lines), "\n", &save); line != NULL; line = strtok_r(NULL, "\n", &save))
-                fprintf(stderr, "%s%s\n", prefix, line);
-}
-
-static void
-log_lines(enum log_level level, struct buf *lines)
-{
-        char *save = NULL;
-        for (char *line = strtok_r(buf_text(lines), "\n", &save); line != NULL; line = strtok_r(NULL, "\n", &save))
-                log_at(&scope, level, "%s", line);
-}
-
-static void
-set_log(const struct snapshot *snapshot)
-{
-        const struct section *log = section_of(config_top(snapshot->config), "log");
-        const char *target = config_text(log, "target");
-
-        log_set_level((enum log_level)log_level_of(config_text(log, "level")));
-        log_set_json(strcmp(config_text(log, "format"), "json") == 0);
-        if (!log_set_target(strcmp(target, "stderr") == 0 ? NULL : target))
-                log_error(&scope, "%s: cannot write the log to %s; keeping the old target", section_place(log, "target"), target);
-}
-
-/* Each session costs a descriptor: take all the system allows. */
-static void
-raise_descriptor_limit(void)
-{
-        struct rlimit limit;
-
-        if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-                limit.rlim_cur = limit.rlim_max;
-                setrlimit(RLIMIT_NOFILE, &limit);
-        }
-}
-
 static struct snapshot *
 load(const char *file)
 {
         struct buf errors = { 0 }, warnings = { 0 };
         struct snapshot *snapshot = settings_load(file, &errors, &warnings);
 
-        print_lines("warning: ", &warnings);
-        print_lines("", &errors);
+        daemon_print_lines("warning: ", &warnings);
+        daemon_print_lines("", &errors);
         buf_free(&errors);
         buf_free(&warnings);
         return snapshot;
@@ -183,11 +118,11 @@ reload(struct buf *text)
         struct err err;
         int outcome = -1;
 
-        tell_systemd("RELOADING=1");
-        log_lines(LOG_WARN, &warnings);
+        daemon_tell_systemd("RELOADING=1");
+        daemon_log_lines(&scope, LOG_WARN, &warnings);
         if (snapshot == NULL) {
                 buf_put(text, buf_data(&errors), errors.len);
-                log_lines(LOG_ERROR, &errors);
+                daemon_log_lines(&scope, LOG_ERROR, &errors);
                 log_error(&scope, "the new configuration is refused, the old one stays in force");
                 goto out;
         }
@@ -200,7 +135,7 @@ reload(struct buf *text)
                 log_warn(&scope, "these settings take effect at the next start only: %s", restart);
                 buf_printf(text, "these settings take effect at the next start only: %s", restart);
         }
-        set_log(snapshot);
+        daemon_set_log(snapshot->config);
         snapshot_put_in_force(snapshot, NULL, NULL);
         home_visit_all(take_settings, NULL, NULL);
         log_info(&scope, "reloaded %s", server.file);
@@ -209,7 +144,7 @@ out:
         snapshot_unref(&snapshot);
         buf_free(&errors);
         buf_free(&warnings);
-        tell_systemd("READY=1");
+        daemon_tell_systemd("READY=1");
         return outcome;
 }
 
@@ -306,7 +241,7 @@ stop(int signal_number)
         server.is_stopping = true;
         server.patience_ends = worker_now() + STOP_MS;
         log_info(&scope, "stopping");
-        tell_systemd("STOPPING=1");
+        daemon_tell_systemd("STOPPING=1");
         timer_stop(&server.watch);
         c2s_stop_listening();
         component_stop_listening();
@@ -340,8 +275,8 @@ run(struct snapshot *snapshot)
         struct err err;
         int status = EXIT_CLEAN;
 
-        set_log(snapshot);
-        raise_descriptor_limit();
+        daemon_set_log(snapshot->config);
+        daemon_raise_descriptor_limit();
         if (open_store(snapshot, &err) != 0) {
                 log_error(&scope, "cannot start: %s", err.text);
                 return EXIT_CANNOT_START;
@@ -362,7 +297,7 @@ run(struct snapshot *snapshot)
                 signal_watch(SIGHUP, reload_by_signal);
                 timer_start(&server.watch, WATCH_MS, watch_workers);
                 log_info(&scope, "ready workers=%d", server.worker_count);
-                tell_systemd("READY=1\nSTATUS=ready");
+                daemon_tell_systemd("READY=1\nSTATUS=ready");
         } else {
                 log_error(&scope, "cannot start: %s", err.text);
                 status = EXIT_CANNOT_START;
@@ -382,45 +317,21 @@ run(struct snapshot *snapshot)
         return status;
 }
 
-static int
-use(const char *program)
-{
-        fprintf(stderr, "usage: %s -c FILE [-t]\n  -c FILE  the configuration\n  -t       check it and exit\n  -V       version\n",
-                program);
-        return EXIT_CONFIGURATION;
-}
-
 int
 main(int argc, char **argv)
 {
-        bool only_check = false;
-        int option;
+        struct daemon_options options;
+        int status;
 
-        while ((option = getopt(argc, argv, "c:tV")) != -1) {
-                switch (option) {
-                case 'c':
-                        server.file = optarg;
-                        break;
-                case 't':
-                        only_check = true;
-                        break;
-                case 'V':
-                        puts(PACKAGE_STRING);
-                        return EXIT_CLEAN;
-                default:
-                        return use(argv[0]);
-                }
-        }
-        if (server.file == NULL || optind < argc)
-                return use(argv[0]);
-
+        if (!daemon_read_options(&options, argc, argv, &status))
+                return status;
         signal(SIGPIPE, SIG_IGN);
-        signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error of the store, not the end */
         extend_start(xep_all);
+        server.file = options.file;
         struct snapshot *snapshot = load(server.file);
         if (snapshot == NULL)
                 return EXIT_CONFIGURATION;
-        int status = only_check ? EXIT_CLEAN : run(snapshot);
+        status = options.only_check ? EXIT_CLEAN : run(snapshot);
         snapshot_unref(&snapshot);
         return status;
 }
