@@ -167,7 +167,8 @@ open_doors(struct err *err)
         program.gateway = gateway_new(program.config, program.store, err);
         if (program.gateway == NULL)
                 return -1;
-        return admin_start(config_text(config_top(program.config), "control"), program.gateway, &(struct admin_doors){ .reload = reload }, err);
+        return admin_start(config_text(config_top(program.config), "control"), program.gateway,
+                &(struct admin_doors){ .reload = reload }, err);
 }
 
 static int

@@ -99,7 +99,9 @@ tell_routes(struct control_request *request, int argc, char *const *argv)
         struct buf out = { 0 };
         struct json_writer json = { .out = &out };
         if (domain == NULL) {
-                control_refuse(request, argc == 1 ? "there is no sip-domain \"%.100s\"; define it in federation.conf" : "routes DOMAIN", argc == 1 ? argv[0] : "");
+                control_refuse(request,
+                        argc == 1 ? "there is no sip-domain \"%.100s\"; define it in federation.conf" : "routes DOMAIN",
+                        argc == 1 ? argv[0] : "");
                 return;
         }
         json_open_object(&json, NULL);
@@ -157,9 +159,11 @@ set_log(struct control_request *request, int argc, char *const *argv)
         }
 }
 
+/* clang-format off */
 static const struct control_command commands[] = {
         { "status", tell_status }, { "dialogs", tell_dialogs }, { "routes", tell_routes }, { "reload", reload }, { "log", set_log }, { 0 },
 };
+/* clang-format on */
 
 int
 admin_start(const char *socket_path, struct gateway *of, const struct admin_doors *all, struct err *err)

@@ -48,7 +48,8 @@ static void
 lose_patience(struct timer *timer)
 {
         struct barrier *barrier = container_of(timer, struct barrier, patience);
-        log_warn(&bridge_log, "%s has not answered a ping in 2 s: %zu texts are refused with 504", barrier->local, barrier->asked.count + barrier->next.count);
+        log_warn(&bridge_log, "%s has not answered a ping in 2 s: %zu texts are refused with 504", barrier->local,
+                barrier->asked.count + barrier->next.count);
         barrier->id[0] = '\0';
         settle(barrier, &barrier->asked, 504);
         settle(barrier, &barrier->next, 504);
@@ -125,7 +126,8 @@ bool
 barrier_refuse(struct edge *edge, const struct stanza *error, int status)
 {
         struct barrier *barrier = map_get_str(edge->barriers, error->from.domain);
-        return barrier != NULL && error->id != NULL && (refuse_in(&barrier->asked, error->id, status) || refuse_in(&barrier->next, error->id, status));
+        return barrier != NULL && error->id != NULL &&
+                (refuse_in(&barrier->asked, error->id, status) || refuse_in(&barrier->next, error->id, status));
 }
 
 void

@@ -23,9 +23,9 @@ struct gateway {
         struct tls_context *tls_client;
         struct sip_transactions *transactions;
         struct simple *simple;
-        struct map *edges;   /* struct edge by domain */
-        struct map *crowds;  /* struct crowd by pair key */
-        struct map *aliases; /* struct alias by pair key */
+        struct map *edges;     /* struct edge by domain */
+        struct map *crowds;    /* struct crowd by pair key */
+        struct map *aliases;   /* struct alias by pair key */
         uint64_t last_refusal; /* ms; one line a second at most */
         struct timer patience;
         uint64_t patience_ends;
@@ -50,9 +50,11 @@ extern const struct log_scope bridge_log;
 struct edge *edge_of(const struct gateway *gateway, const char *domain);
 
 /* people.c: pairs and the JIDs that make them. Texts in the arena. */
-bool people_pair(const struct gateway *gateway, struct arena *arena, struct pair *pair, const struct jid *local, const struct jid *foreign);
+bool people_pair(
+        const struct gateway *gateway, struct arena *arena, struct pair *pair, const struct jid *local, const struct jid *foreign);
 /* The foreign JID as this local user knows it; with a resource or NULL. */
-bool people_foreign(const struct gateway *gateway, struct arena *arena, struct jid *jid, const struct pair *pair, const char *resource);
+bool
+people_foreign(const struct gateway *gateway, struct arena *arena, struct jid *jid, const struct pair *pair, const char *resource);
 bool people_local(struct arena *arena, struct jid *jid, const struct pair *pair);
 void people_free_aliases(struct gateway *gateway);
 

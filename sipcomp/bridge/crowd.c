@@ -122,7 +122,8 @@ crowd_presence(struct gateway *gateway, const struct pair *pair, const struct st
 {
         struct crowd *crowd = crowd_of(gateway, pair);
         const struct present *best = NULL;
-        forget_resource(crowd, presence->type == PRESENCE_AVAILABLE && presence->from.resource == NULL ? "" : presence->from.resource);
+        forget_resource(
+                crowd, presence->type == PRESENCE_AVAILABLE && presence->from.resource == NULL ? "" : presence->from.resource);
         if (presence->type == PRESENCE_AVAILABLE)
                 add_resource(crowd, presence);
         for (LIST_EACH(present, &crowd->present, struct present, link))

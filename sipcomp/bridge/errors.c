@@ -7,6 +7,7 @@
 #include "shared/base/text.h"
 #include "shared/xmpp/ns.h"
 
+/* clang-format off */
 static const struct {
         const char *condition;
         int status;
@@ -31,6 +32,7 @@ static const struct {
         { "remote-server-not-found", 504 },
         { "remote-server-timeout", 504 },
 };
+/* clang-format on */
 
 int
 errors_status(const char *condition)

@@ -49,7 +49,8 @@ take_iq(struct edge *edge, const struct stanza *iq)
                 barrier_reply(edge, iq);
         else if (iq->type == IQ_GET && payload != NULL && element_is(payload, "ping", NS_PING))
                 component_send(edge->component, stanza_result(iq), false);
-        else if (iq->type == IQ_GET && payload != NULL && element_is(payload, "query", NS_DISCO_INFO) && element_attribute(payload, "node") == NULL)
+        else if (iq->type == IQ_GET && payload != NULL && element_is(payload, "query", NS_DISCO_INFO) &&
+                element_attribute(payload, "node") == NULL)
                 answer_disco(edge, iq);
         else
                 reply_error(edge, iq, SERVICE_UNAVAILABLE, NULL);
@@ -84,7 +85,11 @@ send_typing(struct edge *edge, const struct stanza *message, const struct pair *
                 const char *name;
                 enum simple_typing typing;
         } states[] = {
-                { "composing", TYPING_ACTIVE }, { "paused", TYPING_PAUSED }, { "inactive", TYPING_PAUSED }, { "active", TYPING_PAUSED }, { "gone", TYPING_GONE },
+                { "composing", TYPING_ACTIVE },
+                { "paused", TYPING_PAUSED },
+                { "inactive", TYPING_PAUSED },
+                { "active", TYPING_PAUSED },
+                { "gone", TYPING_GONE },
         };
         for (size_t i = 0; i < array_len(states); i++)
                 if (element_child(message->element, states[i].name, NS_CHATSTATES) != NULL)

@@ -60,9 +60,9 @@ server_of(const struct gateway *gateway)
 {
         const struct section *xmpp = section_of(config_top(gateway->config), "xmpp");
         return (struct component_server){ .host = config_text(xmpp, "host"),
-                                          .port = (uint16_t)config_number(xmpp, "port"),
-                                          .secret = config_text(xmpp, "secret"),
-                                          .dns = gateway->dns };
+                .port = (uint16_t)config_number(xmpp, "port"),
+                .secret = config_text(xmpp, "secret"),
+                .dns = gateway->dns };
 }
 
 static void
@@ -144,8 +144,8 @@ listen_all(struct gateway *gateway, const struct section *top, struct err *err)
                         return err_set(err, "%s: not an IP address", section_place(at, "address"));
                 if (is_tls && (tls = make_tls(top, TLS_SERVER, ask_of(at), err)) == NULL)
                         return -1;
-                int outcome = sip_transport_listen(transport, section_title(at), &address, is_tls ? SIP_TLS : SIP_TCP, tls, ask_of(at),
-                        (uint16_t)config_number(at, "advertise-port"), err);
+                int outcome = sip_transport_listen(transport, section_title(at), &address, is_tls ? SIP_TLS : SIP_TCP, tls,
+                        ask_of(at), (uint16_t)config_number(at, "advertise-port"), err);
                 if (tls != NULL)
                         tls_context_unref(&tls);
                 if (outcome != 0)
@@ -184,7 +184,8 @@ static int
 start_sip(struct gateway *gateway, const struct section *top, struct err *err)
 {
         const struct section *tls = section_of(top, "tls");
-        if (config_text(tls, "certificate")[0] != '\0' && (gateway->tls_client = make_tls(top, TLS_CLIENT, TLS_ASK_NONE, err)) == NULL)
+        if (config_text(tls, "certificate")[0] != '\0' &&
+                (gateway->tls_client = make_tls(top, TLS_CLIENT, TLS_ASK_NONE, err)) == NULL)
                 return -1;
         struct sip_transport_options options = {
                 .fqdn = config_text(top, "routing-fqdn"),
@@ -209,7 +210,8 @@ gateway_new(struct config *config, struct store *store, struct err *err)
         gateway->crowds = map_new();
         gateway->aliases = map_new();
         gateway->dns = make_dns(top, err);
-        if (gateway->dns == NULL || (gateway->federation = federation_new(config, gateway->dns, err)) == NULL || start_sip(gateway, top, err) != 0)
+        if (gateway->dns == NULL || (gateway->federation = federation_new(config, gateway->dns, err)) == NULL ||
+                start_sip(gateway, top, err) != 0)
                 goto out;
         struct simple_options options = simple_options_of(gateway, top);
         gateway->simple = simple_new(&options, &to_xmpp_events, gateway);
@@ -239,7 +241,8 @@ gateway_reload(struct gateway *gateway, struct config *config, struct err *err)
         struct federation *federation = federation_new(config, gateway->dns, err);
         if (federation == NULL)
                 return -1;
-        if (config_text(section_of(top, "tls"), "certificate")[0] != '\0' && (tls = make_tls(top, TLS_CLIENT, TLS_ASK_NONE, err)) == NULL) {
+        if (config_text(section_of(top, "tls"), "certificate")[0] != '\0' &&
+                (tls = make_tls(top, TLS_CLIENT, TLS_ASK_NONE, err)) == NULL) {
                 federation_free(&federation);
                 return -1;
         }

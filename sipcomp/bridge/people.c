@@ -43,7 +43,8 @@ people_free_aliases(struct gateway *gateway)
 }
 
 bool
-people_pair(const struct gateway *gateway, struct arena *arena, struct pair *pair, const struct jid *local, const struct jid *foreign)
+people_pair(
+        const struct gateway *gateway, struct arena *arena, struct pair *pair, const struct jid *local, const struct jid *foreign)
 {
         const struct foreign_domain *domain = federation_domain(gateway->federation, foreign->domain);
         struct jid canonical, bare = jid_bare(local, arena);

@@ -11,13 +11,14 @@
 
 #include <string.h>
 
-#define RESOURCE "sip"
+#define RESOURCE    "sip"
 #define NS_RECEIPTS "urn:xmpp:receipts"
-#define NS_NICK "http://jabber.org/protocol/nick"
+#define NS_NICK     "http://jabber.org/protocol/nick"
 
 /* A stanza from the foreign user to the local one; NULL where the domain is served no more. */
 static struct stanza *
-begin(const struct gateway *gateway, const struct pair *pair, const char *resource, enum stanza_kind kind, enum stanza_type type, struct edge **edge)
+begin(const struct gateway *gateway, const struct pair *pair, const char *resource, enum stanza_kind kind, enum stanza_type type,
+        struct edge **edge)
 {
         struct arena *arena = arena_new(512);
         struct jid from, to;
@@ -74,7 +75,8 @@ watch_state(void *owner, const struct pair *pair, const struct pidf *state)
         struct gateway *gateway = owner;
         struct edge *edge;
         const struct foreign_domain *domain = federation_domain(gateway->federation, pair->domain);
-        struct stanza *stanza = begin(gateway, pair, RESOURCE, STANZA_PRESENCE, state->open ? PRESENCE_AVAILABLE : PRESENCE_UNAVAILABLE, &edge);
+        struct stanza *stanza =
+                begin(gateway, pair, RESOURCE, STANZA_PRESENCE, state->open ? PRESENCE_AVAILABLE : PRESENCE_UNAVAILABLE, &edge);
         if (stanza == NULL)
                 return;
         if (state->open && domain != NULL)
@@ -155,7 +157,8 @@ tell_typing(void *owner, const struct pair *pair, enum simple_typing typing)
 
 /* To the very client that sent it. */
 static struct stanza *
-begin_reply(struct gateway *gateway, const struct pair *pair, const struct simple_text *text, enum stanza_type type, struct edge **edge)
+begin_reply(
+        struct gateway *gateway, const struct pair *pair, const struct simple_text *text, enum stanza_type type, struct edge **edge)
 {
         struct arena *arena = arena_new(256);
         struct jid to;
@@ -167,7 +170,8 @@ begin_reply(struct gateway *gateway, const struct pair *pair, const struct simpl
 }
 
 static void
-text_failed(void *owner, const struct pair *pair, const struct simple_text *text, enum stanza_condition condition, const char *type, const char *why)
+text_failed(void *owner, const struct pair *pair, const struct simple_text *text, enum stanza_condition condition, const char *type,
+        const char *why)
 {
         struct edge *edge;
         struct stanza *stanza = begin_reply(owner, pair, text, MESSAGE_ERROR, &edge);

@@ -139,7 +139,9 @@ closed(void *owner, const char *why)
         apply(component, LOST, why);
 }
 
-static const struct stream_events stream_events = { .connected = connected, .opened = opened, .element = got_element, .closed = closed };
+static const struct stream_events stream_events = {
+        .connected = connected, .opened = opened, .element = got_element, .closed = closed
+};
 
 /* --- Steps. */
 
@@ -253,6 +255,7 @@ do_nothing(struct component *component, const char *why)
 {
 }
 
+/* clang-format off */
 static const struct step {
         enum state in;
         enum event when;
@@ -272,6 +275,7 @@ static const struct step {
         { ANY,        UNWANTED,         close_stream, CLOSED     },
         { ANY,        ANY_EVENT,        wait,         DOWN       },
 };
+/* clang-format on */
 
 static const char *const state_names[] = { "down", "resolving", "connecting", "opening", "proving", "up", "closed", "any" };
 
@@ -343,7 +347,8 @@ component_close(struct component *component)
 void
 component_set_server(struct component *component, const struct component_server *server)
 {
-        bool same = text_equal(component->host, server->host) && text_equal(component->secret, server->secret) && component->port == server->port;
+        bool same = text_equal(component->host, server->host) && text_equal(component->secret, server->secret) &&
+                component->port == server->port;
         keep_server(component, server);
         if (!same)
                 apply(component, WANTED_ELSEWHERE, NULL);

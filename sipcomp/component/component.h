@@ -29,7 +29,8 @@ struct component_server {
 };
 
 /* Texts are copied. Connects at once. */
-struct component *component_new(const char *domain, const struct component_server *server, const struct component_events *events, void *owner);
+struct component *
+component_new(const char *domain, const struct component_server *server, const struct component_events *events, void *owner);
 /* At once; no event comes. */
 void component_free(struct component **component);
 /* Sends </stream:stream> and stays closed; what was sent before leaves first. down comes if it was up. */

@@ -3,6 +3,7 @@
  */
 #include "sipcomp/dialect/dialect.h"
 
+/* clang-format off */
 static const struct presence_row presence[] = {
         /* way           show    activity  status */
         { PRESENCE_BOTH, "",     "",       NULL },
@@ -12,6 +13,7 @@ static const struct presence_row presence[] = {
         { PRESENCE_OUT,  "dnd",  "away",   NULL }, /* AIM knows no busy */
         { 0 },
 };
+/* clang-format on */
 
 const struct dialect dialect_aol = {
         .name = "aol",

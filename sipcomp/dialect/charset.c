@@ -12,8 +12,8 @@
 void
 put_character(struct buf *out, unsigned long code)
 {
-        bool allowed = code == 0x9 || code == 0xa || code == 0xd || (code >= 0x20 && code <= 0xd7ff) || (code >= 0xe000 && code <= 0xfffd) ||
-                       (code >= 0x10000 && code <= 0x10ffff);
+        bool allowed = code == 0x9 || code == 0xa || code == 0xd || (code >= 0x20 && code <= 0xd7ff) ||
+                (code >= 0xe000 && code <= 0xfffd) || (code >= 0x10000 && code <= 0x10ffff);
         if (!allowed)
                 code = 0xfffd;
         if (code < 0x80) {
@@ -37,17 +37,18 @@ put_character(struct buf *out, unsigned long code)
 static bool
 is_known(const char *charset)
 {
-        return strncasecmp(charset, "iso-8859-", 9) == 0 || strncasecmp(charset, "windows-12", 10) == 0 || strncasecmp(charset, "cp12", 4) == 0 ||
-               strncasecmp(charset, "utf-16", 6) == 0 || strcasecmp(charset, "us-ascii") == 0 || strncasecmp(charset, "koi8-", 5) == 0 ||
-               strcasecmp(charset, "shift_jis") == 0 || strcasecmp(charset, "gb2312") == 0 || strcasecmp(charset, "gbk") == 0 ||
-               strcasecmp(charset, "big5") == 0 || strcasecmp(charset, "euc-kr") == 0 || strcasecmp(charset, "euc-jp") == 0;
+        return strncasecmp(charset, "iso-8859-", 9) == 0 || strncasecmp(charset, "windows-12", 10) == 0 ||
+                strncasecmp(charset, "cp12", 4) == 0 || strncasecmp(charset, "utf-16", 6) == 0 ||
+                strcasecmp(charset, "us-ascii") == 0 || strncasecmp(charset, "koi8-", 5) == 0 ||
+                strcasecmp(charset, "shift_jis") == 0 || strcasecmp(charset, "gb2312") == 0 || strcasecmp(charset, "gbk") == 0 ||
+                strcasecmp(charset, "big5") == 0 || strcasecmp(charset, "euc-kr") == 0 || strcasecmp(charset, "euc-jp") == 0;
 }
 
 bool
 charset_convert(struct buf *out, const char *charset, const char *bytes, size_t len)
 {
         if (charset == NULL || charset[0] == '\0' || strcasecmp(charset, "utf-8") == 0 || strcasecmp(charset, "utf8") == 0 ||
-            strcasecmp(charset, "us-ascii") == 0) {
+                strcasecmp(charset, "us-ascii") == 0) {
                 if (!text_is_utf8(bytes, len))
                         return false;
                 buf_put(out, bytes, len);

@@ -15,11 +15,12 @@ struct presence_row {
         enum presence_way way;
         const char *show;     /* of XMPP; "" where the element is left out */
         const char *activity; /* on the wire; "" for none */
-        const char *status;   /* IN: the status shown where the document has no note. OUT: the line fits only a status that says busy. NULL: neither */
+        const char *
+                status; /* IN: the status shown where the document has no note. OUT: the line fits only a status that says busy. NULL: neither */
 };
 
 struct dialect {
-        const char *name; /* as in sip-domain { type = ... } */
+        const char *name;                    /* as in sip-domain { type = ... } */
         const struct presence_row *presence; /* ends with a NULL show */
         bool activity_names_status; /* IN: the activity itself, hyphens as spaces, becomes the status where there is no note */
         uint32_t subscribe_expires; /* seconds we ask for */

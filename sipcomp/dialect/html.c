@@ -20,6 +20,7 @@ struct html {
         bool empty; /* nothing written yet */
 };
 
+/* clang-format off */
 static const struct {
         const char *name;
         unsigned long code;
@@ -31,8 +32,10 @@ static const struct {
         { "szlig", 0xdf },   { "eacute", 0xe9 },  { "egrave", 0xe8 },  { "agrave", 0xe0 },  { "ccedil", 0xe7 },  { "laquo", 0xab },
         { "raquo", 0xbb },   { "pound", 0xa3 },   { "sect", 0xa7 },    { "deg", 0xb0 },     { "middot", 0xb7 },  { "times", 0xd7 },
 };
+/* clang-format on */
 
-static const char *const blocks[] = { "p", "div", "li", "ul", "ol", "tr", "table", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "pre", "hr" };
+static const char *const blocks[] = { "p", "div", "li", "ul", "ol", "tr", "table", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote",
+        "pre", "hr" };
 static const char *const hidden[] = { "script", "style", "head", "title" };
 
 static bool

@@ -3,6 +3,7 @@
  */
 #include "sipcomp/dialect/microsoft_private.h"
 
+/* clang-format off */
 const struct presence_row microsoft_presence[] = {
         /* way           show    activity  status */
         { PRESENCE_BOTH, "",     "",       NULL   },
@@ -14,6 +15,7 @@ const struct presence_row microsoft_presence[] = {
         { PRESENCE_OUT,  "dnd",  "busy",   NULL   },
         { 0 },
 };
+/* clang-format on */
 
 const struct dialect dialect_lync = {
         .name = "lync",

@@ -180,7 +180,9 @@ reduce_part(struct buf *out, const struct part *part, int level)
         struct buf plain = { 0 };
         enum text_verdict verdict;
         if (strcasecmp(part->encoding, "base64") == 0) {
-                verdict = !decode_base64(&plain, part->body, part->len) ? TEXT_BAD : part_reduce(out, part->type, buf_data(&plain), plain.len, level);
+                verdict = !decode_base64(&plain, part->body, part->len)
+                        ? TEXT_BAD
+                        : part_reduce(out, part->type, buf_data(&plain), plain.len, level);
         } else if (strcasecmp(part->encoding, "quoted-printable") == 0) {
                 decode_quoted(&plain, part->body, part->len);
                 verdict = part_reduce(out, part->type, buf_data(&plain), plain.len, level);
@@ -195,8 +197,11 @@ reduce_part(struct buf *out, const struct part *part, int level)
 static int
 rank_of(const char *type)
 {
-        return text_type_is(type, "text/plain") ? 4 : strncasecmp(type, "multipart/", 10) == 0 ? 3 : text_type_is(type, "text/html") ? 2 :
-               text_type_is(type, "text/rtf") ? 1 : 0;
+        return text_type_is(type, "text/plain")            ? 4
+                : strncasecmp(type, "multipart/", 10) == 0 ? 3
+                : text_type_is(type, "text/html")          ? 2
+                : text_type_is(type, "text/rtf")           ? 1
+                                                           : 0;
 }
 
 /* A line that is "--boundary", maybe with "--" and blanks behind: 1 between parts, 2 the last, 0 none. */

@@ -16,17 +16,18 @@ enum { GROUPS = 64 };
 
 struct rtf {
         struct buf *out;
-        int depth;       /* open groups */
-        int hidden_from; /* the group whose inside is not text; 0: none */
+        int depth;        /* open groups */
+        int hidden_from;  /* the group whose inside is not text; 0: none */
         int skip[GROUPS]; /* \ucN: what stands behind \uN for old readers */
-        int to_skip;     /* characters still to be passed over */
+        int to_skip;      /* characters still to be passed over */
         char charset[16];
         unsigned long high; /* the first half of a surrogate pair; 0: none */
         bool group_starts;
 };
 
-static const char *const destinations[] = { "fonttbl", "colortbl", "stylesheet", "info", "pict", "object", "header", "footer", "generator",
-                                            "listtable", "listoverridetable", "rsidtbl", "themedata", "fldinst", "filetbl", "revtbl" };
+static const char *const destinations[] = { "fonttbl", "colortbl", "stylesheet", "info", "pict", "object", "header", "footer",
+        "generator", "listtable", "listoverridetable", "rsidtbl", "themedata", "fldinst", "filetbl", "revtbl" };
+/* clang-format off */
 static const struct {
         const char *word;
         unsigned long code;
@@ -35,6 +36,7 @@ static const struct {
         { "row", '\n' },       { "emdash", 0x2014 },  { "endash", 0x2013 },   { "lquote", 0x2018 },   { "rquote", 0x2019 },
         { "ldblquote", 0x201c }, { "rdblquote", 0x201d }, { "bullet", 0x2022 }, { "emspace", ' ' },   { "enspace", ' ' },
 };
+/* clang-format on */
 
 static bool
 is_hidden(const struct rtf *rtf)

@@ -3,6 +3,7 @@
  */
 #include "sipcomp/dialect/dialect.h"
 
+/* clang-format off */
 static const struct presence_row presence[] = {
         /* way           show    activity             status */
         { PRESENCE_BOTH, "",     "",                  NULL },
@@ -25,6 +26,7 @@ static const struct presence_row presence[] = {
         { PRESENCE_IN,   "xa",   "holiday",           NULL },
         { 0 },
 };
+/* clang-format on */
 
 const struct dialect dialect_simple = {
         .name = "simple",

@@ -32,7 +32,8 @@ put_clean(struct buf *out, const char *bytes, size_t len)
                                 buf_putc(out, '\n');
                 } else if (c < 0x20 && c != '\t' && c != '\n') {
                         put_character(out, 0xfffd);
-                } else if (c == 0xef && len - i >= 3 && (unsigned char)bytes[i + 1] == 0xbf && (unsigned char)bytes[i + 2] >= 0xbe) {
+                } else if (c == 0xef && len - i >= 3 && (unsigned char)bytes[i + 1] == 0xbf &&
+                        (unsigned char)bytes[i + 2] >= 0xbe) {
                         put_character(out, 0xfffd); /* U+FFFE and U+FFFF */
                         i += 2;
                 } else {
@@ -78,6 +79,7 @@ reduce_rtf(struct buf *out, const char *type, const char *bytes, size_t len)
         return TEXT_FINE;
 }
 
+/* clang-format off */
 static const struct {
         const char *type;
         enum text_verdict (*reduce)(struct buf *, const char *, const char *, size_t);
@@ -90,6 +92,7 @@ static const struct {
         { "application/im-iscomposing+xml", NULL,        TEXT_COMPOSING },
         { "application/ms-imdn+xml",       NULL,         TEXT_NOTHING   },
 };
+/* clang-format on */
 
 enum text_verdict
 part_reduce(struct buf *out, const char *type, const char *bytes, size_t len, int level)

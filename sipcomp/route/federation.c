@@ -65,8 +65,10 @@ count_sections(const struct section *top, const char *name)
 static int
 read_domains(struct federation *federation, const struct section *top, struct err *err)
 {
-        federation->domains = arena_alloc(federation->arena, (count_sections(top, "sip-domain") + 1) * sizeof(federation->domains[0]));
-        for (const struct section *at = section_next(top, "sip-domain", NULL); at != NULL; at = section_next(top, "sip-domain", at)) {
+        federation->domains =
+                arena_alloc(federation->arena, (count_sections(top, "sip-domain") + 1) * sizeof(federation->domains[0]));
+        for (const struct section *at = section_next(top, "sip-domain", NULL); at != NULL;
+                at = section_next(top, "sip-domain", at)) {
                 struct foreign_domain *domain = &federation->domains[federation->domain_count++];
                 domain->name = arena_strdup(federation->arena, section_title(at));
                 domain->description = arena_strdup(federation->arena, config_text(at, "description"));
@@ -81,7 +83,8 @@ read_domains(struct federation *federation, const struct section *top, struct er
         for (size_t i = 0; i < federation->local_count; i++) {
                 federation->locals[i] = arena_strdup(federation->arena, config_list_item(top, "local-domains", i));
                 if (federation_domain(federation, federation->locals[i]) != NULL)
-                        return err_set(err, "%s: %s is a sip-domain too, defined at %s", section_place(top, "local-domains"), federation->locals[i],
+                        return err_set(err, "%s: %s is a sip-domain too, defined at %s", section_place(top, "local-domains"),
+                                federation->locals[i],
                                 section_place(section_titled(top, "sip-domain", federation->locals[i]), NULL));
         }
         federation->default_domain = arena_strdup(federation->arena, config_text(section_of(top, "aol"), "default-domain"));
@@ -170,7 +173,8 @@ read_routes(struct federation *federation, const struct section *top, struct dns
                 struct static_route *route = &federation->routes[federation->route_count++];
                 char domain[256];
                 if (!route_pattern_domain(domain, section_title(at)))
-                        return err_set(err, "%s: \"%s\" is no pattern like .com.example.* and no domain", section_place(at, NULL), section_title(at));
+                        return err_set(err, "%s: \"%s\" is no pattern like .com.example.* and no domain", section_place(at, NULL),
+                                section_title(at));
                 route->domain = arena_strdup(federation->arena, domain);
                 struct route_hop *hops = arena_alloc(federation->arena, (count_sections(at, "hop") + 1) * sizeof(hops[0]));
                 for (const struct section *in = section_next(at, "hop", NULL); in != NULL; in = section_next(at, "hop", in)) {
@@ -201,9 +205,10 @@ check_wires(const struct federation *federation, const struct section *top, stru
                         continue;
                 for (size_t h = 0; h < route->hop_count; h++)
                         if (route->hops[h].hop.wire == SIP_TCP)
-                                return err_set(err, "%s: sip-domain \"%s\" is of type %s, which speaks TLS only, but its route to %s is tcp",
-                                        section_place(section_titled(top, "sip-domain", domain->name), "type"), domain->name, domain->dialect->name,
-                                        route->hops[h].hop.host);
+                                return err_set(err,
+                                        "%s: sip-domain \"%s\" is of type %s, which speaks TLS only, but its route to %s is tcp",
+                                        section_place(section_titled(top, "sip-domain", domain->name), "type"), domain->name,
+                                        domain->dialect->name, route->hops[h].hop.host);
         }
         return 0;
 }
@@ -215,8 +220,8 @@ federation_new(struct config *config, struct dns *dns, struct err *err)
         struct federation *federation = MEM_NEW(federation);
         federation->arena = arena_new(4096);
         federation->by_name = map_new();
-        if (read_domains(federation, top, err) != 0 || read_peers(federation, top, err) != 0 || read_routes(federation, top, dns, err) != 0 ||
-            check_wires(federation, top, err) != 0)
+        if (read_domains(federation, top, err) != 0 || read_peers(federation, top, err) != 0 ||
+                read_routes(federation, top, dns, err) != 0 || check_wires(federation, top, err) != 0)
                 federation_free(&federation);
         return federation;
 }
@@ -353,7 +358,8 @@ federation_may_speak(const struct federation *federation, const char *domain, co
         for (size_t i = 0; i < federation->peer_count; i++)
                 if (speaks_for(&federation->peers[i], domain) && tls_peer_is(peer, federation->peers[i].subject))
                         return true;
-        err_set(why, "no sip-peer section allows %s to speak for %s", peer->name_count > 0 ? peer->names[0].text : peer->subject, domain);
+        err_set(why, "no sip-peer section allows %s to speak for %s", peer->name_count > 0 ? peer->names[0].text : peer->subject,
+                domain);
         return false;
 }
 

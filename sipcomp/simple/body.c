@@ -19,7 +19,8 @@ is_blank(const struct buf *text)
 }
 
 void
-take_text(struct simple *simple, struct sip_server *server, const struct sip_message *request, const struct pair *pair, const char *thread)
+take_text(struct simple *simple, struct sip_server *server, const struct sip_message *request, const struct pair *pair,
+        const char *thread)
 {
         struct buf text = { 0 };
         switch (text_reduce(&text, sip_message_get(request, "Content-Type"), request->body, request->body_len)) {
@@ -40,7 +41,8 @@ take_text(struct simple *simple, struct sip_server *server, const struct sip_mes
                 sip_server_status(server, 413);
                 break;
         case TEXT_UNSUPPORTED:
-                answer(server, request, 415, "Accept", "text/plain, text/html, multipart/alternative, application/im-iscomposing+xml");
+                answer(server, request, 415, "Accept",
+                        "text/plain, text/html, multipart/alternative, application/im-iscomposing+xml");
                 break;
         }
         buf_free(&text);

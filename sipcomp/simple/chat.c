@@ -25,8 +25,8 @@ new_text(struct simple *simple, const struct pair *pair, const struct simple_tex
         struct text *text = MEM_NEW(text);
         text->simple = simple;
         pair_copy(&text->pair, pair);
-        text->said = (struct simple_text){ said->id == NULL ? NULL : mem_strdup(said->id), said->sender == NULL ? NULL : mem_strdup(said->sender),
-                                           mem_strdup(said->body), said->receipt };
+        text->said = (struct simple_text){ said->id == NULL ? NULL : mem_strdup(said->id),
+                said->sender == NULL ? NULL : mem_strdup(said->sender), mem_strdup(said->body), said->receipt };
         text->len = strlen(said->body);
         text->piece_max = PIECE_MAX;
         return text;
@@ -186,7 +186,8 @@ free_chat(struct chat *chat)
 void
 chat_tidy(struct chat *chat)
 {
-        if (list_is_empty(&chat->texts) && list_is_empty(&chat->sessions) && chat->pager == NULL && !timer_is_running(&chat->composing))
+        if (list_is_empty(&chat->texts) && list_is_empty(&chat->sessions) && chat->pager == NULL &&
+                !timer_is_running(&chat->composing))
                 free_chat(chat);
 }
 

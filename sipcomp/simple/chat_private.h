@@ -28,7 +28,7 @@ struct chat {
         struct log_scope log;
         struct list texts;
         size_t bytes;
-        struct list sessions; /* oldest first */
+        struct list sessions;     /* oldest first */
         struct sip_client *pager; /* a MESSAGE outside a dialog under way */
         bool leaving;             /* the user closed the chat: BYE when the queue is empty */
         bool told_typing;         /* the other side was told that our user types */
@@ -37,17 +37,37 @@ struct chat {
 };
 
 enum session_state {
-        SESSION_FRESH, SESSION_INVITING, SESSION_PAUSED, SESSION_READY,
+        SESSION_FRESH,
+        SESSION_INVITING,
+        SESSION_PAUSED,
+        SESSION_READY,
         SESSION_LEAVING, /* they said BYE while a MESSAGE of ours was under way */
         SESSION_ENDING,  /* we said BYE */
-        SESSION_OVER, SESSION_ANY
+        SESSION_OVER,
+        SESSION_ANY
 };
 
 enum session_event {
-        SESSION_WANTED, SESSION_INVITED,
-        SESSION_ANSWERED, SESSION_UNUSABLE, SESSION_AGAIN, SESSION_LATER, SESSION_REFUSED, SESSION_TO_PAGER, /* answers to INVITE */
-        SESSION_TAKEN, SESSION_TEXT_REFUSED, SESSION_ONCE_MORE, SESSION_LOST, SESSION_DEAD, SESSION_TOLD,    /* answers to MESSAGE and INFO */
-        SESSION_TIME, SESSION_CLOSE, SESSION_BYE, SESSION_BYE_BUSY, SESSION_ENDED, SESSION_ANY_EVENT
+        SESSION_WANTED,
+        SESSION_INVITED,
+        SESSION_ANSWERED,
+        SESSION_UNUSABLE,
+        SESSION_AGAIN,
+        SESSION_LATER,
+        SESSION_REFUSED,
+        SESSION_TO_PAGER, /* answers to INVITE */
+        SESSION_TAKEN,
+        SESSION_TEXT_REFUSED,
+        SESSION_ONCE_MORE,
+        SESSION_LOST,
+        SESSION_DEAD,
+        SESSION_TOLD, /* answers to MESSAGE and INFO */
+        SESSION_TIME,
+        SESSION_CLOSE,
+        SESSION_BYE,
+        SESSION_BYE_BUSY,
+        SESSION_ENDED,
+        SESSION_ANY_EVENT
 };
 
 /* One dialog; owned by its chat. */
@@ -63,7 +83,7 @@ struct session {
         char *accept_types;        /* of the other side; NULL: not said */
         char *sdp;                 /* what we answered */
         char *redirect;
-        bool once_anew, once_later; /* these steps were taken */
+        bool once_anew, once_later;            /* these steps were taken */
         const struct message_failure *failure; /* of the answer that is being handled */
         char failure_text[FAILURE_TEXT];
         struct timer timer;   /* idle, pause, the end of BYE */
@@ -101,7 +121,8 @@ void session_accept(struct session *session, struct sip_server *server, const st
 void session_init_ear(struct session *session);
 
 /* body.c: reads the body of a MESSAGE and answers it, or gives it to the bridge, who answers it by simple_vouch. thread may be NULL. */
-void take_text(struct simple *simple, struct sip_server *server, const struct sip_message *request, const struct pair *pair, const char *thread);
+void take_text(struct simple *simple, struct sip_server *server, const struct sip_message *request, const struct pair *pair,
+        const char *thread);
 void take_typing(struct chat *chat, const struct sip_message *request);
 void typing_over(struct timer *timer);
 

@@ -19,6 +19,7 @@ enum { MINUTE = 60, HOUR = 3600, DAY = 86400 };
 #define AUTH   "auth"
 
 /* Tried in order; the last one fits everything. */
+/* clang-format off */
 static const struct subscribe_failure subscribe_failures[] = {
         /* from to   first                   condition                 type    known  first retry    known retry     wait         longest      fault */
         { 400, 400, FIRST_ERROR,             BAD_REQUEST,              CANCEL, true,  RETRY_NEVER,    RETRY_FIXED,    DAY,         DAY,         false },
@@ -47,10 +48,12 @@ static const struct subscribe_failure subscribe_failures[] = {
         { 300, 399, FIRST_ERROR,             ITEM_NOT_FOUND,           CANCEL, true,  RETRY_FIXED,    RETRY_FIXED,    DAY,         DAY,         false },
         { 0,   999, FIRST_ERROR,             BAD_REQUEST,              CANCEL, true,  RETRY_NEVER,    RETRY_FIXED,    DAY,         DAY,         false },
 };
+/* clang-format on */
 
 #define NOT_DISTURBED "does not want to be disturbed"
 #define MAY_HAVE      "the message may not have arrived"
 
+/* clang-format off */
 static const struct message_failure invite_failures[] = {
         { 300, 399, STEP_FAIL,        REDIRECT,                CANCEL, NULL          },
         { 401, 401, STEP_FAIL,        NOT_AUTHORIZED,          AUTH,   NULL          },
@@ -78,8 +81,10 @@ static const struct message_failure invite_failures[] = {
         { 606, 606, STEP_FAIL,        NOT_ACCEPTABLE,          CANCEL, NULL          },
         { 0,   999, STEP_FAIL,        BAD_REQUEST,             CANCEL, NULL          },
 };
+/* clang-format on */
 
 /* What differs inside a session; the others are as for INVITE. */
+/* clang-format off */
 static const struct message_failure message_failures[] = {
         { 408, 408, STEP_DROP,        RECIPIENT_UNAVAILABLE,   WAIT,   MAY_HAVE      },
         { 413, 413, STEP_SPLIT,       POLICY_VIOLATION,        CANCEL, NULL          },
@@ -88,11 +93,14 @@ static const struct message_failure message_failures[] = {
         { 481, 481, STEP_NEW_SESSION, RECIPIENT_UNAVAILABLE,   WAIT,   NULL          },
         { 513, 513, STEP_SPLIT,       POLICY_VIOLATION,        CANCEL, NULL          },
 };
+/* clang-format on */
 
 static const struct message_failure content_filter = { 0, 999, STEP_FAIL, POLICY_VIOLATION, CANCEL, "refused by a content filter" };
 static const struct message_failure out_of_step = { 500, 500, STEP_NEW_SESSION, SERVICE_UNAVAILABLE, WAIT, NULL };
-static const struct message_failure unreachable = { 503, 503, STEP_FAIL, REMOTE_SERVER_TIMEOUT, WAIT, "the other system cannot be reached" };
-static const struct message_failure out_of_reach = { 503, 503, STEP_DROP, REMOTE_SERVER_TIMEOUT, WAIT, "the other system cannot be reached" };
+static const struct message_failure unreachable = { 503, 503, STEP_FAIL, REMOTE_SERVER_TIMEOUT, WAIT,
+        "the other system cannot be reached" };
+static const struct message_failure out_of_reach = { 503, 503, STEP_DROP, REMOTE_SERVER_TIMEOUT, WAIT,
+        "the other system cannot be reached" };
 static const struct message_failure unanswered = { 0, 999, STEP_DROP, RECIPIENT_UNAVAILABLE, WAIT, MAY_HAVE };
 
 const struct subscribe_failure *
@@ -155,7 +163,8 @@ char *
 failure_text(char text[FAILURE_TEXT], const struct sip_message *response, const char *added)
 {
         static const char *const telling[] = { "ms-diagnostics-public", "Ms-Diagnostics", "Ms-client-diagnostics", "Warning" };
-        size_t len = (size_t)snprintf(text, FAILURE_TEXT, "SIP %d %.80s", response->status, response->reason[0] == '\0' ? sip_reason(response->status) : response->reason);
+        size_t len = (size_t)snprintf(text, FAILURE_TEXT, "SIP %d %.80s", response->status,
+                response->reason[0] == '\0' ? sip_reason(response->status) : response->reason);
         for (size_t i = 0; i < array_len(telling); i++) {
                 const char *value = sip_message_get(response, telling[i]);
                 if (value == NULL)

@@ -35,7 +35,8 @@ send_notify(struct watcher *watcher)
         if (watcher->ends)
                 sip_message_add(request, "Subscription-State", "terminated;reason=timeout");
         else
-                sip_message_addf(request, "Subscription-State", "%s;expires=%lld", state_word(watcher), (long long)(left < 0 ? 0 : left));
+                sip_message_addf(
+                        request, "Subscription-State", "%s;expires=%lld", state_word(watcher), (long long)(left < 0 ? 0 : left));
         bool open = relation->open && relation->decision == DECISION_ACCEPTED && !relation->hidden;
         pidf_write(&body, relation->pair.local_uri, open, relation->activity, relation->note);
         sip_message_set_body(request, PIDF_TYPE, buf_data(&body), body.len);
@@ -107,6 +108,7 @@ do_nothing(struct watcher *watcher)
 {
 }
 
+/* clang-format off */
 static const struct step {
         enum notify_state in;
         enum notify_event when;
@@ -143,6 +145,7 @@ static const struct step {
         { NOTIFY_ANY,       NOTIFY_GONE,      end_dialog,   NOTIFY_OVER      }, /* the watcher is gone: not an unsubscription (5.5) */
         { NOTIFY_ANY,       NOTIFY_ANY_EVENT, do_nothing,   NOTIFY_ANY       },
 };
+/* clang-format on */
 
 static const char *const state_names[] = { "new", "quiet", "sending", "resting", "retrying", "last", "over", "any" };
 static const char *const event_names[] = { "asked", "changed", "taken", "gone", "failed", "time", "ended", "any" };

@@ -31,7 +31,8 @@ pager_send(struct chat *chat)
 {
         struct text *text = LIST_ITEM(chat->texts.first, struct text, link);
         struct buf body = { 0 };
-        struct sip_message *request = sip_request_new("MESSAGE", chat->pair.foreign_uri, NULL, chat->pair.local_uri, chat->pair.foreign_uri);
+        struct sip_message *request =
+                sip_request_new("MESSAGE", chat->pair.foreign_uri, NULL, chat->pair.local_uri, chat->pair.foreign_uri);
         text_piece(text, &body);
         sip_message_set_body(request, text_type(text), buf_data(&body), body.len);
         buf_free(&body);

@@ -61,6 +61,6 @@ pair_decode(struct pair *pair, struct cursor *cursor, struct arena *arena)
         pair->foreign_uri = decode_text(cursor, arena);
         pair->local_user = decode_text(cursor, arena);
         pair->domain = decode_text(cursor, arena);
-        return pair->local != NULL && pair->foreign != NULL && pair->local_uri != NULL && pair->foreign_uri != NULL && pair->local_user != NULL &&
-               pair->domain != NULL;
+        return pair->local != NULL && pair->foreign != NULL && pair->local_uri != NULL && pair->foreign_uri != NULL &&
+                pair->local_user != NULL && pair->domain != NULL;
 }

@@ -108,7 +108,7 @@ pidf_same_entity(const char *a, const char *b, bool loose)
                 return false;
         size_t a_host = strcspn(a_at + 1, ":;?>"), b_host = strcspn(b_at + 1, ":;?>");
         return a_host == b_host && strncasecmp(a_at + 1, b_at + 1, a_host) == 0 &&
-               same_user(a, (size_t)(a_at - a), b, (size_t)(b_at - b), loose);
+                same_user(a, (size_t)(a_at - a), b, (size_t)(b_at - b), loose);
 }
 
 /* 1 open, 0 closed, -1 neither. */
@@ -137,7 +137,8 @@ best_tuple(struct arena *arena, const struct element *root)
 {
         const struct element *best = NULL;
         for (struct element *child = element_first(root); child != NULL; child = element_next(child))
-                if (is_named(child, "tuple") && basic_of(arena, child) == 1 && (best == NULL || priority_of(child) > priority_of(best)))
+                if (is_named(child, "tuple") && basic_of(arena, child) == 1 &&
+                        (best == NULL || priority_of(child) > priority_of(best)))
                         best = child;
         return best;
 }
@@ -162,7 +163,8 @@ static const char *
 activity_by_text(struct arena *arena, const struct element *status)
 {
         struct element *activities = child_named(status, "activities");
-        for (struct element *child = activities == NULL ? NULL : element_first(activities); child != NULL; child = element_next(child)) {
+        for (struct element *child = activities == NULL ? NULL : element_first(activities); child != NULL;
+                child = element_next(child)) {
                 const char *found = is_named(child, "activity") ? word(arena, trimmed(arena, child)) : NULL;
                 if (found != NULL)
                         return found;
@@ -175,8 +177,10 @@ static const char *
 activity_by_name(struct arena *arena, const struct element *in)
 {
         struct element *activities = child_named(in, "activities");
-        for (struct element *child = activities == NULL ? NULL : element_first(activities); child != NULL; child = element_next(child))
-                if (!is_named(child, "note") && !is_named(child, "unknown") && !is_named(child, "activity") && word(arena, child->name) != NULL)
+        for (struct element *child = activities == NULL ? NULL : element_first(activities); child != NULL;
+                child = element_next(child))
+                if (!is_named(child, "note") && !is_named(child, "unknown") && !is_named(child, "activity") &&
+                        word(arena, child->name) != NULL)
                         return word(arena, child->name);
         return NULL;
 }
@@ -256,10 +260,11 @@ out:
 void
 pidf_write(struct buf *out, const char *entity, bool open, const char *activity, const char *note)
 {
-        buf_puts(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\r\n"
-                      "<presence xmlns=\"" NS_PIDF "\" xmlns:dm=\"urn:ietf:params:xml:ns:pidf:data-model\""
-                      " xmlns:rpid=\"urn:ietf:params:xml:ns:pidf:rpid\" xmlns:ep=\"urn:ietf:params:xml:ns:pidf:status:rpid-status\""
-                      " entity=\"");
+        buf_puts(out,
+                "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\r\n"
+                "<presence xmlns=\"" NS_PIDF "\" xmlns:dm=\"urn:ietf:params:xml:ns:pidf:data-model\""
+                " xmlns:rpid=\"urn:ietf:params:xml:ns:pidf:rpid\" xmlns:ep=\"urn:ietf:params:xml:ns:pidf:status:rpid-status\""
+                " entity=\"");
         xml_write_attribute_value(out, entity);
         buf_puts(out, "\">\r\n<tuple id=\"x1\"><status>");
         if (!open) {

@@ -28,8 +28,8 @@ struct pidf {
 
 enum pidf_verdict {
         PIDF_FINE,
-        PIDF_BROKEN,        /* not well-formed, a DOCTYPE, too large or deep, or not a presence document */
-        PIDF_OF_ANOTHER,    /* the entity is not the one asked for */
+        PIDF_BROKEN,     /* not well-formed, a DOCTYPE, too large or deep, or not a presence document */
+        PIDF_OF_ANOTHER, /* the entity is not the one asked for */
 };
 
 /* entity is the URI or address of the contact: schemes, parameters and the case of the host do not matter; loose: neither do the case and spaces

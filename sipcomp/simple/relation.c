@@ -206,7 +206,10 @@ simple_decide(struct simple *simple, const struct pair *pair, enum decision deci
                 relation_tidy(relation);
                 return;
         }
-        log_info(&relation->log, "%s", decision == DECISION_ACCEPTED ? "accepted" : decision == DECISION_DENIED ? "denied" : "open again");
+        log_info(&relation->log, "%s",
+                decision == DECISION_ACCEPTED         ? "accepted"
+                        : decision == DECISION_DENIED ? "denied"
+                                                      : "open again");
         relation->decision = decision;
         if (decision != DECISION_ACCEPTED)
                 relation->open = false;
@@ -232,7 +235,8 @@ void
 simple_state(struct simple *simple, const struct pair *pair, bool open, const char *activity, const char *note)
 {
         struct relation *relation = relation_of(simple, pair);
-        bool same = relation->open == open && text_equal(relation->activity, activity) && text_equal(relation->note, note) && !relation->hidden;
+        bool same = relation->open == open && text_equal(relation->activity, activity) && text_equal(relation->note, note) &&
+                !relation->hidden;
         if (same) {
                 relation_tidy(relation);
                 return;

@@ -19,7 +19,8 @@ enum { PAUSE_MS = 2000, BYE_MS = 40000, TRIES_ANEW = 1 };
 static const char composing_xml[] = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\r\n"
                                     "<isComposing xmlns=\"urn:ietf:params:xml:ns:im-iscomposing\"><state>%s</state>"
                                     "<contenttype>text/plain</contenttype></isComposing>\r\n";
-static const char keyboard_xml[] = "<?xml version=\"1.0\"?>\r\n<KeyboardActivity>\r\n<status status=\"%s\" />\r\n</KeyboardActivity>\r\n";
+static const char keyboard_xml[] =
+        "<?xml version=\"1.0\"?>\r\n<KeyboardActivity>\r\n<status status=\"%s\" />\r\n</KeyboardActivity>\r\n";
 
 static void fire(struct timer *timer);
 static void finish_invite(void *owner, struct sip_client *client, const struct sip_message *response, bool sent);
@@ -104,7 +105,8 @@ invite(struct session *session, const struct sip_message *cause)
         struct chat *chat = session->chat;
         struct buf sdp = { 0 };
         struct sip_message *request =
-                sip_request_new("INVITE", session->redirect != NULL ? session->redirect : chat->pair.foreign_uri, NULL, chat->pair.local_uri, chat->pair.foreign_uri);
+                sip_request_new("INVITE", session->redirect != NULL ? session->redirect : chat->pair.foreign_uri, NULL,
+                        chat->pair.local_uri, chat->pair.foreign_uri);
         sip_message_set_contact_user(request, chat->pair.local_user);
         if (dialect_for(chat->simple, chat->pair.domain)->conversation_id)
                 add_conversation_id(request);
@@ -230,6 +232,7 @@ do_nothing(struct session *session, const struct sip_message *cause)
 {
 }
 
+/* clang-format off */
 static const struct step {
         enum session_state in;
         enum session_event when;
@@ -273,10 +276,11 @@ static const struct step {
 
         { SESSION_ANY,      SESSION_ANY_EVENT,    do_nothing,           SESSION_ANY      },
 };
+/* clang-format on */
 
 static const char *const state_names[] = { "fresh", "inviting", "paused", "ready", "leaving", "ending", "over", "any" };
-static const char *const event_names[] = { "wanted", "invited", "answered", "unusable", "again", "later", "refused", "to-pager", "taken", "text-refused",
-                                           "once-more", "lost", "dead", "told", "time", "close", "bye", "bye-busy", "ended", "any" };
+static const char *const event_names[] = { "wanted", "invited", "answered", "unusable", "again", "later", "refused", "to-pager",
+        "taken", "text-refused", "once-more", "lost", "dead", "told", "time", "close", "bye", "bye-busy", "ended", "any" };
 
 void
 session_apply(struct session *session, enum session_event event, const struct sip_message *message)
@@ -320,7 +324,7 @@ may_follow(struct session *session, const struct sip_message *response)
 {
         struct sip_address contact;
         if (response->status >= 400 || session->redirect != NULL || !sip_message_contact(response, &contact) || contact.star ||
-            !text_equal(contact.uri.host, session->chat->pair.domain))
+                !text_equal(contact.uri.host, session->chat->pair.domain))
                 return false;
         session->redirect = mem_strdup(contact.uri.text);
         return true;
@@ -359,7 +363,8 @@ take_description(struct session *session, const struct sip_message *response)
         struct arena *arena = arena_new(512);
         struct sip_sdp sdp;
         const char *type = sip_message_content_type(response);
-        bool usable = type != NULL && text_equal(type, "application/sdp") && sip_sdp_read(&sdp, arena, response->body, response->body_len) == SIP_SDP_IM;
+        bool usable = type != NULL && text_equal(type, "application/sdp") &&
+                sip_sdp_read(&sdp, arena, response->body, response->body_len) == SIP_SDP_IM;
         if (usable && sdp.accept_types != NULL)
                 session->accept_types = mem_strdup(sdp.accept_types);
         arena_free(&arena);

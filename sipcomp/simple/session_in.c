@@ -19,7 +19,8 @@ static bool
 is_group(const struct sip_message *request)
 {
         const char *elements[SIP_LIST_MAX], *triggered = sip_message_get(request, "TriggeredInvite");
-        return sip_message_list(request, "EndPoints", elements, SIP_LIST_MAX) > TWO || (triggered != NULL && strcasecmp(triggered, "TRUE") == 0);
+        return sip_message_list(request, "EndPoints", elements, SIP_LIST_MAX) > TWO ||
+                (triggered != NULL && strcasecmp(triggered, "TRUE") == 0);
 }
 
 static void
@@ -217,12 +218,14 @@ hear_update(struct session *session, struct sip_server *server, const struct sip
                 send_description(session, server, request);
 }
 
+/* clang-format off */
 static const struct {
         const char *method;
         void (*hear)(struct session *session, struct sip_server *server, const struct sip_message *request);
 } methods[] = {
         { "MESSAGE", hear_message }, { "INFO", hear_info }, { "BYE", hear_bye }, { "INVITE", hear_reinvite }, { "UPDATE", hear_update },
 };
+/* clang-format on */
 
 void
 session_hear(struct dialog_ear *ear, struct sip_server *server, const struct sip_message *request)

@@ -179,7 +179,8 @@ tell_options(struct sip_server *server, const struct sip_message *request)
 {
         struct sip_message *response = sip_response_new(request, 200, NULL, NULL);
         sip_message_add(response, "Allow", sip_allow);
-        sip_message_add(response, "Accept", "application/sdp, text/plain, text/html, multipart/alternative, application/im-iscomposing+xml, application/pidf+xml");
+        sip_message_add(response, "Accept",
+                "application/sdp, text/plain, text/html, multipart/alternative, application/im-iscomposing+xml, application/pidf+xml");
         sip_message_add(response, "Accept-Encoding", "identity");
         sip_message_add(response, "Allow-Events", "presence");
         sip_message_add(response, "Supported", "timer");
@@ -256,7 +257,8 @@ send_request(struct simple *simple, struct sip_message *request, const char *dom
         if (dialog != NULL) {
                 target.flow = dialog->flow;
                 if (target.hop_count > 0 && sip_dialog_next(dialog, arena, &next))
-                        target.hop_count = sip_hops_prefer(hops, target.hop_count, &next, subjects, federation_subjects(simple->federation, domain, subjects));
+                        target.hop_count = sip_hops_prefer(
+                                hops, target.hop_count, &next, subjects, federation_subjects(simple->federation, domain, subjects));
         }
         struct sip_client *client = sip_client_start(simple->options.transactions, request, &target, events, owner);
         arena_free(&arena);

@@ -35,7 +35,8 @@ struct simple_events {
         void (*watch_accepted)(void *owner, const struct pair *pair); /* once per request of the user */
         void (*watch_ended)(void *owner, const struct pair *pair);    /* refused for good */
         void (*watch_state)(void *owner, const struct pair *pair, const struct pidf *state);
-        void (*watch_failed)(void *owner, const struct pair *pair, enum stanza_condition condition, const char *type, const char *text);
+        void (*watch_failed)(
+                void *owner, const struct pair *pair, enum stanza_condition condition, const char *type, const char *text);
         /* Incoming ones: ask the user, or learn the state of one who has accepted. */
         void (*watcher_asks)(void *owner, const struct pair *pair);
         void (*watcher_probes)(void *owner, const struct pair *pair);

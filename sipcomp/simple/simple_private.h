@@ -42,8 +42,8 @@ void ear_register(struct simple *simple, struct dialog_ear *ear, const char *cal
 void ear_forget(struct simple *simple, struct dialog_ear *ear);
 
 /* Starts a request of ours towards the domain; dialog may be NULL. */
-struct sip_client *send_request(struct simple *simple, struct sip_message *request, const char *domain, const struct sip_dialog *dialog,
-        const struct sip_client_events *events, void *owner);
+struct sip_client *send_request(struct simple *simple, struct sip_message *request, const char *domain,
+        const struct sip_dialog *dialog, const struct sip_client_events *events, void *owner);
 const char *own_host(const struct simple *simple);
 const struct dialect *dialect_for(const struct simple *simple, const char *domain);
 /* Answers with a status and, where name is not NULL, one header. */
@@ -65,7 +65,8 @@ void watch_drop(struct simple *simple, const char *domain);
 void watch_count(const struct simple *simple, const char *domain, struct simple_counters *counters);
 
 /* watcher.c, relation.c */
-void watcher_subscribe(struct simple *simple, struct sip_server *server, const struct sip_message *request, const struct pair *pair);
+void
+watcher_subscribe(struct simple *simple, struct sip_server *server, const struct sip_message *request, const struct pair *pair);
 void relation_resume(struct simple *simple);
 void relation_free_all(struct simple *simple);
 void relation_drop(struct simple *simple, const char *domain);

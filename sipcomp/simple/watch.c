@@ -15,7 +15,14 @@
 
 #include <string.h>
 
-enum { TIMER_N_MS = 32000, LINGER_MS = 32000, TRIES_BEFORE_ERROR = 3, ANEW_AT_ONCE = 2, ANEW_WINDOW_MS = 60000, MIN_EXPIRES_MAX = 604800 };
+enum {
+        TIMER_N_MS = 32000,
+        LINGER_MS = 32000,
+        TRIES_BEFORE_ERROR = 3,
+        ANEW_AT_ONCE = 2,
+        ANEW_WINDOW_MS = 60000,
+        MIN_EXPIRES_MAX = 604800
+};
 
 static const struct log_scope room = { .room = "simple.watch" };
 
@@ -59,8 +66,9 @@ static void
 subscribe(struct watch *watch, const struct sip_message *cause)
 {
         drop_dialog(watch);
-        struct sip_message *request = sip_request_new("SUBSCRIBE", watch->redirect != NULL ? watch->redirect : watch->pair.foreign_uri, NULL,
-                watch->pair.local_uri, watch->pair.foreign_uri);
+        struct sip_message *request =
+                sip_request_new("SUBSCRIBE", watch->redirect != NULL ? watch->redirect : watch->pair.foreign_uri, NULL,
+                        watch->pair.local_uri, watch->pair.foreign_uri);
         sip_message_set_contact_user(request, watch->pair.local_user);
         must(sip_message_complete(request));
         ear_register(watch->simple, &watch->ear, request->call_id, request->from.tag);
@@ -75,7 +83,8 @@ ask_again(struct watch *watch, const struct sip_message *cause)
                 subscribe(watch, cause);
                 return;
         }
-        struct sip_message *request = sip_request_bare("SUBSCRIBE", watch->redirect != NULL ? watch->redirect : watch->pair.foreign_uri);
+        struct sip_message *request =
+                sip_request_bare("SUBSCRIBE", watch->redirect != NULL ? watch->redirect : watch->pair.foreign_uri);
         sip_message_add(request, "Max-Forwards", "70");
         sip_message_add(request, "From", cause->from.text);
         sip_message_addf(request, "To", "<%s>", watch->pair.foreign_uri);
@@ -110,7 +119,8 @@ unsubscribe(struct watch *watch, const struct sip_message *cause)
 static void
 wait_for(struct watch *watch, uint64_t ms)
 {
-        timer_start(&watch->timer, ms - (ms > 1000 ? random_below((uint32_t)(ms / 20 > UINT32_MAX ? UINT32_MAX : ms / 20)) : 0), fire);
+        timer_start(
+                &watch->timer, ms - (ms > 1000 ? random_below((uint32_t)(ms / 20 > UINT32_MAX ? UINT32_MAX : ms / 20)) : 0), fire);
 }
 
 /* E - 900 s for an hour and more, three quarters below, half below 90 s; fire() takes up to 5 % off (4.4). */
@@ -265,6 +275,7 @@ forget_watch(struct watch *watch, const struct sip_message *cause)
         watch->over = true;
 }
 
+/* clang-format off */
 static const struct step {
         enum watch_state in;
         enum watch_event when;
@@ -318,10 +329,12 @@ static const struct step {
         { WATCH_ANY,        WATCH_FAILED,     fail,                  WATCH_WAITING    },
         { WATCH_ANY,        WATCH_ANY_EVENT,  do_nothing,            WATCH_ANY        },
 };
+/* clang-format on */
 
-static const char *const state_names[] = { "idle", "asking", "listening", "settled", "refreshing", "waiting", "ending", "over", "any" };
-static const char *const event_names[] = { "wanted", "unwanted", "granted", "complete", "notified", "failed", "anew", "lost", "revoked", "postponed",
-                                           "frozen", "superseded", "time", "turn", "any" };
+static const char *const state_names[] = { "idle", "asking", "listening", "settled", "refreshing", "waiting", "ending", "over",
+        "any" };
+static const char *const event_names[] = { "wanted", "unwanted", "granted", "complete", "notified", "failed", "anew", "lost",
+        "revoked", "postponed", "frozen", "superseded", "time", "turn", "any" };
 
 /* The watch may be gone afterwards. */
 void
@@ -394,7 +407,8 @@ static bool
 may_follow(struct watch *watch, const struct sip_message *response)
 {
         struct sip_address contact;
-        if (watch->redirect != NULL || !sip_message_contact(response, &contact) || contact.star || !text_equal(contact.uri.host, watch->pair.domain))
+        if (watch->redirect != NULL || !sip_message_contact(response, &contact) || contact.star ||
+                !text_equal(contact.uri.host, watch->pair.domain))
                 return false;
         watch->redirect = mem_strdup(contact.uri.text);
         return true;
@@ -434,7 +448,8 @@ lost_dialog(const struct watch *watch, const struct sip_message *response)
                 return true;
         const char *diagnostics = sip_message_get(response, "ms-diagnostics");
         bool stale_route = diagnostics != NULL && strncmp(diagnostics, "1004", 4) == 0;
-        return (response->status == 404 && response->to.tag != NULL) || ((response->status == 403 || response->status == 503) && stale_route);
+        return (response->status == 404 && response->to.tag != NULL) ||
+                ((response->status == 403 || response->status == 503) && stale_route);
 }
 
 static enum watch_event

@@ -15,6 +15,7 @@
 enum { GRACE_MS = 60000 };
 
 /* Documents we did not ask for and let pass (6.3); true: PIDF. */
+/* clang-format off */
 static const struct {
         const char *type;
         bool is_pidf;
@@ -27,6 +28,7 @@ static const struct {
         { "application/rlmi+xml", false },
         { "application/ms-imdn+xml", false },
 };
+/* clang-format on */
 
 static bool
 document_is_known(const struct sip_message *notify, bool *is_pidf)
@@ -80,7 +82,8 @@ read_body(struct watch *watch, const struct sip_message *message, bool *changed)
         bool loose = dialect_for(watch->simple, watch->pair.domain)->loose_names;
         enum pidf_verdict verdict = pidf_read(&state, texts, message->body, message->body_len, watch->pair.foreign_uri, loose);
         if (verdict != PIDF_FINE) {
-                log_info(&watch->log, "a NOTIFY is ignored: its document %s", verdict == PIDF_BROKEN ? "is broken" : "is about somebody else");
+                log_info(&watch->log, "a NOTIFY is ignored: its document %s",
+                        verdict == PIDF_BROKEN ? "is broken" : "is about somebody else");
                 arena_free(&texts);
                 return;
         }
@@ -155,13 +158,13 @@ event_of_end(struct watch *watch, const struct sip_message *notify)
                 const char *reason;
                 enum watch_event event;
         } reasons[] = {
-                { "rejected",    WATCH_REVOKED   },
-                { "noresource",  WATCH_REVOKED   },
-                { "deactivated", WATCH_LOST      },
-                { "timeout",     WATCH_LOST      },
-                { "probation",   WATCH_POSTPONED },
-                { "giveup",      WATCH_POSTPONED },
-                { "invariant",   WATCH_FROZEN    },
+                { "rejected", WATCH_REVOKED },
+                { "noresource", WATCH_REVOKED },
+                { "deactivated", WATCH_LOST },
+                { "timeout", WATCH_LOST },
+                { "probation", WATCH_POSTPONED },
+                { "giveup", WATCH_POSTPONED },
+                { "invariant", WATCH_FROZEN },
         };
         const char *diagnostics = sip_message_get(notify, "ms-diagnostics-public");
         const char *reason = sip_message_parameter(notify, "Subscription-State", "reason");

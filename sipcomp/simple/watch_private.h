@@ -62,7 +62,7 @@ struct watch {
 };
 
 void watch_apply(struct watch *watch, enum watch_event event, const struct sip_message *message);
-void watch_wake(struct watch *watch, uint64_t ms); /* its timer fires after ms */
+void watch_wake(struct watch *watch, uint64_t ms);      /* its timer fires after ms */
 void watch_expire_in(struct watch *watch, uint64_t ms); /* unless granted anew, the contact is shown offline then */
 bool watch_may_begin_anew(struct watch *watch);
 const struct sip_message *watch_request_under_way(const struct watch *watch);

@@ -84,7 +84,7 @@ static bool
 accepts_pidf(const struct sip_message *request)
 {
         return sip_message_get(request, "Accept") == NULL || sip_message_lists(request, "Accept", PIDF_TYPE) ||
-               sip_message_lists(request, "Accept", "application/*") || sip_message_lists(request, "Accept", "*/*");
+                sip_message_lists(request, "Accept", "application/*") || sip_message_lists(request, "Accept", "*/*");
 }
 
 static bool
@@ -97,12 +97,14 @@ static bool
 is_batch(const struct sip_message *request)
 {
         const char *type = sip_message_content_type(request);
-        return type != NULL && (text_equal(type, "application/adrl+xml") || text_equal(type, "application/msrtc-adrl-categorylist+xml"));
+        return type != NULL &&
+                (text_equal(type, "application/adrl+xml") || text_equal(type, "application/msrtc-adrl-categorylist+xml"));
 }
 
 /* 0 and the seconds granted, or the answer that was sent. */
 static int
-check_subscribe(const struct simple *simple, struct sip_server *server, const struct sip_message *request, const char *domain, uint32_t *expires)
+check_subscribe(const struct simple *simple, struct sip_server *server, const struct sip_message *request, const char *domain,
+        uint32_t *expires)
 {
         const char *event = sip_message_get(request, "Event");
         int64_t asked = sip_message_number(request, "Expires", UINT32_MAX);
@@ -226,7 +228,8 @@ static void
 drop_predecessor(struct relation *relation, const struct sip_message *request)
 {
         for (LIST_EACH(watcher, &relation->watchers, struct watcher, link))
-                if (text_equal(watcher->dialog->call_id, request->call_id) && text_equal(watcher->dialog->remote_tag, request->from.tag)) {
+                if (text_equal(watcher->dialog->call_id, request->call_id) &&
+                        text_equal(watcher->dialog->remote_tag, request->from.tag)) {
                         forget(relation->simple, TABLE_WATCHER, watcher->key, PAIR_KEY);
                         watcher_free(watcher);
                 }
@@ -265,7 +268,8 @@ watcher_subscribe(struct simple *simple, struct sip_server *server, const struct
         char tag[SIP_TAG_TEXT];
         if (check_subscribe(simple, server, request, pair->domain, &expires) != 0)
                 return;
-        if (map_count(simple->dialogs) >= DIALOGS_PER_FOREIGN_USER && dialogs_of_foreign(simple, pair->foreign) >= DIALOGS_PER_FOREIGN_USER) {
+        if (map_count(simple->dialogs) >= DIALOGS_PER_FOREIGN_USER &&
+                dialogs_of_foreign(simple, pair->foreign) >= DIALOGS_PER_FOREIGN_USER) {
                 answer(server, request, 503, "Retry-After", "60");
                 return;
         }

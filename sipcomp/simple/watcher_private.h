@@ -11,16 +11,34 @@ struct relation {
         unsigned char key[PAIR_KEY];
         struct log_scope log;
         enum decision decision;
-        bool asked;  /* `subscribe` was sent and not answered yet */
-        bool open;   /* the state */
+        bool asked; /* `subscribe` was sent and not answered yet */
+        bool open;  /* the state */
         char *activity, *note;
         unsigned storing; /* writes under way that the watchers must not hear of before */
-        bool hidden; /* the server behind our user is away */
+        bool hidden;      /* the server behind our user is away */
         struct list watchers;
 };
 
-enum notify_state { NOTIFY_NEW, NOTIFY_QUIET, NOTIFY_SENDING, NOTIFY_RESTING, NOTIFY_RETRYING, NOTIFY_LAST, NOTIFY_OVER, NOTIFY_ANY };
-enum notify_event { NOTIFY_ASKED, NOTIFY_CHANGED, NOTIFY_TAKEN, NOTIFY_GONE, NOTIFY_FAILED, NOTIFY_TIME, NOTIFY_ENDED, NOTIFY_ANY_EVENT };
+enum notify_state {
+        NOTIFY_NEW,
+        NOTIFY_QUIET,
+        NOTIFY_SENDING,
+        NOTIFY_RESTING,
+        NOTIFY_RETRYING,
+        NOTIFY_LAST,
+        NOTIFY_OVER,
+        NOTIFY_ANY
+};
+enum notify_event {
+        NOTIFY_ASKED,
+        NOTIFY_CHANGED,
+        NOTIFY_TAKEN,
+        NOTIFY_GONE,
+        NOTIFY_FAILED,
+        NOTIFY_TIME,
+        NOTIFY_ENDED,
+        NOTIFY_ANY_EVENT
+};
 
 /* One dialog; owned by its relation. */
 struct watcher {
