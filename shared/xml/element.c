@@ -230,7 +230,7 @@ element_copy(struct arena *arena, const struct element *element)
         /* Down and up again without recursion: built trees have no depth limit. */
         const struct element *from = element;
         struct element *to = copy;
-        while (from != NULL) {
+        for (;;) {
                 if (from->first != NULL) {
                         from = from->first;
                         struct element *child = copy_one(arena, from);
