@@ -25,13 +25,16 @@ def sanitizer():
 # Sanitizers make everything slower; TEST_PATIENCE=3 triples every deadline.
 PATIENCE = float(os.environ.get("TEST_PATIENCE") or {"address": 2, "thread": 4}.get(sanitizer(), 1))
 
+# Runs side by side draw their ports from ranges of their own.
+PORTS = [int(end) for end in os.environ.get("TEST_PORTS", "12000-32000").split("-")]
+
 _given = set()
 
 
 def free_port():
     """A loopback port nobody listens on, never the same twice in one run and outside the range the kernel hands out."""
     for _ in range(500):
-        port = random.randrange(12000, 32000)
+        port = random.randrange(*PORTS)
         if port in _given:
             continue
         with socket.socket() as s:
