@@ -29,6 +29,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 enum { WORKERS_MAX = 64, WATCH_MS = 50, BUSY_MS = 100, STOP_MS = 5000, POLL_MS = 10, DRAINS = 2 };
@@ -281,6 +282,9 @@ run(struct snapshot *snapshot)
                 log_error(&scope, "cannot start: %s", err.text);
                 return EXIT_CANNOT_START;
         }
+        /* Tests with several workers shake the order in which letters meet. */
+        if (getenv("TEST_DELAY_LETTERS") != NULL)
+                mailbox_delay_at_random((unsigned)atoi(getenv("TEST_DELAY_LETTERS")));
         make_workers(snapshot);
         sasl_start(server.store);
         user_start(server.store);

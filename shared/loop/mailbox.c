@@ -14,8 +14,26 @@ struct mailbox {
         uv_mutex_t lock;
         struct letter *first, **last; /* oldest first; *last is always NULL */
         atomic_size_t waiting;
+        bool stopped;    /* mailbox_stop was called */
         uv_async_t wake; /* on the owner's loop */
+        unsigned dice;   /* used by the owner only, where letters are delayed */
 };
+
+static atomic_uint delay_seed; /* 0: letters are opened at once */
+
+/* One turn in four: not yet. */
+static bool
+is_delayed(struct mailbox *box)
+{
+        unsigned seed = atomic_load_explicit(&delay_seed, memory_order_relaxed);
+
+        if (seed == 0 || box->stopped)
+                return false;
+        if (box->dice == 0)
+                box->dice = seed + (unsigned)worker_index(worker_here());
+        box->dice = box->dice * 1103515245u + 12345u;
+        return (box->dice >> 16) % 4 == 0;
+}
 
 static void
 open_all(struct mailbox *box)
@@ -39,7 +57,10 @@ open_letters(uv_async_t *wake)
 {
         struct worker *worker = handler_begin((uv_handle_t *)wake);
 
-        open_all(wake->data);
+        if (is_delayed(wake->data))
+                uv_async_send(wake);
+        else
+                open_all(wake->data);
         handler_end(worker);
 }
 
@@ -101,5 +122,12 @@ mailbox_waiting(const struct mailbox *box)
 void
 mailbox_stop(struct mailbox *box)
 {
+        box->stopped = true;
         uv_unref((uv_handle_t *)&box->wake);
+}
+
+void
+mailbox_delay_at_random(unsigned seed)
+{
+        atomic_store(&delay_seed, seed);
 }

@@ -17,5 +17,8 @@ struct mailbox *mailbox_new(struct worker *owner);
 void mailbox_free(struct mailbox **box);                       /* once no one can post any more; opens what is still inside */
 void mailbox_post(struct mailbox *box, struct letter *letter); /* any thread; keeps each sender's order */
 size_t mailbox_waiting(const struct mailbox *box);             /* any thread; letters posted and not yet opened, for pressure */
+/* For tests, before workers run: from now on every box now and then opens its letters some turns later, so that letters of different senders
+ * meet in orders that are rare otherwise. seed 0: no longer. */
+void mailbox_delay_at_random(unsigned seed);
 
 #endif

@@ -47,10 +47,12 @@ send_all(void *arg)
 }
 
 static void
-keeps_the_order_of_each_sender(void **state)
+send_from_several_threads(void)
 {
         uv_thread_t threads[SENDERS];
 
+        received = 0;
+        memset(next_number, 0, sizeof(next_number));
         receiver = worker_new("receiver", 1);
         worker_start(receiver);
         for (intptr_t i = 0; i < SENDERS; i++)
@@ -61,6 +63,20 @@ keeps_the_order_of_each_sender(void **state)
         worker_join(receiver);
         worker_free(&receiver); /* opens what came too late for the loop */
         assert_int_equal(received, SENDERS * EACH);
+}
+
+static void
+keeps_the_order_of_each_sender(void **state)
+{
+        send_from_several_threads();
+}
+
+static void
+keeps_it_when_letters_are_delayed(void **state)
+{
+        mailbox_delay_at_random(42);
+        send_from_several_threads();
+        mailbox_delay_at_random(0);
 }
 
 /* A letter that travels round all workers until its hops are used up. */
@@ -204,6 +220,7 @@ main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(keeps_the_order_of_each_sender),
+                cmocka_unit_test(keeps_it_when_letters_are_delayed),
                 cmocka_unit_test(letters_travel_round_a_ring),
                 cmocka_unit_test(offloaded_work_comes_back_to_its_worker),
                 cmocka_unit_test(chores_run_once_at_the_end_of_the_turn),
