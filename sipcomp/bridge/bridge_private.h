@@ -20,7 +20,6 @@ struct gateway {
         struct dns *dns;
         struct federation *federation, *retired; /* the one before lives until its requests are over */
         struct timer retire;
-        struct tls_context *tls_client;
         struct sip_transactions *transactions;
         struct simple *simple;
         struct map *edges;     /* struct edge by domain */

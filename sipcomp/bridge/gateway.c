@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-enum { HIDE_MS = 60000, RETIRE_MS = 120000, LOOK_MS = 50 };
+enum { LISTENERS_MAX = 16, HIDE_MS = 60000, RETIRE_MS = 120000, LOOK_MS = 50 };
 
 const struct log_scope bridge_log = { .room = "bridge" };
 
@@ -184,16 +184,17 @@ static int
 start_sip(struct gateway *gateway, const struct section *top, struct err *err)
 {
         const struct section *tls = section_of(top, "tls");
-        if (config_text(tls, "certificate")[0] != '\0' &&
-                (gateway->tls_client = make_tls(top, TLS_CLIENT, TLS_ASK_NONE, err)) == NULL)
+        struct tls_context *client = NULL;
+        if (config_text(tls, "certificate")[0] != '\0' && (client = make_tls(top, TLS_CLIENT, TLS_ASK_NONE, err)) == NULL)
                 return -1;
         struct sip_transport_options options = {
                 .fqdn = config_text(top, "routing-fqdn"),
-                .tls = gateway->tls_client,
+                .tls = client,
                 .dns = gateway->dns,
                 .record_route = config_bool(top, "record-route-transport"),
         };
         gateway->transactions = sip_transactions_new(&options, &front_user, gateway);
+        tls_context_unref(&client);
         return 0;
 }
 
@@ -233,25 +234,54 @@ retire(struct timer *timer)
         federation_free(&gateway->retired);
 }
 
+/* New contexts for the TLS listeners, in the order of their sections; all or none. */
+static int
+make_listener_tls(const struct section *top, struct tls_context *contexts[LISTENERS_MAX], size_t *count, struct err *err)
+{
+        *count = 0;
+        for (const struct section *at = section_next(top, "listen", NULL); at != NULL && *count < LISTENERS_MAX;
+                at = section_next(top, "listen", at)) {
+                contexts[*count] = NULL;
+                bool is_tls = strcmp(config_text(at, "transport"), "tls") == 0;
+                if (is_tls && (contexts[*count] = make_tls(top, TLS_SERVER, ask_of(at), err)) == NULL)
+                        return -1;
+                (*count)++;
+        }
+        return 0;
+}
+
+/* A listener that is new or has moved waits for the next start; the others show the new certificate from now on. */
+static void
+renew_listeners(struct gateway *gateway, const struct section *top, struct tls_context *contexts[LISTENERS_MAX], size_t count)
+{
+        size_t i = 0;
+        struct sip_transport *transport = sip_transactions_transport(gateway->transactions);
+        for (const struct section *at = section_next(top, "listen", NULL); at != NULL && i < count;
+                at = section_next(top, "listen", at), i++)
+                if (contexts[i] != NULL)
+                        sip_transport_set_listener_tls(transport, section_title(at), contexts[i], ask_of(at));
+}
+
 int
 gateway_reload(struct gateway *gateway, struct config *config, struct err *err)
 {
         const struct section *top = config_top(config);
-        struct tls_context *tls = NULL;
+        struct tls_context *client = NULL, *listeners[LISTENERS_MAX];
+        size_t listener_count = 0;
+        int outcome = -1;
+
         struct federation *federation = federation_new(config, gateway->dns, err);
         if (federation == NULL)
                 return -1;
-        if (config_text(section_of(top, "tls"), "certificate")[0] != '\0' &&
-                (tls = make_tls(top, TLS_CLIENT, TLS_ASK_NONE, err)) == NULL) {
+        bool has_certificate = config_text(section_of(top, "tls"), "certificate")[0] != '\0';
+        if ((has_certificate && (client = make_tls(top, TLS_CLIENT, TLS_ASK_NONE, err)) == NULL) ||
+                make_listener_tls(top, listeners, &listener_count, err) != 0) {
                 federation_free(&federation);
-                return -1;
+                goto out;
         }
-        if (tls != NULL) {
-                sip_transport_set_tls(sip_transactions_transport(gateway->transactions), tls);
-                if (gateway->tls_client != NULL)
-                        tls_context_unref(&gateway->tls_client);
-                gateway->tls_client = tls;
-        }
+        if (client != NULL)
+                sip_transport_set_tls(sip_transactions_transport(gateway->transactions), client);
+        renew_listeners(gateway, top, listeners, listener_count);
         federation_free(&gateway->retired);
         gateway->retired = gateway->federation;
         timer_start(&gateway->retire, RETIRE_MS, retire);
@@ -263,7 +293,12 @@ gateway_reload(struct gateway *gateway, struct config *config, struct err *err)
         struct simple_options options = simple_options_of(gateway, top);
         simple_set_options(gateway->simple, &options);
         match_edges(gateway);
-        return 0;
+        outcome = 0;
+out:
+        tls_context_unref(&client);
+        for (size_t i = 0; i < listener_count; i++)
+                tls_context_unref(&listeners[i]);
+        return outcome;
 }
 
 /* Sessions get their BYE, streams their end; what is still under way afterwards is on disk. */
@@ -317,8 +352,6 @@ gateway_free(struct gateway **where)
                 sip_transactions_free(&gateway->transactions);
         federation_free(&gateway->federation);
         federation_free(&gateway->retired);
-        if (gateway->tls_client != NULL)
-                tls_context_unref(&gateway->tls_client);
         if (gateway->dns != NULL)
                 dns_free(&gateway->dns);
         map_free(&gateway->edges);
