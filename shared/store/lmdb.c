@@ -24,7 +24,7 @@ enum {
         TABLES_MAX = 64,
         READERS = 1024,
         LOCK_FILE_BYTES = (READERS + 8) * 64,
-        ROOM_BYTES = 16 << 20, /* sparse; kept behind the last page */
+        ROOM_BYTES = 1 << 20, /* sparse; kept behind the last page */
 };
 
 struct engine {
@@ -55,6 +55,9 @@ explain(struct err *err, const char *dir, int rc)
         case EDQUOT:
         case EFBIG:
                 return err_set(err, "%s/data.mdb: no space left (%s); make room on that file system", dir, strerror(rc));
+        case EIO: /* LMDB's word for a write that came out short, too */
+                return err_set(
+                        err, "%s/data.mdb: cannot be written: no space left, or the disk fails; look at that file system", dir);
         case MDB_MAP_FULL:
                 return err_set(
                         err, "%s/data.mdb: the address space set aside for the store is used up; raise store { map-size }", dir);
@@ -158,21 +161,19 @@ set_lock_file_aside(const struct engine *engine, struct err *err)
         return rc == 0 || rc == EOPNOTSUPP ? 0 : explain(err, engine->dir, rc);
 }
 
-/* Readers see zeros behind the last page instead of the end of the file; costs no disk space. */
-static int
-keep_room(struct engine *engine, struct err *err)
+/* Readers see zeros behind the last page instead of the end of the file. Costs no disk space; where it cannot be had, writing says why. */
+static void
+keep_room(struct engine *engine)
 {
         MDB_envinfo info;
-        mdb_env_info(engine->env, &info);
-        size_t used = (info.me_last_pgno + 1) * engine->page_bytes, wanted = used + engine->to_come + ROOM_BYTES;
-        if (engine->file_bytes >= used + engine->to_come + ROOM_BYTES / 2)
-                return 0;
-
         int fd;
-        if (mdb_env_get_fd(engine->env, &fd) != 0 || ftruncate(fd, (off_t)wanted) != 0)
-                return explain(err, engine->dir, errno);
-        engine->file_bytes = wanted;
-        return 0;
+
+        mdb_env_info(engine->env, &info);
+        size_t used = (info.me_last_pgno + 1) * engine->page_bytes + engine->to_come;
+        if (engine->file_bytes >= used + ROOM_BYTES / 2)
+                return;
+        if (mdb_env_get_fd(engine->env, &fd) == 0 && ftruncate(fd, (off_t)(used + ROOM_BYTES)) == 0)
+                engine->file_bytes = used + ROOM_BYTES;
 }
 
 static int
@@ -357,8 +358,8 @@ engine_open(const struct store_options *options, struct err *err)
                 goto failed;
         if (open_environment(engine, options, err) != 0)
                 goto failed;
-        if (!options->read_only && keep_room(engine, err) != 0)
-                goto failed;
+        if (!options->read_only)
+                keep_room(engine);
         if (open_tables(engine, options, err) != 0)
                 goto failed;
         if (options->read_only)
@@ -520,8 +521,7 @@ engine_apply(struct engine *engine, const struct buf *operations, bool sheltered
         if (rc == 1)
                 return STORE_CONFLICT;
         engine->to_come += operations->len * 2;
-        if (rc == 0 && keep_room(engine, err) != 0)
-                return STORE_FAILED;
+        keep_room(engine);
         if (rc == 0)
                 rc = sheltered ? write_sheltered(engine, operations) : write_all(engine, engine->writing, operations);
         if (rc == 0)

@@ -132,7 +132,7 @@ def test_a_disk_that_is_full_at_the_start(xmppd):
 
 @needs_xmppd
 def test_a_disk_that_fills_up_loses_nothing_that_was_promised(xmppd):
-    xmppd.process.limits = small_files(20 << 20)        # the store keeps 16 MiB of empty room behind its last page
+    xmppd.process.limits = small_files(5 << 20)
     xmppd.start()
     xmppd.add_users([("alice@example.com", "pencil"), ("bob@example.com", "pencil")])
     alice = sign_in(xmppd, "alice")

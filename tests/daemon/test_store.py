@@ -196,7 +196,7 @@ def test_a_disk_that_fills_up_loses_nothing_in_silence(server):
     server.start()
     server.add_users([("juliet@capulet.example", "pencil")])
     assert server.process.stop() == 0
-    server.process.limits = limit_files(24 << 20)
+    server.process.limits = limit_files(6 << 20)
     server.start()
     echo = component(server)
     total, refused, answered = 600, set(), False
