@@ -58,7 +58,7 @@ cert_make(const struct cert_wish *wish)
         X509_set_version(cert.x509, X509_VERSION_3);
         ASN1_INTEGER_set(X509_get_serialNumber(cert.x509), serial++);
         X509_gmtime_adj(X509_getm_notBefore(cert.x509), 86400L * wish->from_day - 60);
-        X509_gmtime_adj(X509_getm_notAfter(cert.x509), 86400L * to);
+        X509_gmtime_adj(X509_getm_notAfter(cert.x509), wish->seconds != 0 ? wish->seconds : 86400L * to);
         X509_NAME_add_entry_by_txt(
                 X509_get_subject_name(cert.x509), "CN", MBSTRING_UTF8, (const unsigned char *)wish->name, -1, -1, 0);
         X509_set_pubkey(cert.x509, cert.key);

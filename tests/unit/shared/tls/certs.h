@@ -16,6 +16,7 @@ struct cert_wish {
         const char *usage;    /* "serverAuth,clientAuth"; NULL: no such extension */
         struct cert *issuer;  /* NULL: self-signed */
         int from_day, to_day; /* counted from now; both 0: valid for a year */
+        int seconds;          /* not 0: it expires so soon */
         int is_ca;
 };
 

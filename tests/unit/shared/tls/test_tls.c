@@ -228,6 +228,31 @@ does_not_start_with_a_certificate_out_of_its_dates(void **state)
 }
 
 static void
+an_expired_client_is_named_with_its_date(void **state)
+{
+        struct tls_context *server_side = must_make(
+                TLS_SERVER, (struct tls_options){ .certificate = server.path, .trust = root.path, .ask = TLS_ASK_OPTIONAL });
+        struct cert late =
+                cert_make(&(struct cert_wish){ .name = "late", .san = "DNS:partner.example", .issuer = &root, .seconds = 2 });
+        struct tls_context *client_side =
+                must_make(TLS_CLIENT, (struct tls_options){ .certificate = late.path, .trust = root.path });
+        struct pair pair;
+
+        sleep(3);
+        connect_pair(&pair, server_side, client_side, NULL);
+        assert_int_equal(pair.server_progress, TLS_DONE);
+        const struct tls_peer *peer = tls_session_peer(pair.server);
+        assert_false(peer->valid);
+        assert_int_equal(strncmp(peer->problem, "expired on 20", 13), 0);
+        assert_non_null(strstr(peer->problem, "(CN=late)"));
+        assert_false(tls_peer_is(peer, "partner.example"));
+        free_pair(&pair);
+        cert_free(&late);
+        tls_context_unref(&server_side);
+        tls_context_unref(&client_side);
+}
+
+static void
 required_means_no_session_without_a_certificate(void **state)
 {
         struct tls_context *server_side = must_make(
@@ -331,6 +356,7 @@ main(void)
                 cmocka_unit_test(bytes_arrive_whole_however_they_are_cut),
                 cmocka_unit_test(the_owner_hears_what_is_wrong_with_a_certificate),
                 cmocka_unit_test(does_not_start_with_a_certificate_out_of_its_dates),
+                cmocka_unit_test(an_expired_client_is_named_with_its_date),
                 cmocka_unit_test(required_means_no_session_without_a_certificate),
                 cmocka_unit_test(the_certificate_follows_the_name_asked_for),
                 cmocka_unit_test(garbage_and_old_versions_end_the_handshake),
