@@ -199,11 +199,26 @@ stanza_derive(struct stanza *of, const struct jid *from, const struct jid *to)
         return stanza;
 }
 
+/* One block that just fits: sessions keep their presence for hours. */
+static size_t
+measure_kept(const struct stanza *of)
+{
+        const size_t each = 32; /* alignment and terminators of one piece */
+        size_t size = 64 + sizeof(struct stanza) + sizeof(struct element) + of->inside_len + 8 * each;
+
+        size += 2 * (of->from.full_len + of->to.full_len);
+        size += of->id != NULL ? strlen(of->id) + each : 0;
+        size += of->lang != NULL ? strlen(of->lang) + each : 0;
+        for (const struct attribute *a = of->element->attributes; a != NULL; a = a->next)
+                size += sizeof(*a) + strlen(a->name) + strlen(a->value) + (a->ns != NULL ? strlen(a->ns) : 0) + 4 * each;
+        return size;
+}
+
 struct stanza *
 stanza_keep(struct stanza *of)
 {
         stanza_seal(of);
-        struct stanza *stanza = put_stanza(arena_new(640 + of->inside_len), of->kind, of->type);
+        struct stanza *stanza = put_stanza(arena_new(measure_kept(of)), of->kind, of->type);
         struct arena *arena = stanza->arena;
 
         stanza->element = ARENA_NEW(arena, stanza->element);
