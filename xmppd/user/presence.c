@@ -27,6 +27,19 @@ sees_user(const struct user *user, const char *bare)
         return item != NULL && (item->state & SUBSCRIBED_FROM);
 }
 
+bool
+user_is_seen_by(const struct jid *account, const struct jid *who)
+{
+        struct user *user = user_load(account);
+        char bare[JID_MAX + 1];
+
+        if (user == NULL || blocking_has(user, who))
+                return false;
+        memcpy(bare, who->full, who->bare_len);
+        bare[who->bare_len] = '\0';
+        return jid_equal_bare(account, who) || sees_user(user, bare);
+}
+
 static void
 send_to_contacts(struct session *session, struct stanza *presence)
 {

@@ -23,6 +23,8 @@ bool user_is_pressed(void);
 struct user *user_of(const struct jid *jid);
 /* The door of route: a stanza to an account, bare or full JID. Takes the reference. */
 void user_receive(struct stanza *stanza);
+/* May this address see the account's presence? Who may not is told as little as there is to tell of an account that does not exist. */
+bool user_is_seen_by(const struct jid *account, const struct jid *who);
 /* The account was deleted or its password changed by the administrator: its sessions end with not-authorized, its memory goes. */
 void user_forget(const struct jid *jid);
 /* For the administrator: calls each(arg, session) for the sessions of this worker. */

@@ -2,12 +2,14 @@
  * XEP-0030: Service Discovery
  *
  * What the server and an account are and can do: the features that the other extensions have registered. The components are the server's
- * items. An account tells its owner only; others get the answer that a server gives for an account that does not exist (8).
+ * items. An account tells its owner and those who see its presence; others get the answer that a server gives for an account that does not
+ * exist (8).
  */
 #include "shared/xmpp/ns.h"
 #include "xmppd/extend/extension.h"
 #include "xmppd/route/route.h"
 #include "xmppd/route/snapshot.h"
+#include "xmppd/user/user.h"
 
 /* Neither the server nor an account has nodes: an answer to be filled, or NULL when the question has been refused. */
 static struct stanza *
@@ -15,7 +17,7 @@ begin_answer(const struct stanza *iq, const char *ns, struct element **query)
 {
         const char *node = element_attribute(stanza_payload(iq), "node");
 
-        if (iq->to.local != NULL && !jid_equal_bare(&iq->from, &iq->to)) {
+        if (iq->to.local != NULL && !user_is_seen_by(&iq->to, &iq->from)) {
                 route_error(iq, SERVICE_UNAVAILABLE, NULL);
                 return NULL;
         }
