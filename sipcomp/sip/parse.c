@@ -286,11 +286,9 @@ read_call(struct sip_message *message, struct sip_fault *fault)
         message->call_id = only(message, "Call-ID", fault);
         if (message->call_id == NULL)
                 return false;
-        if (*message->call_id == '\0' || strpbrk(message->call_id, " \t,;<>\"") != NULL) {
-                /* RFC 3261 allows brackets and quotes in a word; blanks, commas and semicolons it does not. */
-                if (*message->call_id == '\0' || strpbrk(message->call_id, " \t,;") != NULL)
-                        return fault_set(fault, 400, "Call-ID is malformed");
-        }
+        /* A word of RFC 3261 may hold brackets and quotes, but no blank, comma or semicolon. */
+        if (*message->call_id == '\0' || strpbrk(message->call_id, " \t,;") != NULL)
+                return fault_set(fault, 400, "Call-ID is malformed");
         return true;
 }
 

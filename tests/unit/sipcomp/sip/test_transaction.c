@@ -694,6 +694,39 @@ a_certificate_of_somebody_else_is_not_trusted(void **state)
         play_on(meet_the_wrong_one, true);
 }
 
+/* --- which hop first */
+
+static void
+a_dialog_prefers_what_it_names_only_among_what_is_ours_to_dial(void **state)
+{
+        static const char *const subjects[] = { "pool.mantua.example" };
+        static const struct {
+                const char *wanted, *first;
+                size_t count;
+                unsigned port;
+        } rows[] = {
+                { "sip:b.mantua.example:5061;lr", "b.mantua.example", 2, 5061 },
+                { "sip:b.mantua.example", "b.mantua.example", 2, 5061 },
+                { "sip:b.mantua.example:9", "a.mantua.example", 2, 5061 },
+                { "sip:POOL.mantua.example:5065;lr", "pool.mantua.example", 3, 5065 },
+                { "sip:victim.example:25", "a.mantua.example", 2, 5061 },
+                { "sip:romeo@127.0.0.1", "a.mantua.example", 2, 5061 },
+        };
+        for (size_t i = 0; i < array_len(rows); i++) {
+                struct arena *arena = arena_new(256);
+                struct sip_uri wanted;
+                struct sip_hop order[3] = {
+                        { .host = "a.mantua.example", .port = 5061, .wire = SIP_TLS },
+                        { .host = "b.mantua.example", .port = 5061, .wire = SIP_TLS },
+                };
+                assert_true(sip_uri_parse(&wanted, arena, rows[i].wanted, strlen(rows[i].wanted)));
+                assert_int_equal(sip_hops_prefer(order, 2, &wanted, subjects, 1), rows[i].count);
+                assert_string_equal(order[0].host, rows[i].first);
+                assert_int_equal(order[0].port, rows[i].port);
+                arena_free(&arena);
+        }
+}
+
 static struct tls_context *
 make_context(enum tls_side side, const struct cert *cert)
 {
@@ -752,6 +785,7 @@ main(void)
                 cmocka_unit_test(a_request_that_was_here_before_is_a_loop),
                 cmocka_unit_test(a_request_in_a_dialog_takes_the_connection_of_the_peer),
                 cmocka_unit_test(a_certificate_of_somebody_else_is_not_trusted),
+                cmocka_unit_test(a_dialog_prefers_what_it_names_only_among_what_is_ours_to_dial),
         };
         return cmocka_run_group_tests(tests, make_certs, remove_certs);
 }
