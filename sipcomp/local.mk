@@ -42,6 +42,7 @@ sipcomp_libsipcomp_a_SOURCES += sipcomp/simple/session_in.c
 sipcomp_libsipcomp_a_SOURCES += sipcomp/simple/simple.c sipcomp/simple/simple.h
 sipcomp_libsipcomp_a_SOURCES += sipcomp/simple/simple_private.h
 sipcomp_libsipcomp_a_SOURCES += sipcomp/simple/watch.c
+sipcomp_libsipcomp_a_SOURCES += sipcomp/simple/watch_answer.c
 sipcomp_libsipcomp_a_SOURCES += sipcomp/simple/watch_notify.c
 sipcomp_libsipcomp_a_SOURCES += sipcomp/simple/watch_private.h
 sipcomp_libsipcomp_a_SOURCES += sipcomp/simple/watch_record.c

@@ -25,6 +25,7 @@ struct gateway {
         struct map *edges;     /* struct edge by domain */
         struct map *crowds;    /* struct crowd by pair key */
         struct map *aliases;   /* struct alias by pair key */
+        struct map *names;     /* struct known_name by foreign JID */
         uint64_t last_refusal; /* ms; one line a second at most */
         struct timer patience;
         uint64_t patience_ends;
@@ -54,8 +55,11 @@ bool people_pair(
 /* The foreign JID as this local user knows it; with a resource or NULL. */
 bool
 people_foreign(const struct gateway *gateway, struct arena *arena, struct jid *jid, const struct pair *pair, const char *resource);
+/* The name a contact shows in his presence (CIPID); NULL where none is known. */
+void people_keep_name(struct gateway *gateway, const char *foreign, const char *name);
+const char *people_name(const struct gateway *gateway, const char *foreign);
 bool people_local(struct arena *arena, struct jid *jid, const struct pair *pair);
-void people_free_aliases(struct gateway *gateway);
+void people_free_all(struct gateway *gateway);
 
 /* front.c: the door on the SIP side. */
 extern const struct sip_user front_user;

@@ -41,6 +41,22 @@ answer_disco(struct edge *edge, const struct stanza *iq)
         component_send(edge->component, result, false);
 }
 
+/* A card with the name, where presence has told one. */
+static void
+answer_vcard(struct edge *edge, const struct stanza *iq)
+{
+        const struct jid bare = jid_bare(&iq->to, iq->arena);
+        const char *name = people_name(edge->gateway, bare.full);
+        if (name == NULL) {
+                reply_error(edge, iq, SERVICE_UNAVAILABLE, NULL);
+                return;
+        }
+        struct stanza *result = stanza_result(iq);
+        struct element *card = element_add(result->arena, result->element, "vCard", NS_VCARD);
+        element_add_text(result->arena, card, "FN", NULL, name);
+        component_send(edge->component, result, false);
+}
+
 static void
 take_iq(struct edge *edge, const struct stanza *iq)
 {
@@ -52,6 +68,8 @@ take_iq(struct edge *edge, const struct stanza *iq)
         else if (iq->type == IQ_GET && payload != NULL && element_is(payload, "query", NS_DISCO_INFO) &&
                 element_attribute(payload, "node") == NULL)
                 answer_disco(edge, iq);
+        else if (iq->type == IQ_GET && payload != NULL && element_is(payload, "vCard", NS_VCARD))
+                answer_vcard(edge, iq);
         else
                 reply_error(edge, iq, SERVICE_UNAVAILABLE, NULL);
 }

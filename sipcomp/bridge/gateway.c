@@ -210,6 +210,7 @@ gateway_new(struct config *config, struct store *store, struct err *err)
         gateway->edges = map_new();
         gateway->crowds = map_new();
         gateway->aliases = map_new();
+        gateway->names = map_new();
         gateway->dns = make_dns(top, err);
         if (gateway->dns == NULL || (gateway->federation = federation_new(config, gateway->dns, err)) == NULL ||
                 start_sip(gateway, top, err) != 0)
@@ -346,7 +347,7 @@ gateway_free(struct gateway **where)
         for (size_t at = 0; (edge = map_next(gateway->edges, &at)) != NULL;)
                 free_edge(edge);
         crowd_free_all(gateway);
-        people_free_aliases(gateway);
+        people_free_all(gateway);
         simple_free(&gateway->simple);
         if (gateway->transactions != NULL)
                 sip_transactions_free(&gateway->transactions);
@@ -357,6 +358,7 @@ gateway_free(struct gateway **where)
         map_free(&gateway->edges);
         map_free(&gateway->crowds);
         map_free(&gateway->aliases);
+        map_free(&gateway->names);
         config_unref(&gateway->config);
         mem_free(gateway);
 }

@@ -31,10 +31,43 @@ remember_alias(const struct gateway *gateway, const struct pair *pair, const cha
         alias->local = mem_strdup(local);
 }
 
+struct known_name {
+        char *foreign, *name;
+};
+
 void
-people_free_aliases(struct gateway *gateway)
+people_keep_name(struct gateway *gateway, const char *foreign, const char *name)
+{
+        struct known_name *known = map_get_str(gateway->names, foreign);
+        if (known == NULL) {
+                known = MEM_NEW(known);
+                known->foreign = mem_strdup(foreign);
+                map_put_str(gateway->names, foreign, known);
+        } else if (text_equal(known->name, name)) {
+                return;
+        }
+        mem_free(known->name);
+        known->name = mem_strdup(name);
+}
+
+const char *
+people_name(const struct gateway *gateway, const char *foreign)
+{
+        const struct known_name *known = map_get_str(gateway->names, foreign);
+        return known == NULL ? NULL : known->name;
+}
+
+void
+people_free_all(struct gateway *gateway)
 {
         struct alias *alias;
+        struct known_name *known;
+        for (size_t at = 0; (known = map_next(gateway->names, &at)) != NULL;) {
+                map_remove_str(gateway->names, known->foreign);
+                mem_free(known->foreign);
+                mem_free(known->name);
+                mem_free(known);
+        }
         for (size_t at = 0; (alias = map_next(gateway->aliases, &at)) != NULL;) {
                 map_remove(gateway->aliases, alias->key, PAIR_KEY);
                 mem_free(alias->local);

@@ -79,6 +79,8 @@ watch_state(void *owner, const struct pair *pair, const struct pidf *state)
                 begin(gateway, pair, RESOURCE, STANZA_PRESENCE, state->open ? PRESENCE_AVAILABLE : PRESENCE_UNAVAILABLE, &edge);
         if (stanza == NULL)
                 return;
+        if (state->display_name != NULL && state->display_name[0] != '\0')
+                people_keep_name(gateway, pair->foreign, state->display_name);
         if (state->open && domain != NULL)
                 add_state(stanza, domain->dialect, state);
         component_send(edge->component, stanza, false); /* told anew when the stream is back */

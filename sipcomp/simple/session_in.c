@@ -111,6 +111,19 @@ has_call_id(const struct chat *chat, const char *call_id)
         return false;
 }
 
+static bool
+has_too_many(const struct simple *simple, const char *foreign)
+{
+        struct chat *chat;
+        size_t count = 0;
+        if (map_count(simple->dialogs) < DIALOGS_PER_FOREIGN_USER)
+                return false;
+        for (size_t at = 0; (chat = map_next(simple->chats, &at)) != NULL;)
+                if (text_equal(chat->pair.foreign, foreign))
+                        count += chat->sessions.count;
+        return count >= DIALOGS_PER_FOREIGN_USER;
+}
+
 void
 session_invited(struct simple *simple, struct sip_server *server, const struct sip_message *request, const struct pair *pair)
 {
@@ -130,7 +143,7 @@ session_invited(struct simple *simple, struct sip_server *server, const struct s
                 answer(server, request, 422, "Min-SE", "90");
                 goto out;
         }
-        if (chat->sessions.count >= CHAT_SESSIONS_MAX || map_count(simple->dialogs) >= 1000000) {
+        if (chat->sessions.count >= CHAT_SESSIONS_MAX || has_too_many(simple, pair->foreign)) {
                 answer(server, request, 503, "Retry-After", "60");
                 goto out;
         }
@@ -259,5 +272,6 @@ void
 session_init_ear(struct session *session)
 {
         session->ear.request = session_hear;
+        session->ear.pair = &session->chat->pair;
         session->ear.unacked = hang_up;
 }

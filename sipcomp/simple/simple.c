@@ -191,6 +191,8 @@ void
 simple_request_in_dialog(struct simple *simple, struct sip_server *server, const struct sip_message *request)
 {
         struct dialog_ear *ear = find_ear(simple, request->call_id, request->to.tag);
+        if (ear != NULL && !text_equal(request->from.uri.host, ear->pair->domain))
+                ear = NULL; /* another domain that has guessed or overheard the tags */
         if (ear != NULL && sip_message_is(request, "OPTIONS"))
                 tell_options(server, request);
         else if (ear != NULL)

@@ -36,7 +36,8 @@ struct dialog_ear {
         void (*request)(struct dialog_ear *ear, struct sip_server *server, const struct sip_message *request); /* answers it */
         void (*acked)(struct dialog_ear *ear);
         void (*unacked)(struct dialog_ear *ear);
-        struct buf key; /* empty: not registered */
+        const struct pair *pair; /* whose dialog it is: nobody from another domain is heard in it */
+        struct buf key;          /* empty: not registered */
 };
 void ear_register(struct simple *simple, struct dialog_ear *ear, const char *call_id, const char *local_tag);
 void ear_forget(struct simple *simple, struct dialog_ear *ear);

@@ -43,8 +43,8 @@ drop_dialog(struct watch *watch)
         watch->notified = false;
 }
 
-static uint32_t
-wanted_expires(const struct watch *watch)
+uint32_t
+watch_wanted_expires(const struct watch *watch)
 {
         return watch->expires_asked != 0 ? watch->expires_asked : dialect_for(watch->simple, watch->pair.domain)->subscribe_expires;
 }
@@ -72,7 +72,7 @@ subscribe(struct watch *watch, const struct sip_message *cause)
         sip_message_set_contact_user(request, watch->pair.local_user);
         must(sip_message_complete(request));
         ear_register(watch->simple, &watch->ear, request->call_id, request->from.tag);
-        send_subscribe(watch, request, wanted_expires(watch));
+        send_subscribe(watch, request, watch_wanted_expires(watch));
 }
 
 /* What the first SUBSCRIBE lacked is asked for in the same call: Call-ID, From and To stay, CSeq moves on (RFC 3261 8.1.3.4, 8.1.3.5). */
@@ -92,14 +92,14 @@ ask_again(struct watch *watch, const struct sip_message *cause)
         sip_message_addf(request, "CSeq", "%u SUBSCRIBE", cause->cseq + 1);
         sip_message_set_contact_user(request, watch->pair.local_user);
         must(sip_message_complete(request));
-        send_subscribe(watch, request, wanted_expires(watch));
+        send_subscribe(watch, request, watch_wanted_expires(watch));
 }
 
 static void
 refresh(struct watch *watch, const struct sip_message *cause)
 {
         sip_client_forget(&watch->client);
-        send_subscribe(watch, sip_dialog_request(watch->dialog, "SUBSCRIBE", true), wanted_expires(watch));
+        send_subscribe(watch, sip_dialog_request(watch->dialog, "SUBSCRIBE", true), watch_wanted_expires(watch));
 }
 
 /* Expires: 0; the dialog stays for the final NOTIFY (4.5). */
@@ -139,8 +139,8 @@ static void
 keep_grant(struct watch *watch, const struct sip_message *response)
 {
         int64_t granted = sip_message_number(response, "Expires", UINT32_MAX);
-        if (granted < 0 || granted > wanted_expires(watch))
-                granted = wanted_expires(watch);
+        if (granted < 0 || granted > watch_wanted_expires(watch))
+                granted = watch_wanted_expires(watch);
         watch->expires_at = clock_wall_ms() + granted * 1000;
         timer_start(&watch->expiry, (uint64_t)granted * 1000, expire);
         watch->tries = 0;
@@ -217,7 +217,7 @@ static void
 let_go(struct watch *watch, const struct sip_message *notify)
 {
         drop_dialog(watch);
-        wait_for(watch, (uint64_t)wanted_expires(watch) * 1000);
+        wait_for(watch, (uint64_t)watch_wanted_expires(watch) * 1000);
         watch_save(watch);
 }
 
@@ -402,71 +402,6 @@ watch_wake(struct watch *watch, uint64_t ms)
 
 /* --- Final answers to SUBSCRIBE. */
 
-/* One Contact of a 3xx is followed if it stays in the domain. */
-static bool
-may_follow(struct watch *watch, const struct sip_message *response)
-{
-        struct sip_address contact;
-        if (watch->redirect != NULL || !sip_message_contact(response, &contact) || contact.star ||
-                !text_equal(contact.uri.host, watch->pair.domain))
-                return false;
-        watch->redirect = mem_strdup(contact.uri.text);
-        return true;
-}
-
-/* A second subscription at once is worth one try, not a loop: at most two within a minute. */
-bool
-watch_may_begin_anew(struct watch *watch)
-{
-        uint64_t now = worker_now();
-        if (watch->anew_since == 0 || now - watch->anew_since > ANEW_WINDOW_MS) {
-                watch->anew_since = now == 0 ? 1 : now;
-                watch->anew_count = 0;
-        }
-        return watch->anew_count++ < ANEW_AT_ONCE;
-}
-
-static bool
-asks_for_more_time(struct watch *watch, const struct sip_message *response)
-{
-        int64_t least = sip_message_number(response, "Min-Expires", UINT32_MAX);
-        if (response->status != 423 || least <= wanted_expires(watch) || least > MIN_EXPIRES_MAX)
-                return false;
-        watch->expires_asked = (uint32_t)least;
-        return true;
-}
-
-/* 481, and the other ways in which they say that they have lost the dialog (4.4). */
-static bool
-lost_dialog(const struct watch *watch, const struct sip_message *response)
-{
-        if (response->status == 481)
-                return true;
-        if (watch->dialog == NULL || response->local)
-                return false;
-        if (response->status == 500 && !watch->notified) /* after a restart: our CSeq on disk may be older than theirs */
-                return true;
-        const char *diagnostics = sip_message_get(response, "ms-diagnostics");
-        bool stale_route = diagnostics != NULL && strncmp(diagnostics, "1004", 4) == 0;
-        return (response->status == 404 && response->to.tag != NULL) ||
-                ((response->status == 403 || response->status == 503) && stale_route);
-}
-
-static enum watch_event
-event_of_refusal(struct watch *watch, const struct sip_message *response)
-{
-        bool in_dialog = watch->stage == WATCH_REFRESHING;
-        if (asks_for_more_time(watch, response))
-                return in_dialog ? WATCH_TURN : WATCH_ANEW;
-        if (response->status >= 300 && response->status <= 399 && !in_dialog && may_follow(watch, response))
-                return WATCH_ANEW;
-        if (response->status == 420 && watch_may_begin_anew(watch))
-                return WATCH_ANEW; /* we require nothing; once more */
-        if (lost_dialog(watch, response) && watch_may_begin_anew(watch))
-                return WATCH_ANEW;
-        return WATCH_FAILED;
-}
-
 static bool
 has_presence_body(const struct sip_message *message)
 {
@@ -481,7 +416,7 @@ finish(void *owner, struct sip_client *client, const struct sip_message *respons
         const struct sip_message *request = sip_client_request(client);
         watch->client = NULL;
         if (response->status >= 300 || watch->stage == WATCH_ENDING) {
-                watch_apply(watch, response->status < 300 ? WATCH_GRANTED : event_of_refusal(watch, response), response);
+                watch_apply(watch, response->status < 300 ? WATCH_GRANTED : watch_event_of_refusal(watch, response), response);
                 return;
         }
         if (watch->dialog == NULL)

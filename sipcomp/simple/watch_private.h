@@ -64,9 +64,14 @@ struct watch {
 void watch_apply(struct watch *watch, enum watch_event event, const struct sip_message *message);
 void watch_wake(struct watch *watch, uint64_t ms);      /* its timer fires after ms */
 void watch_expire_in(struct watch *watch, uint64_t ms); /* unless granted anew, the contact is shown offline then */
-bool watch_may_begin_anew(struct watch *watch);
 const struct sip_message *watch_request_under_way(const struct watch *watch);
 void watch_init_log(struct watch *watch);
+
+uint32_t watch_wanted_expires(const struct watch *watch);
+
+/* watch_answer.c */
+bool watch_may_begin_anew(struct watch *watch);
+enum watch_event watch_event_of_refusal(struct watch *watch, const struct sip_message *response);
 
 /* watch_notify.c */
 void watch_hear(struct dialog_ear *ear, struct sip_server *server, const struct sip_message *request);

@@ -16,6 +16,7 @@ watch_create(struct simple *simple, const struct pair *pair)
         pair_copy(&watch->pair, pair);
         pair_key(watch->key, pair);
         watch->ear.request = watch_hear;
+        watch->ear.pair = &watch->pair;
         watch->state.activity = "";
         watch_init_log(watch);
         map_put(simple->watches, watch->key, PAIR_KEY, watch);

@@ -24,6 +24,7 @@ watcher_new(struct relation *relation, struct sip_dialog *dialog)
         watcher->relation = relation;
         watcher->dialog = dialog;
         watcher->ear.request = watcher_hear;
+        watcher->ear.pair = &relation->pair;
         ear_register(relation->simple, &watcher->ear, dialog->call_id, dialog->local_tag);
         digest_of(DIGEST_SHA256, buf_data(&watcher->ear.key), watcher->ear.key.len, watcher->key);
         list_append(&relation->watchers, &watcher->link);
