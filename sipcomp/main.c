@@ -178,7 +178,6 @@ run(void)
         int status = EXIT_CLEAN;
 
         daemon_set_log(program.config);
-        daemon_raise_descriptor_limit();
         program.worker = worker_new("main", 0);
         worker_enter(program.worker);
         if (open_store(&err) == 0 && open_doors(&err) == 0) {
@@ -211,7 +210,7 @@ main(int argc, char **argv)
 
         if (!daemon_read_options(&options, argc, argv, &status))
                 return status;
-        signal(SIGPIPE, SIG_IGN);
+        daemon_prepare();
         program.file = options.file;
         program.config = load(&errors, &warnings);
         daemon_print_lines("warning: ", &warnings);

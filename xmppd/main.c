@@ -277,7 +277,6 @@ run(struct snapshot *snapshot)
         int status = EXIT_CLEAN;
 
         daemon_set_log(snapshot->config);
-        daemon_raise_descriptor_limit();
         if (open_store(snapshot, &err) != 0) {
                 log_error(&scope, "cannot start: %s", err.text);
                 return EXIT_CANNOT_START;
@@ -329,7 +328,7 @@ main(int argc, char **argv)
 
         if (!daemon_read_options(&options, argc, argv, &status))
                 return status;
-        signal(SIGPIPE, SIG_IGN);
+        daemon_prepare();
         extend_start(xep_all);
         server.file = options.file;
         struct snapshot *snapshot = load(server.file);

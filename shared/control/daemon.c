@@ -3,6 +3,7 @@
  */
 #include "shared/control/daemon.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -94,10 +95,12 @@ daemon_set_log(const struct config *config)
 }
 
 void
-daemon_raise_descriptor_limit(void)
+daemon_prepare(void)
 {
         struct rlimit limit;
 
+        signal(SIGPIPE, SIG_IGN);
+        signal(SIGXFSZ, SIG_IGN);
         if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
                 limit.rlim_cur = limit.rlim_max;
                 setrlimit(RLIMIT_NOFILE, &limit);
