@@ -32,7 +32,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { WORKERS_MAX = 64, WATCH_MS = 50, BUSY_MS = 100, STOP_MS = 5000, POLL_MS = 10, DRAINS = 2 };
+enum { WORKERS_MAX = 64, WATCH_MS = 50, BUSY_MS = 100, STOP_MS = 8000, POLL_MS = 10, DRAINS = 2 };
 
 static const struct log_scope scope = { .room = "main" };
 
@@ -110,6 +110,17 @@ take_settings(void *unused)
         component_check_streams();
 }
 
+/* All ports or none: a refused configuration leaves the old ones as they were. */
+static int
+open_ports(const struct snapshot *snapshot, struct err *err)
+{
+        bool all = c2s_listen(snapshot, err) == 0 && component_listen(snapshot, err) == 0;
+
+        c2s_settle_ports(all);
+        component_settle_ports(all);
+        return all ? 0 : -1;
+}
+
 static int
 reload(struct buf *text)
 {
@@ -127,7 +138,7 @@ reload(struct buf *text)
                 log_error(&scope, "the new configuration is refused, the old one stays in force");
                 goto out;
         }
-        if (c2s_listen(snapshot, &err) != 0 || component_listen(snapshot, &err) != 0) {
+        if (open_ports(snapshot, &err) != 0) {
                 buf_puts(text, err.text);
                 log_error(&scope, "%s; the old configuration stays in force", err.text);
                 goto out;
@@ -267,7 +278,7 @@ open_doors(const struct snapshot *snapshot, struct err *err)
 
         if (admin_start(config_text(top, "control"), server.store, &(struct admin_doors){ .reload = reload }, err) != 0)
                 return -1;
-        return c2s_listen(snapshot, err) != 0 || component_listen(snapshot, err) != 0 ? -1 : 0;
+        return open_ports(snapshot, err);
 }
 
 static int

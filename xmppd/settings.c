@@ -53,6 +53,8 @@ static const struct setting c2s_settings[] = {
         { "max-queue", SETTING_NUMBER, "4194304", LIVE, "Bytes waiting for a client that does not read; more ends its stream.",
                 "65536..1073741824" },
         { "max-resources", SETTING_NUMBER, "20", LIVE, "Connected resources of one account.", "1..1000" },
+        { "max-negotiating", SETTING_NUMBER, "10000", LIVE, "Connections that have not signed in yet; further ones are closed at once.",
+                "10..1000000" },
         { "login-timeout", SETTING_SECONDS, "60", LIVE, "Seconds a client has until it is bound.", "1..3600" },
         { 0 },
 };

@@ -15,14 +15,14 @@ struct port {
         struct listener *listener;
         char *address; /* as the configuration writes it */
         void *owner;
-        bool is_named;
+        bool is_named, is_new; /* since ports_begin */
 };
 
 void
 ports_begin(struct ports *ports)
 {
         for (LIST_EACH(port, &ports->open, struct port, in_open))
-                port->is_named = false;
+                port->is_named = port->is_new = false;
 }
 
 static struct port *
@@ -51,7 +51,7 @@ ports_name(struct ports *ports, const char *text, listener_accepted *accepted, v
         if (listener == NULL)
                 return -1;
         port = MEM_NEW(port);
-        *port = (struct port){ .listener = listener, .address = mem_strdup(text), .owner = owner, .is_named = true };
+        *port = (struct port){ .listener = listener, .address = mem_strdup(text), .owner = owner, .is_named = true, .is_new = true };
         list_append(&ports->open, &port->in_open);
         log_info(&scope, "open address=%s", address_format(bound, listener_address(listener)));
         return 0;
@@ -68,10 +68,10 @@ close_port(struct ports *ports, struct port *port)
 }
 
 void
-ports_finish(struct ports *ports)
+ports_settle(struct ports *ports, bool keep)
 {
         for (LIST_EACH(port, &ports->open, struct port, in_open))
-                if (!port->is_named)
+                if (keep ? !port->is_named : port->is_new)
                         close_port(ports, port);
 }
 

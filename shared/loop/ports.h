@@ -12,12 +12,12 @@ struct ports {
         struct list open;
 };
 
-/* Name all ports between begin and finish; finish closes those that were not named again. After a refusal, leave finish out: all that was open
- * stays so. */
+/* Name all ports behind begin, then settle: with keep, ports that were not named again are closed; without, those that were opened since, and all
+ * is as it was. */
 void ports_begin(struct ports *ports);
 /* address is an IP:PORT literal; the same address with another owner is another port. As listener_open. */
 int ports_name(struct ports *ports, const char *address, listener_accepted *accepted, void *owner, struct err *err);
-void ports_finish(struct ports *ports);
+void ports_settle(struct ports *ports, bool keep);
 void ports_close(struct ports *ports);
 
 #endif

@@ -8,6 +8,8 @@
 
 #include <string.h>
 
+enum { ALIASES_MAX = 100000 };
+
 /* user\40gmail.com@aol.com in a roster is user(gmail.com)@aol.com everywhere else (2.3). */
 struct alias {
         unsigned char key[PAIR_KEY];
@@ -20,6 +22,8 @@ remember_alias(const struct gateway *gateway, const struct pair *pair, const cha
         unsigned char key[PAIR_KEY];
         pair_key(key, pair);
         struct alias *alias = map_get(gateway->aliases, key, PAIR_KEY);
+        if (alias == NULL && map_count(gateway->aliases) >= ALIASES_MAX)
+                return; /* he is shown the canonical name */
         if (alias == NULL) {
                 alias = MEM_NEW(alias);
                 memcpy(alias->key, key, PAIR_KEY);

@@ -16,7 +16,13 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { WAITING_MAX = 1000, FIRST_WAIT_MS = 1000, LONGEST_WAIT_MS = 30000, HANDSHAKE_MS = 30000 };
+enum {
+        WAITING_MAX = 1000,
+        QUEUE_MAX = 16 * 1024 * 1024, /* bytes the server has not read: texts are refused beyond */
+        FIRST_WAIT_MS = 100,          /* a restart of the server is over soon */
+        LONGEST_WAIT_MS = 5000,
+        HANDSHAKE_MS = 30000,
+};
 
 static const struct xml_limits limits = { .stanza_bytes = 1024 * 1024, .depth = 64, .attributes = 64 };
 
@@ -108,6 +114,7 @@ receive(struct component *component, struct arena *arena, struct element *elemen
         struct stanza *stanza = stanza_new_parsed(arena, element, source, &problem);
         if (stanza == NULL) {
                 log_info(&component->log, "a stanza that cannot be read was dropped");
+                arena_free(&arena);
         } else if (stanza->from.full == NULL || stanza->to.full == NULL || !text_equal(stanza->to.domain, component->domain)) {
                 log_info(&component->log, "a stanza without addresses was dropped");
                 stanza_unref(&stanza);
@@ -369,6 +376,10 @@ component_is_up(const struct component *component)
 bool
 component_send(struct component *component, struct stanza *stanza, bool keep)
 {
+        if (component->state == UP && !keep && conn_queued(stream_conn(component->stream)) > QUEUE_MAX) {
+                stanza_unref(&stanza);
+                return false;
+        }
         if (component->state == UP) {
                 trace(component, "sent", stanza);
                 stream_send(component->stream, stanza);

@@ -15,7 +15,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum { TYPING_AGAIN_MS = 5000, GLARE_MS = 5000 };
+enum { TYPING_AGAIN_MS = 5000, GLARE_MS = 5000, NOTICE_MAX = 300 };
 
 /* --- Texts. */
 
@@ -331,8 +331,10 @@ simple_not_delivered(struct simple *simple, const struct pair *pair, const char 
         struct chat *chat = chat_find(simple, pair);
         if (chat == NULL || choose_session(chat) == NULL)
                 return false;
+        if (chat->texts.count >= CHAT_TEXTS_MAX || chat->bytes >= CHAT_BYTES_MAX)
+                return false;
         struct buf body = { 0 };
-        buf_printf(&body, "Not delivered: %s", why);
+        buf_printf(&body, "Not delivered: %.*s", NOTICE_MAX, why);
         struct text *text = new_text(simple, pair, &(struct simple_text){ .body = buf_text(&body) });
         buf_free(&body);
         chat->bytes += text->len;

@@ -384,6 +384,8 @@ static void
 expire(struct timer *timer)
 {
         struct watch *watch = container_of(timer, struct watch, expiry);
+        if (watch->stage == WATCH_ENDING)
+                return; /* its record is gone already */
         watch_show_closed(watch);
         watch_save(watch);
 }

@@ -17,7 +17,7 @@
 
 enum client_state { CLIENT_SEEKING, CLIENT_CALLING, CLIENT_PROCEEDING, CLIENT_ACCEPTED };
 
-enum { FORKS_MAX = 8, HOPS_MAX = 32 };
+enum { FORKS_MAX = 8, HOPS_MAX = 32, TAG_KEPT = 128 };
 
 struct sip_client {
         struct link link;
@@ -32,8 +32,8 @@ struct sip_client {
         size_t hop_count, next_hop;
         uint64_t hint, flow, began;
         char branch[SIP_BRANCH_TEXT];
-        char tag[128];              /* of the 2xx that counts */
-        char forks[FORKS_MAX][128]; /* of others, which were ended */
+        char tag[TAG_KEPT];              /* of the 2xx that counts; a longer one is told apart by its beginning */
+        char forks[FORKS_MAX][TAG_KEPT]; /* of others, which were ended */
         size_t fork_count;
         char why[200];
         struct sip_dial *dial;
@@ -195,12 +195,18 @@ end_call(struct sip_client *client, const struct sip_message *response, bool wit
         sip_dialog_free(&dialog);
 }
 
+static bool
+is_tag(const char *kept, const char *tag)
+{
+        return strncmp(kept, tag, TAG_KEPT - 1) == 0;
+}
+
 /* Is this the 2xx of another branch of the call? Its tag is remembered, so that it is ended once and acknowledged always. */
 static void
 receive_fork(struct sip_client *client, const struct sip_message *response)
 {
         for (size_t i = 0; i < client->fork_count; i++) {
-                if (strcmp(client->forks[i], response->to.tag) == 0) {
+                if (is_tag(client->forks[i], response->to.tag)) {
                         end_call(client, response, false);
                         return;
                 }
@@ -253,7 +259,7 @@ receive_accepted(struct sip_client *client, const struct sip_message *response)
 {
         if (response->status < 200 || response->status >= 300 || response->to.tag == NULL)
                 return;
-        if (strcmp(client->tag, response->to.tag) != 0)
+        if (!is_tag(client->tag, response->to.tag))
                 receive_fork(client, response);
         else if (client->ack != NULL)
                 send_ack(client, response->flow);

@@ -9,6 +9,7 @@
 #include "shared/base/mem.h"
 #include "shared/loop/worker.h"
 #include "xmppd/admin/admin_private.h"
+#include "xmppd/c2s/c2s.h"
 #include "xmppd/route/home.h"
 #include "xmppd/route/snapshot.h"
 #include "xmppd/user/account_json.h"
@@ -41,6 +42,7 @@ forget_here(struct letter *letter)
         struct arena *arena = notice->arena;
 
         user_forget(&notice->jid);
+        c2s_forget(&notice->jid);
         arena_free(&arena);
 }
 

@@ -9,6 +9,7 @@
 #include "xmppd/route/snapshot.h"
 
 #include <stdatomic.h>
+#include <string.h>
 
 enum {
         /* Before login nobody needs more: a header, <auth/> and a few bytes of SASL. */
@@ -177,9 +178,23 @@ c2s_take_settings(void)
         for (LIST_EACH(client, &clients, struct client, in_worker)) {
                 if (client->account == NULL || client->stream == NULL)
                         continue;
+                const struct domain *domain = snapshot_domain(client->domain);
+                if (domain == NULL || domain->kind != DOMAIN_LOCAL) {
+                        stream_fail(client->stream, STREAM_HOST_GONE, NULL);
+                        continue;
+                }
                 client->max_queue = (size_t)config_number(c2s, "max-queue");
                 stream_set_stanza_bytes(client->stream, (size_t)config_number(c2s, "max-stanza"));
         }
+}
+
+void
+c2s_forget(const struct jid *account)
+{
+        for (LIST_EACH(client, &clients, struct client, in_worker))
+                if (client->session == NULL && client->stream != NULL && client->account != NULL &&
+                        jid_has_bare(account, client->account, strlen(client->account)))
+                        stream_fail(client->stream, STREAM_NOT_AUTHORIZED, "The account was deleted or its password changed.");
 }
 
 void

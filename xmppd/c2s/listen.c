@@ -3,6 +3,7 @@
  *
  * Each connection is handed to the worker with the fewest in negotiation.
  */
+#include "shared/base/log.h"
 #include "shared/base/mem.h"
 #include "shared/loop/ports.h"
 #include "xmppd/c2s/c2s.h"
@@ -10,6 +11,7 @@
 #include "xmppd/route/home.h"
 
 #include <stdatomic.h>
+#include <unistd.h>
 
 enum { WORKERS_MAX = 64 };
 
@@ -22,6 +24,7 @@ struct arrival {
 /* What a port's connections begin with; its address is the port's owner. */
 static const bool starttls = false, direct = true;
 
+static const struct log_scope scope = { .room = "c2s.listen" };
 static struct ports ports;
 static atomic_int negotiating[WORKERS_MAX]; /* by worker; handed over and not logged in yet */
 
@@ -59,9 +62,24 @@ choose_worker(void)
         return best;
 }
 
+static bool
+is_crowded(void)
+{
+        int64_t all = 0;
+
+        for (int i = 0; i < home_count() && i < WORKERS_MAX; i++)
+                all += atomic_load_explicit(&negotiating[i], memory_order_relaxed);
+        return all >= config_number(snapshot_section("c2s"), "max-negotiating");
+}
+
 static void
 hand_over(void *owner, int fd, const struct address *peer)
 {
+        if (is_crowded()) {
+                log_debug(&scope, "closed at once: c2s.max-negotiating is reached");
+                close(fd);
+                return;
+        }
         struct arrival *arrival = MEM_NEW(arrival);
 
         arrival->fd = fd;
@@ -87,10 +105,13 @@ c2s_listen(const struct snapshot *snapshot, struct err *err)
         const struct section *c2s = section_of(config_top(snapshot->config), "c2s");
 
         ports_begin(&ports);
-        if (name_ports(c2s, "listen", &starttls, err) != 0 || name_ports(c2s, "listen-tls", &direct, err) != 0)
-                return -1;
-        ports_finish(&ports);
-        return 0;
+        return name_ports(c2s, "listen", &starttls, err) != 0 || name_ports(c2s, "listen-tls", &direct, err) != 0 ? -1 : 0;
+}
+
+void
+c2s_settle_ports(bool keep)
+{
+        ports_settle(&ports, keep);
 }
 
 void

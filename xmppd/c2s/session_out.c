@@ -32,6 +32,14 @@ deliver(void *edge, struct stanza *stanza)
                 stream_fail(client->stream, STREAM_RESOURCE_CONSTRAINT, "the client does not read");
 }
 
+static bool
+is_open(void *edge)
+{
+        struct client *client = edge;
+
+        return client->stream != NULL && !stream_is_closing(client->stream);
+}
+
 static void
 end(void *edge, enum stream_condition condition, const char *text)
 {
@@ -68,7 +76,7 @@ describe(void *edge, char *text, size_t len)
                 address_format(peer, conn_peer_address(conn)));
 }
 
-static const struct session_edge stream_edge = { deliver, end, last_heard, queued, describe };
+static const struct session_edge stream_edge = { deliver, is_open, end, last_heard, queued, describe };
 
 /* ---- binding (RFC 6120 7) ---- */
 

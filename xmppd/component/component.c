@@ -480,6 +480,7 @@ component_receive(struct stanza *stanza)
 {
         struct component *component = serving(stanza->to.domain);
 
+        must(on_home(home_of_domain(stanza->to.domain)));
         if (component == NULL || stream_is_closing(component->stream)) {
                 route_error(stanza, REMOTE_SERVER_NOT_FOUND, "The component of this domain is not connected.");
         } else {

@@ -8,6 +8,7 @@
 
 /* As c2s_listen, for components.listen. */
 int component_listen(const struct snapshot *snapshot, struct err *err);
+void component_settle_ports(bool keep);
 void component_stop_listening(void);
 /* On each worker, at stop. */
 void component_stop_streams(void);

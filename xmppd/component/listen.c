@@ -48,8 +48,13 @@ component_listen(const struct snapshot *snapshot, struct err *err)
         for (size_t i = 0; is_needed && i < config_list_count(components, "listen"); i++)
                 if (ports_name(&ports, config_list_item(components, "listen", i), hand_out, NULL, err) != 0)
                         return -1;
-        ports_finish(&ports);
         return 0;
+}
+
+void
+component_settle_ports(bool keep)
+{
+        ports_settle(&ports, keep);
 }
 
 void

@@ -27,20 +27,37 @@ refuse_foreign(struct stanza *stanza)
         stanza_unref(&stanza);
 }
 
-/* At the home of `to`. The kind of the domain is looked up here, not carried along: a reload may have passed the letter on its way. */
+static struct worker *
+home_of_stanza(const struct stanza *stanza, const struct domain *domain)
+{
+        if (domain == NULL || domain->kind == DOMAIN_COMPONENT)
+                return home_of_domain(stanza->to.domain);
+        /* The server itself has no state: any worker will do, and the one that asks keeps the order. */
+        return stanza->to.local == NULL ? worker_here() : home_of(&stanza->to);
+}
+
+static void enter_letter(struct letter *letter);
+
+/* What kind of domain it is decides where its home is, and while a reload goes round two workers may see it differently: so the home is looked up
+ * again where the letter arrives, and a stanza that came to the wrong one travels on. */
 static void
 enter(struct stanza *stanza)
 {
         const struct domain *domain = snapshot_domain(stanza->to.domain);
+        struct worker *home = home_of_stanza(stanza, domain);
 
-        if (domain == NULL)
+        if (!on_home(home)) {
+                stanza->letter.open = enter_letter;
+                worker_post(home, &stanza->letter);
+        } else if (domain == NULL) {
                 (doors.to_foreign != NULL ? doors.to_foreign : refuse_foreign)(stanza);
-        else if (domain->kind == DOMAIN_COMPONENT)
+        } else if (domain->kind == DOMAIN_COMPONENT) {
                 doors.to_component(stanza);
-        else if (stanza->to.local == NULL)
+        } else if (stanza->to.local == NULL) {
                 doors.to_server(stanza);
-        else
+        } else {
                 doors.to_account(stanza);
+        }
 }
 
 static void
@@ -49,30 +66,12 @@ enter_letter(struct letter *letter)
         enter(container_of(letter, struct stanza, letter));
 }
 
-static struct worker *
-home_of_stanza(const struct stanza *stanza)
-{
-        const struct domain *domain = snapshot_domain(stanza->to.domain);
-
-        if (domain == NULL || domain->kind == DOMAIN_COMPONENT)
-                return home_of_domain(stanza->to.domain);
-        /* The server itself has no state: any worker will do, and the one that asks keeps the order. */
-        return stanza->to.local == NULL ? worker_here() : home_of(&stanza->to);
-}
-
 void
 route(struct stanza *stanza)
 {
         must(stanza->to.full != NULL && stanza->from.full != NULL);
         stanza_seal(stanza);
-
-        struct worker *home = home_of_stanza(stanza);
-        if (on_home(home)) {
-                enter(stanza);
-                return;
-        }
-        stanza->letter.open = enter_letter;
-        worker_post(home, &stanza->letter);
+        enter(stanza);
 }
 
 void

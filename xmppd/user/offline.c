@@ -236,7 +236,7 @@ take_waiting(struct portion *portion)
 static bool
 may_read(const struct session *session)
 {
-        return session->presence != NULL && session->priority >= 0;
+        return session->presence != NULL && session->priority >= 0 && session_can_hear(session);
 }
 
 static void deliver_portion(struct timer *timer);

@@ -8,6 +8,7 @@
 #include "shared/base/mem.h"
 #include "shared/base/panic.h"
 #include "xmppd/route/route.h"
+#include "xmppd/route/snapshot.h"
 #include "xmppd/user/subscription.h"
 #include "xmppd/user/user_private.h"
 
@@ -207,6 +208,21 @@ take_broadcast(struct session *session, struct stanza *presence)
         stanza_unref(&presence);
 }
 
+/* Probes are the server's to send (4.3). A client's goes on to people of this server and to those the user is subscribed to: to others it would
+ * be a subscription without consent, and a gateway would keep it for ever. Takes the reference. */
+static void
+send_client_probe(struct session *session, struct stanza *probe)
+{
+        const struct domain *domain = snapshot_domain(probe->to.domain);
+        struct jid bare = jid_bare(&probe->to, probe->arena);
+        const struct item *item = roster_find(session->user, bare.full);
+
+        if ((domain != NULL && domain->kind == DOMAIN_LOCAL) || (item != NULL && (item->state & SUBSCRIBED_TO)))
+                route(probe);
+        else
+                stanza_unref(&probe);
+}
+
 void
 presence_from_session(struct session *session, struct stanza *presence)
 {
@@ -229,6 +245,9 @@ presence_from_session(struct session *session, struct stanza *presence)
         case PRESENCE_AVAILABLE:
         case PRESENCE_UNAVAILABLE:
                 send_directed(session, presence);
+                return;
+        case PRESENCE_PROBE:
+                send_client_probe(session, presence);
                 return;
         default:
                 route(presence);

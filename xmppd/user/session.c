@@ -56,6 +56,12 @@ look_if_idle(struct timer *timer)
         timer_start(timer, session->asked > 0 ? wait : limit - (silent < limit ? silent : 0), look_if_idle);
 }
 
+bool
+session_can_hear(const struct session *session)
+{
+        return session->edge->is_open(session->edge_owner);
+}
+
 struct session *
 session_of(const struct user *user, const char *resource)
 {

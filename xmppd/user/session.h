@@ -21,6 +21,8 @@ struct session;
 struct session_edge {
         /* Writes the stanza to the client. Borrowed. */
         void (*deliver)(void *edge, struct stanza *stanza);
+        /* False from the moment the stream begins to close: nothing that is delivered then would arrive. */
+        bool (*is_open)(void *edge);
         /* Ends the stream with this error; the edge calls session_close later, not from inside. */
         void (*end)(void *edge, enum stream_condition condition, const char *text);
         /* Monotonic milliseconds of the last byte from the client. */

@@ -159,6 +159,22 @@ load_blocked(void *arg, const void *key, size_t key_len, const void *value, size
         return true;
 }
 
+static void
+load_items(struct user *user)
+{
+        store_scan(user_store, TABLE_ROSTER, user->key, ACCOUNT_KEY, 0, load_item, user);
+        store_scan(user_store, TABLE_BLOCKED, user->key, ACCOUNT_KEY, 0, load_blocked, user);
+}
+
+void
+user_load_again(struct user *user)
+{
+        if (user->is_gone)
+                return;
+        free_items(user);
+        load_items(user);
+}
+
 struct user *
 user_loaded(const struct jid *jid)
 {
@@ -186,8 +202,7 @@ user_load(const struct jid *jid)
         unsigned char key[16];
         record_offline_key(key, user->id, 0);
         memcpy(user->key, key, ACCOUNT_KEY);
-        store_scan(user_store, TABLE_ROSTER, user->key, ACCOUNT_KEY, 0, load_item, user);
-        store_scan(user_store, TABLE_BLOCKED, user->key, ACCOUNT_KEY, 0, load_blocked, user);
+        load_items(user);
         if (users == NULL)
                 users = map_new();
         map_put(users, user->jid.full, user->jid.full_len, user);
@@ -251,7 +266,7 @@ user_each_session(void (*each)(void *arg, struct session *session), void *arg)
 static bool
 is_there(const struct session *session)
 {
-        return session->presence != NULL && session->priority >= 0;
+        return session->presence != NULL && session->priority >= 0 && session_can_hear(session);
 }
 
 static struct session *
@@ -366,6 +381,8 @@ user_receive(struct stanza *stanza)
         must(on_home(home_of(&stanza->to)));
         struct user *user = needs_account(stanza) ? user_load(&stanza->to) : user_loaded(&stanza->to);
         struct session *it = user != NULL && stanza->to.resource != NULL ? session_of(user, stanza->to.resource) : NULL;
+        if (it != NULL && !session_can_hear(it))
+                it = NULL;
 
         if (user == NULL || !blocking_stops_incoming(user, stanza))
                 deliver(user, stanza, it);

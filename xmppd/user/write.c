@@ -48,6 +48,8 @@ finish(void *arg, enum store_outcome outcome)
                 route(write->answer);
                 write->answer = NULL;
         }
+        if (!done)
+                user_load_again(user);
         if (!done && write->cause != NULL && stanza_is_request(write->cause))
                 route_error(write->cause, INTERNAL_SERVER_ERROR, "The server could not write this to its store.");
         if (write->then != NULL)

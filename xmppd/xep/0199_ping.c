@@ -7,11 +7,16 @@
 #include "xmppd/extend/extension.h"
 #include "xmppd/route/route.h"
 #include "xmppd/user/session.h"
+#include "xmppd/user/user.h"
 
 static void
 answer(struct stanza *iq)
 {
-        route_result(iq);
+        /* Who may not see an account is not told that it exists. */
+        if (iq->to.local != NULL && !user_is_seen_by(&iq->to, &iq->from))
+                route_error(iq, SERVICE_UNAVAILABLE, NULL);
+        else
+                route_result(iq);
 }
 
 static enum verdict
