@@ -23,6 +23,7 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "slow: takes more than a few seconds; not in make check-fast")
     config.addinivalue_line("markers", "long: takes minutes; only in make check-long")
     config.addinivalue_line("markers", "sip: needs sipcomp")
+    config.addinivalue_line("markers", "edges: plays the emulated SIP edges in full; not in make check-fast")
 
 
 def skip_reason(setup):

@@ -15,7 +15,7 @@ PING = "<iq type='get' id='{0}' to='" + DOMAIN + "'><ping xmlns='urn:xmpp:ping'/
 @pytest.fixture(scope="module", params=[1, pytest.param(4, marks=pytest.mark.workers4)], ids=["1", "4"])
 def xmppd(request):
     server = servers.Xmppd([DOMAIN], {"c2s": {"login-timeout": 2, "max-queue": 262144}}, workers=request.param).start()
-    server.add_users([(f"{name}@{DOMAIN}", "pencil") for name in ("juliet", "romeo", "nurse", "tybalt")])
+    server.add_users([(f"{name}@{DOMAIN}", "pencil") for name in ("juliet", "romeo", "nurse", "tybalt", "paris")])
     yield server
     assert server.stop() is None
 
@@ -141,3 +141,52 @@ def test_broken_connections_leave_nothing_behind(xmppd):
     while "tybalt@" in xmppd.ctl("sessions").stdout and time.monotonic() < deadline:
         time.sleep(0.1)
     assert "tybalt@" not in xmppd.ctl("sessions").stdout
+
+
+def test_a_message_to_a_stream_that_is_closing_is_kept(xmppd):
+    juliet, romeo = sign_in(xmppd, "juliet", "leaving"), sign_in(xmppd, "romeo")
+    juliet.send("<presence/>")
+    juliet.wait("presence")
+    juliet.send("</stream:stream>")     # and the connection stays open
+    time.sleep(0.1)
+    romeo.send(f"<message to='juliet@{DOMAIN}' type='chat' id='late'><body>not lost</body></message>")
+    alive(romeo)
+    again = sign_in(xmppd, "juliet", "back")
+    again.send("<presence/>")
+    while (arrived := again.wait("presence", "message")).local != "message":
+        pass
+    assert arrived.get("id") == "late"
+    juliet.cut()
+    again.close()
+    romeo.close()
+
+
+def test_an_old_password_does_not_bind(xmppd):
+    unbound = stream.Stream("127.0.0.1", xmppd.c2s)
+    unbound.secure(DOMAIN)
+    unbound.login("paris", DOMAIN, "pencil")
+    unbound.features(DOMAIN)
+    xmppd.ctl("user", "passwd", f"paris@{DOMAIN}", "--password", "second")
+    assert "not-authorized" in str(unbound.wait("error"))
+    unbound.close()
+
+
+def test_beyond_the_bound_newcomers_are_closed_at_once():
+    server = servers.Xmppd([DOMAIN], {"c2s": {"max-negotiating": 10}}, workers=1).start()
+    early = [stream.Stream("127.0.0.1", server.c2s) for _ in range(10)]
+    late = stream.Stream("127.0.0.1", server.c2s)
+    assert late.receive(10 * system.PATIENCE)[0] == "end"
+    for s in early:
+        s.cut()
+    server.add_users([(f"romeo@{DOMAIN}", "pencil")])
+    deadline = time.monotonic() + 10 * system.PATIENCE
+    while True:                         # there is room again as soon as the others are gone
+        try:
+            romeo = sign_in(server, "romeo")
+            break
+        except Exception:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    alive(romeo)
+    romeo.close()
+    assert server.stop() is None

@@ -12,6 +12,7 @@ from harness import pki, servers, stream, system
 BUILT = system.have("xmppd") and system.have("sipcomp")
 pytestmark = [
     pytest.mark.sip,
+    pytest.mark.edges,
     pytest.mark.skipif(os.environ.get("CI") != "true" and not (BUILT and system.which("sipp")), reason="needs xmppd, sipcomp and sipp"),
 ]
 
