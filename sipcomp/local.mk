@@ -67,3 +67,4 @@ sipcomp_libsipcomp_a_SOURCES += sipcomp/sip/uri.c sipcomp/sip/uri.h
 sbin_PROGRAMS += sipcomp/sipcomp
 sipcomp_sipcomp_SOURCES = sipcomp/main.c
 sipcomp_sipcomp_LDADD = $(libs_sipcomp)
+EXTRA_DIST += sipcomp/DIALECTS.md

@@ -53,8 +53,8 @@ static const struct setting c2s_settings[] = {
         { "max-queue", SETTING_NUMBER, "4194304", LIVE, "Bytes waiting for a client that does not read; more ends its stream.",
                 "65536..1073741824" },
         { "max-resources", SETTING_NUMBER, "20", LIVE, "Connected resources of one account.", "1..1000" },
-        { "max-negotiating", SETTING_NUMBER, "10000", LIVE, "Connections that have not signed in yet; further ones are closed at once.",
-                "10..1000000" },
+        { "max-negotiating", SETTING_NUMBER, "10000", LIVE,
+                "Connections that have not signed in yet; further ones are closed at once.", "10..1000000" },
         { "login-timeout", SETTING_SECONDS, "60", LIVE, "Seconds a client has until it is bound.", "1..3600" },
         { 0 },
 };
@@ -161,7 +161,7 @@ complain(struct buf *errors, const struct section *section, const char *setting,
         buf_printf(errors, "%s: %s\n", section_place(section, setting), message);
 }
 
-/* Names that own a domain are each claimed once, whichever section they stand in (product 3.2). */
+/* Names that own a domain are each claimed once, whichever section they stand in. */
 static void
 claim_domains(const struct section *all, struct federation_check *check)
 {

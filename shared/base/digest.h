@@ -14,6 +14,7 @@ void digest_of(enum digest digest, const void *bytes, size_t len, unsigned char 
 void digest_hmac(enum digest digest, const void *key, size_t key_len, const void *bytes, size_t len, unsigned char *out);
 /* Hi() of RFC 5802: PBKDF2-HMAC with one block. Milliseconds of CPU: for the thread pool, never for a loop.
  * salt_len is at most 512, rounds at least 1. */
-void digest_pbkdf2(enum digest digest, const void *password, size_t password_len, const void *salt, size_t salt_len, int rounds, unsigned char *out);
+void digest_pbkdf2(enum digest digest, const void *password, size_t password_len, const void *salt, size_t salt_len, int rounds,
+        unsigned char *out);
 
 #endif

@@ -28,9 +28,9 @@ list_is_empty(const struct list *list)
 
 /* for (LIST_EACH(item, list, struct session, in_account)); the item may be removed or freed in the body. */
 #define LIST_ITEM(at, type, member) ((at) == NULL ? NULL : container_of((at), type, member))
-#define LIST_EACH(item, list, type, member)                                                                                       \
-        type *item = LIST_ITEM((list)->first, type, member), *item##_next;                                                        \
-        item != NULL && (item##_next = LIST_ITEM(item->member.next, type, member), true);                                         \
+#define LIST_EACH(item, list, type, member)                                               \
+        type *item = LIST_ITEM((list)->first, type, member), *item##_next;                \
+        item != NULL && (item##_next = LIST_ITEM(item->member.next, type, member), true); \
         item = item##_next
 
 #endif

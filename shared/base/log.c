@@ -99,10 +99,12 @@ log_write(const struct log_scope *scope, enum log_level level, const char *forma
 
         int n;
         if (atomic_load(&json))
-                n = snprintf(line, sizeof(line), "{\"time\":\"%s\",\"level\":\"%s\",\"room\":\"%s\",\"whom\":\"%s\",\"text\":\"%s\"}\n", time, names[level],
-                             scope->room, whom, safe);
+                n = snprintf(line, sizeof(line),
+                        "{\"time\":\"%s\",\"level\":\"%s\",\"room\":\"%s\",\"whom\":\"%s\",\"text\":\"%s\"}\n", time, names[level],
+                        scope->room, whom, safe);
         else
-                n = snprintf(line, sizeof(line), "%s %s %s %s%s%s\n", time, names[level], scope->room, whom, whom[0] != '\0' ? " " : "", safe);
+                n = snprintf(line, sizeof(line), "%s %s %s %s%s%s\n", time, names[level], scope->room, whom,
+                        whom[0] != '\0' ? " " : "", safe);
         size_t len = n < (int)sizeof(line) ? (size_t)n : sizeof(line) - 1;
         line[len - 1] = '\n';
         /* A full disk or a closed terminal must not stop the server: what cannot be written is lost. */

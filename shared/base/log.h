@@ -26,11 +26,11 @@ void log_write(const struct log_scope *scope, enum log_level level, const char *
 bool log_wants(const struct log_scope *scope, enum log_level level);
 
 #define log_at(scope, level, ...) (log_wants((scope), (level)) ? log_write((scope), (level), __VA_ARGS__) : (void)0)
-#define log_error(scope, ...) log_at((scope), LOG_ERROR, __VA_ARGS__)
-#define log_warn(scope, ...) log_at((scope), LOG_WARN, __VA_ARGS__)
-#define log_info(scope, ...) log_at((scope), LOG_INFO, __VA_ARGS__)
-#define log_debug(scope, ...) log_at((scope), LOG_DEBUG, __VA_ARGS__)
-#define log_trace(scope, ...) log_at((scope), LOG_TRACE, __VA_ARGS__)
+#define log_error(scope, ...)     log_at((scope), LOG_ERROR, __VA_ARGS__)
+#define log_warn(scope, ...)      log_at((scope), LOG_WARN, __VA_ARGS__)
+#define log_info(scope, ...)      log_at((scope), LOG_INFO, __VA_ARGS__)
+#define log_debug(scope, ...)     log_at((scope), LOG_DEBUG, __VA_ARGS__)
+#define log_trace(scope, ...)     log_at((scope), LOG_TRACE, __VA_ARGS__)
 
 /* The level below which nothing is written, everywhere; info at the start. */
 void log_set_level(enum log_level level);

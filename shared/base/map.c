@@ -45,12 +45,12 @@ rotate(uint64_t x, int n)
         return x << n | x >> (64 - n);
 }
 
-#define ROUND()                                                                                                                   \
-        do {                                                                                                                      \
-                v0 += v1, v1 = rotate(v1, 13) ^ v0, v0 = rotate(v0, 32);                                                          \
-                v2 += v3, v3 = rotate(v3, 16) ^ v2;                                                                               \
-                v0 += v3, v3 = rotate(v3, 21) ^ v0;                                                                               \
-                v2 += v1, v1 = rotate(v1, 17) ^ v2, v2 = rotate(v2, 32);                                                          \
+#define ROUND()                                                          \
+        do {                                                             \
+                v0 += v1, v1 = rotate(v1, 13) ^ v0, v0 = rotate(v0, 32); \
+                v2 += v3, v3 = rotate(v3, 16) ^ v2;                      \
+                v0 += v3, v3 = rotate(v3, 21) ^ v0;                      \
+                v2 += v1, v1 = rotate(v1, 17) ^ v2, v2 = rotate(v2, 32); \
         } while (0)
 
 uint64_t
@@ -117,7 +117,8 @@ find(const struct map *map, uint64_t hash, const void *key, size_t len)
                 struct slot *slot = &map->slots[i];
                 if (slot->key == NULL)
                         return NULL;
-                if (slot->key != TOMBSTONE && slot->hash == hash && slot->len == len && (len == 0 || memcmp(slot->key, key, len) == 0))
+                if (slot->key != TOMBSTONE && slot->hash == hash && slot->len == len &&
+                        (len == 0 || memcmp(slot->key, key, len) == 0))
                         return slot;
         }
 }

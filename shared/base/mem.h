@@ -22,7 +22,7 @@ int mem_equal_secret(const void *a, const void *b, size_t len);
 /* A new, zeroed struct of the pointer's type: `struct x *x = MEM_NEW(x);` */
 #define MEM_NEW(pointer) mem_new(sizeof(*(pointer)))
 /* From a member to the struct that holds it. */
-#define container_of(pointer, type, member) ((type *)(void *)((char *)(pointer) - offsetof(type, member)))
-#define array_len(array) (sizeof(array) / sizeof((array)[0]))
+#define container_of(pointer, type, member) ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
+#define array_len(array)                    (sizeof(array) / sizeof((array)[0]))
 
 #endif

@@ -51,7 +51,9 @@ ports_name(struct ports *ports, const char *text, listener_accepted *accepted, v
         if (listener == NULL)
                 return -1;
         port = MEM_NEW(port);
-        *port = (struct port){ .listener = listener, .address = mem_strdup(text), .owner = owner, .is_named = true, .is_new = true };
+        *port = (struct port){
+                .listener = listener, .address = mem_strdup(text), .owner = owner, .is_named = true, .is_new = true
+        };
         list_append(&ports->open, &port->in_open);
         log_info(&scope, "open address=%s", address_format(bound, listener_address(listener)));
         return 0;

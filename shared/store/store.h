@@ -18,13 +18,13 @@ struct batch;
 enum { STORE_KEY_MAX = 500 };
 
 struct store_options {
-        const char *dir;            /* made if absent, mode 0700 */
-        const char *program;        /* "xmppd", "sipcomp": another program's store is refused */
-        uint32_t format;            /* a newer one on disk is refused, named in the sentence */
-        const char *const *tables;  /* NULL-terminated names; the place in this list is the table's number */
-        size_t map_mib;             /* address space */
-        bool no_sync;               /* tests only */
-        bool read_only;             /* another process may be writing: for xmppctl */
+        const char *dir;           /* made if absent, mode 0700 */
+        const char *program;       /* "xmppd", "sipcomp": another program's store is refused */
+        uint32_t format;           /* a newer one on disk is refused, named in the sentence */
+        const char *const *tables; /* NULL-terminated names; the place in this list is the table's number */
+        size_t map_mib;            /* address space */
+        bool no_sync;              /* tests only */
+        bool read_only;            /* another process may be writing: for xmppctl */
 };
 
 /* NULL with a sentence that says which file and what to do (in use by PID n, damaged, newer format, no space). Nothing is overwritten. */

@@ -14,7 +14,7 @@
 #include <stddef.h>
 
 #define XML_CONTENT_NS "jabber:client"
-#define XML_NS_XML "http://www.w3.org/XML/1998/namespace"
+#define XML_NS_XML     "http://www.w3.org/XML/1998/namespace"
 
 struct attribute {
         struct attribute *next;

@@ -63,6 +63,7 @@ const char *xml_parser_root_prefix(const struct xml_parser *parser);
 bool xml_parser_rest(struct xml_parser *parser);
 
 /* One document that is not a stream (PIDF, IM documents, stored stanzas): the tree in a new arena, or NULL with the problem. */
-struct element *xml_parse_document(const char *bytes, size_t len, const struct xml_limits *limits, struct arena **arena, enum xml_problem *problem);
+struct element *
+xml_parse_document(const char *bytes, size_t len, const struct xml_limits *limits, struct arena **arena, enum xml_problem *problem);
 
 #endif

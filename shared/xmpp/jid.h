@@ -11,8 +11,8 @@ enum { JID_PART_MAX = 1023, JID_MAX = 3071 };
 
 /* A plain value; the texts live in the arena it was parsed into. All parts are prepared; equal addresses have equal bytes. */
 struct jid {
-        const char *full;     /* local@domain/resource */
-        size_t bare_len;      /* full up to the slash: the bare JID is full[0 .. bare_len) */
+        const char *full; /* local@domain/resource */
+        size_t bare_len;  /* full up to the slash: the bare JID is full[0 .. bare_len) */
         size_t full_len;
         const char *local;    /* NULL if there is none; terminated */
         const char *domain;   /* never NULL; terminated */

@@ -19,10 +19,23 @@ enum stanza_kind { STANZA_MESSAGE, STANZA_PRESENCE, STANZA_IQ };
 
 /* Types as the RFC names them. An unknown type of a message is NORMAL (RFC 6121 5.2.2); of the others stanza_new_parsed refuses it. */
 enum stanza_type {
-        MESSAGE_NORMAL, MESSAGE_CHAT, MESSAGE_HEADLINE, MESSAGE_GROUPCHAT, MESSAGE_ERROR,
-        PRESENCE_AVAILABLE, PRESENCE_UNAVAILABLE, PRESENCE_SUBSCRIBE, PRESENCE_SUBSCRIBED, PRESENCE_UNSUBSCRIBE, PRESENCE_UNSUBSCRIBED,
-        PRESENCE_PROBE, PRESENCE_ERROR,
-        IQ_GET, IQ_SET, IQ_RESULT, IQ_ERROR,
+        MESSAGE_NORMAL,
+        MESSAGE_CHAT,
+        MESSAGE_HEADLINE,
+        MESSAGE_GROUPCHAT,
+        MESSAGE_ERROR,
+        PRESENCE_AVAILABLE,
+        PRESENCE_UNAVAILABLE,
+        PRESENCE_SUBSCRIBE,
+        PRESENCE_SUBSCRIBED,
+        PRESENCE_UNSUBSCRIBE,
+        PRESENCE_UNSUBSCRIBED,
+        PRESENCE_PROBE,
+        PRESENCE_ERROR,
+        IQ_GET,
+        IQ_SET,
+        IQ_RESULT,
+        IQ_ERROR,
 };
 
 struct pledge;
@@ -33,14 +46,14 @@ struct stanza {
         struct element *element; /* children, and attributes other than type, id, from, to, xml:lang, which stand below */
         enum stanza_kind kind;
         enum stanza_type type;
-        struct jid from, to;     /* .full == NULL: absent */
-        const char *id, *lang;   /* NULL: absent */
-        const char *type_text;   /* the attribute of a NORMAL message as it was written; NULL: left out */
-        struct pledge *pledge;   /* NULL, or what must hear when this stanza has been handled (pledge.h) */
+        struct jid from, to;   /* .full == NULL: absent */
+        const char *id, *lang; /* NULL: absent */
+        const char *type_text; /* the attribute of a NORMAL message as it was written; NULL: left out */
+        struct pledge *pledge; /* NULL, or what must hear when this stanza has been handled (pledge.h) */
         bool sealed;
-        const char *inside;      /* bytes between start and end tag, in the content namespace; set by seal */
+        const char *inside; /* bytes between start and end tag, in the content namespace; set by seal */
         size_t inside_len;
-        struct stanza *payload;  /* stanza_derive: the one whose tree and inside this one shows */
+        struct stanza *payload; /* stanza_derive: the one whose tree and inside this one shows */
         atomic_uint refs;
 };
 
@@ -48,7 +61,8 @@ struct stanza {
  * type): NULL, *problem says which answer it deserves, and arena and element, unchanged, stay the caller's: see stanza_refusal.
  * source may be NULL; where it is plain, sealing costs nothing. */
 enum stanza_problem { STANZA_FINE, STANZA_NOT_A_STANZA, STANZA_BAD_ADDRESS, STANZA_BAD_TYPE };
-struct stanza *stanza_new_parsed(struct arena *arena, struct element *element, const struct xml_source *source, enum stanza_problem *problem);
+struct stanza *
+stanza_new_parsed(struct arena *arena, struct element *element, const struct xml_source *source, enum stanza_problem *problem);
 /* The answer to an element that stanza_new_parsed refused: jid-malformed or bad-request to this address (which may be NULL), or NULL where
  * none may be given (not a stanza, an error, an answer to something). */
 struct stanza *stanza_refusal(const struct element *element, enum stanza_problem problem, const struct jid *to);
@@ -74,7 +88,7 @@ void stanza_seal(struct stanza *stanza);
 
 /* The first child element: an iq's payload. NULL if there is none. */
 struct element *stanza_payload(const struct stanza *stanza);
-bool stanza_is_request(const struct stanza *stanza); /* iq get or set */
+bool stanza_is_request(const struct stanza *stanza);       /* iq get or set */
 const char *stanza_type_name(const struct stanza *stanza); /* "chat"; NULL where the attribute is left out */
 const char *stanza_kind_name(const struct stanza *stanza); /* "message" */
 int stanza_priority(const struct stanza *stanza);          /* of a presence: -128..127, 0 if absent or not a number */

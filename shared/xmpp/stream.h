@@ -28,8 +28,10 @@ struct stream_events {
 };
 
 /* content_ns: what the header must declare: NS_CLIENT, NS_SERVER, NS_COMPONENT. */
-struct stream *stream_accept(int fd, const char *content_ns, const struct xml_limits *limits, const struct stream_events *events, void *owner);
-struct stream *stream_dial(const struct address *to, const char *content_ns, const struct xml_limits *limits, const struct stream_events *events, void *owner);
+struct stream *
+stream_accept(int fd, const char *content_ns, const struct xml_limits *limits, const struct stream_events *events, void *owner);
+struct stream *stream_dial(const struct address *to, const char *content_ns, const struct xml_limits *limits,
+        const struct stream_events *events, void *owner);
 
 struct conn *stream_conn(struct stream *stream);
 /* Our header; attributes that are NULL are left out. id is ours as receiving side. version "1.0" unless version is NULL. */

@@ -1,6 +1,6 @@
 /*
- * crowd.c - a watcher sees one state of a user: that of the resource with the highest priority, then the most available, then the latest
- * (product 1.7); negative priorities count as absent
+ * crowd.c - a watcher sees one state of a user: that of the resource with the highest priority, then the most available, then the latest;
+ * negative priorities count as absent
  */
 #include "sipcomp/bridge/bridge_private.h"
 

@@ -1,6 +1,6 @@
 /* dialect.h - what differs between the systems behind a SIP domain: one table each, no code elsewhere asks for a name
  *
- * Numbers in brackets are sections of the description of the dialects.
+ * What each system says on the wire, with sources, is in sipcomp/DIALECTS.md; "of the dialects" and numbers in brackets mean its sections.
  */
 #ifndef SIPCOMP_DIALECT_DIALECT_H
 #define SIPCOMP_DIALECT_DIALECT_H

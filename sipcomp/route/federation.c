@@ -194,7 +194,7 @@ read_routes(struct federation *federation, const struct section *top, struct dns
         return 0;
 }
 
-/* Lync and AOL: TLS only; OCS too unless it is direct (product 3.3). */
+/* Lync and AOL: TLS only; OCS too unless it is direct. */
 static int
 check_wires(const struct federation *federation, const struct section *top, struct err *err)
 {
@@ -279,7 +279,7 @@ federation_local(const struct federation *federation, size_t i)
         return i < federation->local_count ? federation->locals[i] : NULL;
 }
 
-/* A hosted AOL domain without a route of its own goes the way of the default domain (product 3.5). */
+/* A hosted AOL domain without a route of its own goes the way of the default domain. */
 static const struct static_route *
 route_of(const struct federation *federation, const char *name)
 {

@@ -51,7 +51,7 @@ is_sip_line(const char *line, size_t len)
         return false;
 }
 
-/* The parties of a large conference make one long line; the answer to that is "no group chat", not "too large" (sip-dialects 7.9). */
+/* The parties of a large conference make one long line; the answer to that is "no group chat", not "too large" (DIALECTS.md 7.9). */
 static bool
 lists_parties(const char *line)
 {

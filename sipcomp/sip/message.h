@@ -66,7 +66,7 @@ struct sip_fault {
 
 /* Reads a head (with its empty line) and takes a copy of the body. NULL and a fault if it is not SIP enough to be read; when the fault has a
  * status and *partial is not NULL, *partial holds what could be read - enough for sip_response_new - and belongs to the caller.
- * Rules of sip-dialects section 14 that concern form: mandatory headers once each, CSeq, version, limits, line ends, control characters,
+ * Rules of DIALECTS.md section 14 that concern form: mandatory headers once each, CSeq, version, limits, line ends, control characters,
  * Max-Forwards. */
 struct sip_message *sip_message_parse(const char *head, size_t head_len, const void *body, size_t body_len, struct sip_fault *fault,
         struct sip_message **partial);

@@ -1,5 +1,5 @@
 /*
- * parse.c - from the bytes of a head to a message, and every rule about its form (sip-dialects section 14)
+ * parse.c - from the bytes of a head to a message, and every rule about its form (DIALECTS.md section 14)
  */
 #include "shared/base/mem.h"
 #include "shared/base/text.h"

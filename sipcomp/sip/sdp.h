@@ -1,4 +1,4 @@
-/* sdp.h - the session descriptions of IM sessions: one `m=message` line over the SIP dialog itself (sip-dialects 7.1, 7.3) */
+/* sdp.h - the session descriptions of IM sessions: one `m=message` line over the SIP dialog itself (DIALECTS.md 7.1, 7.3) */
 #ifndef SIPCOMP_SIP_SDP_H
 #define SIPCOMP_SIP_SDP_H
 

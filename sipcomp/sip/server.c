@@ -41,7 +41,7 @@ write_key(struct buf *key, const struct sip_message *request, const char *method
         buf_printf(key, "\n%s\n%u\n%s\n%s", request->call_id, request->cseq, request->from.tag, method);
 }
 
-/* A MESSAGE in a dialog that comes again with another branch is still the same message (sip-dialects 7.4). */
+/* A MESSAGE in a dialog that comes again with another branch is still the same message (DIALECTS.md 7.4). */
 static void
 write_request_key(struct buf *key, const struct sip_message *request)
 {

@@ -19,7 +19,7 @@ struct sip_client; /* a request of ours, until its final answer was given up */
 
 /* What the user fills in. */
 struct sip_user {
-        /* May this connection speak for the From domain of this request (sip-dialects 2.4)? 0: yes; otherwise the status to answer (403).
+        /* May this connection speak for the From domain of this request (DIALECTS.md 2.4)? 0: yes; otherwise the status to answer (403).
          * Asked for every request, also ACK and CANCEL, before anything else looks at it. */
         int (*access)(void *owner, const struct sip_flow *flow, const struct sip_message *request);
         /* As in transport.h. */

@@ -37,7 +37,7 @@ struct sip_transport_options {
         uint16_t port_tls;
         struct tls_context *tls; /* what we show when we dial; NULL: no TLS. Referenced. */
         struct dns *dns;         /* of this worker; must outlive the transport */
-        bool record_route;  /* record-route-transport: a Record-Route of our own with the transport parameter (sip-dialects 3.4) */
+        bool record_route;  /* record-route-transport: a Record-Route of our own with the transport parameter (DIALECTS.md 3.4) */
         unsigned max_flows; /* 0: 4096; further incoming connections are closed at once */
         unsigned max_flows_per_address; /* 0: 256 */
 };
@@ -88,7 +88,7 @@ const struct sip_hop *sip_flow_hop(const struct sip_flow *flow);
 const char *sip_flow_listener(const struct sip_flow *flow); /* its name; NULL for outgoing ones */
 /* "edge.lync.test 192.0.2.7:41522 TLS in": for the log. Valid until the next call. */
 const char *sip_flow_text(const struct sip_flow *flow);
-/* Dialogs live on it: it is pinged after 120 s of silence (sip-dialects 3.1). */
+/* Dialogs live on it: it is pinged after 120 s of silence (DIALECTS.md 3.1). */
 void sip_flow_keep(struct sip_flow *flow);
 void sip_flow_close(struct sip_flow *flow);
 
@@ -111,7 +111,7 @@ bool sip_transport_shuns(const struct sip_transport *transport, const struct sip
 /* Visits all flows (for `status`): start with *at = 0, NULL at the end. */
 struct sip_flow *sip_transport_each(const struct sip_transport *transport, size_t *at);
 
-/* The hop rule of sip-dialects 3.4: the place a dialog's route or target names is put first when it is one of these hops, or when it equals one of
+/* The hop rule of DIALECTS.md 3.4: the place a dialog's route or target names is put first when it is one of these hops, or when it equals one of
  * the peer's subjects (then it becomes a hop of its own, same wire and tls as the first); any other name changes nothing, it is only written into the message. hops has
  * room for one more. Returns the new count. */
 size_t sip_hops_prefer(

@@ -1,4 +1,5 @@
 """A reload of sipcomp: domains come and go without a restart, a wrong configuration changes nothing."""
+import os
 import signal
 import socket
 import time
@@ -7,7 +8,7 @@ import pytest
 
 from harness import config, pki, servers, sip, system
 
-pytestmark = pytest.mark.skipif(not (system.have("sipcomp") and system.have("xmppd")), reason="sipcomp or xmppd is not built")
+pytestmark = pytest.mark.skipif(os.environ.get("CI") != "true" and not (system.have("sipcomp") and system.have("xmppd")), reason="sipcomp or xmppd is not built")
 DOMAINS = ["lync.test", "ocs.test"]
 
 

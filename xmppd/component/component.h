@@ -17,6 +17,7 @@ void component_check_streams(void);
 /* The door of route. Takes the reference. Without a stream for the domain the stanza comes back as remote-server-not-found. */
 void component_receive(struct stanza *stanza);
 /* On a worker: calls each(arg, domain, peer address, stanzas in, stanzas out, wall ms of the opening). */
-void component_each(void (*each)(void *arg, const char *domain, const char *peer, uint64_t in, uint64_t out, int64_t opened), void *arg);
+void
+component_each(void (*each)(void *arg, const char *domain, const char *peer, uint64_t in, uint64_t out, int64_t opened), void *arg);
 
 #endif

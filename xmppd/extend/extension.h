@@ -42,11 +42,11 @@ struct extension {
         const char *name; /* also the title of its settings: ping { idle = 300 } */
         int xep;
         const char *version;
-        const char *const *features;     /* of the server's disco#info, NULL-terminated; NULL: none */
+        const char *const *features; /* of the server's disco#info, NULL-terminated; NULL: none */
         const char *const *account_features;
-        const struct iq_handler *iqs;    /* ends with .answer == NULL */
-        const struct hook *hooks;        /* ends with .run == NULL */
-        const struct setting *settings;  /* ends with .name == NULL */
+        const struct iq_handler *iqs;   /* ends with .answer == NULL */
+        const struct hook *hooks;       /* ends with .run == NULL */
+        const struct setting *settings; /* ends with .name == NULL */
 };
 
 /* Once, before workers run. all ends with NULL and must stay. */

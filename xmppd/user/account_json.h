@@ -13,6 +13,7 @@
 
 void account_write_json(struct json_writer *json, const struct account *account, bool with_keys);
 /* Texts are the arena's. *password is NULL where the object has keys. id stays 0. -1 with what does not fit. */
-int account_read_json(const struct json *json, struct arena *arena, struct account *account, const char **password, struct err *err);
+int
+account_read_json(const struct json *json, struct arena *arena, struct account *account, const char **password, struct err *err);
 
 #endif

@@ -2,7 +2,7 @@
  * blocking.c - whom the user does not want to hear (XEP-0191)
  *
  * A blocked contact sees the user offline and is not told why. Towards a SIP domain of federation.conf the block works one way only: that
- * contact sees the user offline and cannot write, while the user still sees the contact and can write to it (product 1.2). Between servers the
+ * contact sees the user offline and cannot write, while the user still sees the contact and can write to it. Between servers the
  * plain rules hold.
  */
 #include "xmppd/user/blocking.h"

@@ -39,22 +39,22 @@ struct session {
         struct jid jid; /* full */
         const struct session_edge *edge;
         void *edge_owner;
-        struct arena *arena; /* jid */
+        struct arena *arena;     /* jid */
         struct stanza *presence; /* last broadcast presence; NULL until initial presence and after unavailable */
         int8_t priority;
-        bool wants_roster;   /* asked for it: gets pushes ("interested resource", RFC 6121 2.2) */
+        bool wants_roster; /* asked for it: gets pushes ("interested resource", RFC 6121 2.2) */
         bool wants_blocklist;
         struct map *directed; /* addresses that got directed presence; NULL: none */
         int64_t opened;       /* wall ms */
         uint64_t presence_at; /* monotonic ms of the last presence, to break ties */
         struct timer idle;
-        uint64_t asked;       /* monotonic ms of the last question whether it is there; 0: none is open */
+        uint64_t asked; /* monotonic ms of the last question whether it is there; 0: none is open */
 };
 
 /* At home. resource NULL: made by us. An older session with the same resource is ended with <conflict/>.
  * NULL: no such account (deleted meanwhile), or too many resources (*condition then says which error the bind gets). */
 struct session *session_open(const struct jid *account, const char *resource, const struct session_edge *edge, void *edge_owner,
-                             enum stanza_condition *condition);
+        enum stanza_condition *condition);
 /* The stream has ended, for whatever reason: unavailable goes to all who must hear it; frees the session. */
 void session_close(struct session **session);
 /* A stanza from the client, already stamped: from = session->jid (for subscriptions the bare JID is set here), `to` as the client wrote it,

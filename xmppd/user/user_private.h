@@ -119,7 +119,7 @@ bool blocking_has(const struct user *user, const struct jid *jid);
 bool blocking_has_text(const struct user *user, const char *jid);
 /* Does an entry of the list name this address or what contains it? */
 bool blocking_matches(const struct map *blocked, const struct jid *jid);
-/* A contact of a SIP domain: blocking it works one way only (product 1.2). */
+/* A contact of a SIP domain: blocking it works one way only. */
 bool blocking_is_one_sided(const struct jid *jid);
 /* Deals with a stanza from a blocked address; false: it may pass. Borrows. */
 bool blocking_stops_incoming(struct user *user, struct stanza *stanza);

@@ -1,4 +1,4 @@
-/* What each system's states become, row by row (product 1.5; section 6.1 of the dialects). */
+/* What each system's states become, row by row (section 6.1 of the dialects). */
 #include "shared/base/mem.h"
 #include "sipcomp/dialect/dialect.h"
 
