@@ -212,6 +212,19 @@ check_certificates(const struct section *all, struct buf *errors)
         }
 }
 
+/* Settings of sections that work, for parts that are not there yet. */
+static void
+note_unbuilt(const struct section *all, struct buf *warnings)
+{
+        const struct section *dns = section_of(all, "dns"), *section = NULL;
+
+        if (config_list_count(dns, "servers") > 0)
+                complain(warnings, dns, "servers", "this version of xmppd looks nothing up: the setting has no effect");
+        while ((section = section_next(all, "domain", section)) != NULL)
+                if (config_text(section, "s2s-certificate")[0] != '\0')
+                        complain(warnings, section, "s2s-certificate", NO_S2S);
+}
+
 static void
 check_sections(const struct config *config, struct buf *errors, struct buf *warnings)
 {
@@ -219,6 +232,7 @@ check_sections(const struct config *config, struct buf *errors, struct buf *warn
         const struct section *component = NULL;
         struct federation_check *check = federation_check_new(errors, warnings);
 
+        note_unbuilt(all, warnings);
         claim_domains(all, check);
         federation_check_all(check, config);
         federation_check_free(&check);

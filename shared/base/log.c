@@ -44,12 +44,32 @@ log_scope_set(struct log_scope *scope, const char *room, const char *format, ...
 }
 
 static bool
+is_border(char c)
+{
+        return c == '\0' || strchr("@/:#>=, ", c) != NULL;
+}
+
+/* Is this address, or this domain in an address, what the line is about? "a@x.example>b@y.example" is about each of the four. */
+static bool
+is_about(const char *whom, const char *wanted)
+{
+        size_t len = strlen(wanted);
+
+        if (len == 0)
+                return true;
+        for (const char *at = strstr(whom, wanted); at != NULL; at = strstr(at + 1, wanted))
+                if ((at == whom || is_border(at[-1])) && is_border(at[len]))
+                        return true;
+        return false;
+}
+
+static bool
 matches(const struct exception *e, const struct log_scope *scope)
 {
         size_t len = strlen(e->room);
         if (len > 0 && (strncmp(scope->room, e->room, len) != 0 || (scope->room[len] != '\0' && scope->room[len] != '.')))
                 return false;
-        return text_starts(scope->whom, e->whom);
+        return is_about(scope->whom, e->whom);
 }
 
 bool

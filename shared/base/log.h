@@ -34,7 +34,7 @@ bool log_wants(const struct log_scope *scope, enum log_level level);
 
 /* The level below which nothing is written, everywhere; info at the start. */
 void log_set_level(enum log_level level);
-/* Another level for one room and the rooms below it ("s2s" covers "s2s.out"), or, with whom, for scopes whose whom starts with it.
+/* Another level for one room and the rooms below it ("s2s" covers "s2s.out"), or, with whom, for scopes that name this address or domain.
  * At most 16 exceptions; level < 0 removes one. Returns false when there is no place left. */
 bool log_set_exception(const char *room, const char *whom, int level);
 /* "error" "warn" "info" "debug" "trace"; -1 for anything else. */

@@ -524,14 +524,3 @@ stream_unpack(struct stream_parcel **parcel, const struct stream_events *events,
         *parcel = NULL;
         return stream;
 }
-
-void
-stream_parcel_free(struct stream_parcel **parcel)
-{
-        if (*parcel == NULL)
-                return;
-        parcel_free(&(*parcel)->conn);
-        release((*parcel)->stream);
-        mem_free(*parcel);
-        *parcel = NULL;
-}

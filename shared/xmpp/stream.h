@@ -59,6 +59,5 @@ void stream_resume(struct stream *stream);
 struct stream_parcel;
 struct stream_parcel *stream_pack(struct stream **stream);
 struct stream *stream_unpack(struct stream_parcel **parcel, const struct stream_events *events, void *owner);
-void stream_parcel_free(struct stream_parcel **parcel);
 
 #endif

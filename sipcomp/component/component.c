@@ -361,12 +361,6 @@ component_set_server(struct component *component, const struct component_server 
                 apply(component, WANTED_ELSEWHERE, NULL);
 }
 
-const char *
-component_domain(const struct component *component)
-{
-        return component->domain;
-}
-
 bool
 component_is_up(const struct component *component)
 {

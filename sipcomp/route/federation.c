@@ -273,12 +273,6 @@ federation_is_local(const struct federation *federation, const char *domain)
         return false;
 }
 
-const char *
-federation_local(const struct federation *federation, size_t i)
-{
-        return i < federation->local_count ? federation->locals[i] : NULL;
-}
-
 /* A hosted AOL domain without a route of its own goes the way of the default domain. */
 static const struct static_route *
 route_of(const struct federation *federation, const char *name)

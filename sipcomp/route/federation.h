@@ -32,7 +32,6 @@ const struct foreign_domain *federation_domain(const struct federation *federati
 size_t federation_count(const struct federation *federation);
 const struct foreign_domain *federation_at(const struct federation *federation, size_t i);
 bool federation_is_local(const struct federation *federation, const char *domain);
-const char *federation_local(const struct federation *federation, size_t i); /* NULL behind the last */
 
 /* The hops of this foreign domain's static route, in the order to try; at most FEDERATION_HOPS. */
 size_t federation_hops(const struct federation *federation, const char *domain, struct sip_hop hops[FEDERATION_HOPS]);

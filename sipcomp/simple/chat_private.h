@@ -117,7 +117,6 @@ void session_close_in(struct session *session, uint64_t ms);
 
 /* session_in.c */
 void session_hear(struct dialog_ear *ear, struct sip_server *server, const struct sip_message *request);
-void session_accept(struct session *session, struct sip_server *server, const struct sip_message *request);
 void session_init_ear(struct session *session);
 
 /* body.c: reads the body of a MESSAGE and answers it, or gives it to the bridge, who answers it by simple_vouch. thread may be NULL. */

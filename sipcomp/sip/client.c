@@ -478,12 +478,6 @@ sip_client_request(const struct sip_client *client)
         return client->request;
 }
 
-uint64_t
-sip_client_flow(const struct sip_client *client)
-{
-        return client->flow;
-}
-
 void
 sip_client_cancel(struct sip_client *client)
 {

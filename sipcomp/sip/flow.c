@@ -420,18 +420,6 @@ sip_flow_address(const struct sip_flow *flow)
         return &flow->peer;
 }
 
-const struct sip_hop *
-sip_flow_hop(const struct sip_flow *flow)
-{
-        return flow->outgoing ? &flow->hop : NULL;
-}
-
-const char *
-sip_flow_listener(const struct sip_flow *flow)
-{
-        return flow->outgoing ? NULL : flow->listener;
-}
-
 const char *
 sip_flow_text(const struct sip_flow *flow)
 {

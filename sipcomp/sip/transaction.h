@@ -83,8 +83,6 @@ struct sip_client *sip_client_start(struct sip_transactions *transactions, struc
         const struct sip_target *target, const struct sip_client_events *events, void *owner);
 /* The request as it was sent last. */
 const struct sip_message *sip_client_request(const struct sip_client *client);
-/* The flow it was sent on; 0 before. */
-uint64_t sip_client_flow(const struct sip_client *client);
 /* INVITE only: CANCEL as soon as RFC 3261 9.1 allows; final() still comes (487, or a 2xx that crossed: then ACK and BYE are up to the user). */
 void sip_client_cancel(struct sip_client *client);
 /* No events any more; clears the pointer. An INVITE that is under way is cancelled, and ended with ACK and BYE if a 2xx comes all the same. */

@@ -83,9 +83,6 @@ enum sip_wire sip_flow_wire(const struct sip_flow *flow);
 /* What the other side proved; NULL for TCP, before the handshake, and where the certificate is missing or invalid. */
 const struct tls_peer *sip_flow_peer(const struct sip_flow *flow);
 const struct address *sip_flow_address(const struct sip_flow *flow);
-/* The hop dialled; NULL for incoming connections. */
-const struct sip_hop *sip_flow_hop(const struct sip_flow *flow);
-const char *sip_flow_listener(const struct sip_flow *flow); /* its name; NULL for outgoing ones */
 /* "edge.lync.test 192.0.2.7:41522 TLS in": for the log. Valid until the next call. */
 const char *sip_flow_text(const struct sip_flow *flow);
 /* Dialogs live on it: it is pinged after 120 s of silence (DIALECTS.md 3.1). */

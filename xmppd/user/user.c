@@ -210,12 +210,6 @@ user_load(const struct jid *jid)
         return user;
 }
 
-struct user *
-user_of(const struct jid *jid)
-{
-        return user_load(jid);
-}
-
 bool
 user_is_pressed(void)
 {

@@ -19,8 +19,6 @@ void user_start(struct store *store);
 void user_stop(void);
 /* Any worker: so many writes wait for the disk that readers should pause. */
 bool user_is_pressed(void);
-/* The loaded account, or NULL if there is none of that name. Valid in this turn. */
-struct user *user_of(const struct jid *jid);
 /* The door of route: a stanza to an account, bare or full JID. Takes the reference. */
 void user_receive(struct stanza *stanza);
 /* May this address see the account's presence? Who may not is told as little as there is to tell of an account that does not exist. */

@@ -109,6 +109,12 @@ one_peer_can_be_traced(void **state)
         assert_true(log_set_exception("", "rome.example", LOG_DEBUG));
         assert_true(log_wants(&rome, LOG_DEBUG));
         assert_false(log_wants(&verona, LOG_DEBUG));
+
+        struct log_scope pair, near;
+        log_scope_set(&pair, "simple.watch", "alice@verona.example>bob@rome.example");
+        log_scope_set(&near, "simple.watch", "alice@verona.example>bob@not-rome.example");
+        assert_true(log_wants(&pair, LOG_DEBUG));
+        assert_false(log_wants(&near, LOG_DEBUG));
         assert_true(log_set_exception("", "rome.example", -1));
 }
 
