@@ -94,6 +94,13 @@ daemon_set_log(const struct config *config)
                         &log_scope, "%s: cannot write the log to %s; keeping the old target", section_place(log, "target"), target);
 }
 
+/* panic() has written its record. */
+static void
+end_internal(int number)
+{
+        _exit(EXIT_INTERNAL);
+}
+
 void
 daemon_prepare(void)
 {
@@ -101,6 +108,7 @@ daemon_prepare(void)
 
         signal(SIGPIPE, SIG_IGN);
         signal(SIGXFSZ, SIG_IGN);
+        signal(SIGABRT, end_internal);
         if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
                 limit.rlim_cur = limit.rlim_max;
                 setrlimit(RLIMIT_NOFILE, &limit);

@@ -22,8 +22,8 @@ void daemon_print_lines(const char *prefix, const struct buf *lines);
 void daemon_log_lines(const struct log_scope *scope, enum log_level level, const struct buf *lines);
 /* Puts the section `log` in force. */
 void daemon_set_log(const struct config *config);
-/* Before anything is opened: a closed pipe and a file that may not grow are errors of the call, not signals that kill; each connection costs a
- * descriptor, so it takes all the system allows. */
+/* Before anything is opened: a closed pipe and a file that may not grow are errors of the call, not signals that kill; a fault of ours ends with
+ * EXIT_INTERNAL; each connection costs a descriptor, so it takes all the system allows. */
 void daemon_prepare(void);
 /* sd_notify: "READY=1" and the like; nothing without systemd. */
 void daemon_tell_systemd(const char *state);
