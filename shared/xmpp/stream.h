@@ -54,7 +54,7 @@ void stream_free(struct stream **stream);
 /* Stops after the present element; with stream_resume goes on with what came behind it. */
 void stream_pause(struct stream *stream);
 void stream_resume(struct stream *stream);
-/* Moving to another worker (architecture, Move): call from the worker that has it, not from inside an event (pause there, pack at the turn's
+/* Moving to another worker: call from the worker that has it, not from inside an event (pause there, pack at the turn's
  * end); parser and unread input travel along. After unpacking the stream is not paused. */
 struct stream_parcel;
 struct stream_parcel *stream_pack(struct stream **stream);
