@@ -22,6 +22,7 @@
 #include "xmppd/route/snapshot.h"
 #include "xmppd/sasl/sasl.h"
 #include "xmppd/settings.h"
+#include "xmppd/user/sm.h"
 #include "xmppd/user/tables.h"
 #include "xmppd/user/user.h"
 #include "xmppd/xep/all.h"
@@ -302,10 +303,11 @@ run(struct snapshot *snapshot)
         server.self = worker_new("main", -1);
         worker_enter(server.self);
         snapshot_put_in_force(snapshot, NULL, NULL);
+        bool is_ready = sm_start(config_text(config_top(snapshot->config), "state-dir"), &err) == 0;
         for (int i = 0; i < server.worker_count; i++)
                 worker_start(server.workers[i]);
 
-        if (open_doors(snapshot, &err) == 0) {
+        if (is_ready && open_doors(snapshot, &err) == 0) {
                 signal_watch(SIGTERM, stop);
                 signal_watch(SIGINT, stop);
                 signal_watch(SIGHUP, reload_by_signal);

@@ -22,6 +22,7 @@
 #define NS_DELAY           "urn:xmpp:delay"
 #define NS_CHATSTATES      "http://jabber.org/protocol/chatstates"
 #define NS_HINTS           "urn:xmpp:hints"
+#define NS_SM              "urn:xmpp:sm:3"
 #define NS_VCARD           "vcard-temp"
 
 #endif

@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST_BLOCK = 1024, HEAD_BLOCK = 768, RETURNED_MAX = 64 * 1024 };
+enum { FIRST_BLOCK = 1024, HEAD_BLOCK = 768, RETURNED_MAX = 64 * 1024, KEPT_MAX = 64 * 1024 * 1024 };
 
 static const char *const kind_names[] = {
         [STANZA_MESSAGE] = "message",
@@ -194,6 +194,8 @@ stanza_derive(struct stanza *of, const struct jid *from, const struct jid *to)
         stanza->id = arena_strdup(stanza->arena, of->id);
         stanza_set_from(stanza, from);
         stanza_set_to(stanza, to);
+        stanza->origin = of->origin;
+        stanza->origin_count = of->origin_count;
         if (of->pledge != NULL)
                 pledge_take(of->pledge, stanza);
         return stanza;
@@ -452,6 +454,44 @@ stanza_write(struct buf *out, struct stanza *stanza)
         buf_put(out, "</", 2);
         buf_puts(out, kind_names[stanza->kind]);
         buf_putc(out, '>');
+}
+
+void
+stanza_wire_to_document(struct buf *out, const char *wire, size_t len)
+{
+        size_t name = 1;
+
+        while (name < len && strchr(" />", wire[name]) == NULL)
+                name++;
+        buf_put(out, wire, name);
+        buf_puts(out, " xmlns=\"" XML_CONTENT_NS "\"");
+        buf_put(out, wire + name, len - name);
+}
+
+void
+stanza_write_document(struct buf *out, struct stanza *stanza)
+{
+        struct buf wire = { 0 };
+
+        stanza_write(&wire, stanza);
+        stanza_wire_to_document(out, buf_data(&wire), wire.len);
+        buf_free(&wire);
+}
+
+struct stanza *
+stanza_read_document(const char *xml, size_t len)
+{
+        static const struct xml_limits limits = { .stanza_bytes = KEPT_MAX, .depth = 1000, .attributes = 1000 };
+        struct arena *arena;
+        enum xml_problem problem;
+        enum stanza_problem refusal;
+        struct element *element = xml_parse_document(xml, len, &limits, &arena, &problem);
+        if (element == NULL)
+                return NULL;
+        struct stanza *stanza = stanza_new_parsed(arena, element, NULL, &refusal);
+        if (stanza == NULL)
+                arena_free(&arena);
+        return stanza;
 }
 
 size_t

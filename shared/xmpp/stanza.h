@@ -14,6 +14,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 enum stanza_kind { STANZA_MESSAGE, STANZA_PRESENCE, STANZA_IQ };
 
@@ -50,6 +51,8 @@ struct stanza {
         const char *id, *lang; /* NULL: absent */
         const char *type_text; /* the attribute of a NORMAL message as it was written; NULL: left out */
         struct pledge *pledge; /* NULL, or what must hear when this stanza has been handled (pledge.h) */
+        uint64_t origin; /* the stream-management id (XEP-0198) of the stream it came by; 0: none. Derived stanzas have it too */
+        uint32_t origin_count; /* the how-manieth stanza of that stream it is */
         bool sealed;
         const char *inside; /* bytes between start and end tag, in the content namespace; set by seal */
         size_t inside_len;
@@ -100,6 +103,11 @@ struct stanza *stanza_error(const struct stanza *of, enum stanza_condition condi
 
 /* Appends the whole stanza as it goes on the wire. Seals it. */
 void stanza_write(struct buf *out, struct stanza *stanza);
+/* The same as a document that stands alone: for keeping. And what stanza_write wrote as such a document. */
+void stanza_write_document(struct buf *out, struct stanza *stanza);
+void stanza_wire_to_document(struct buf *out, const char *wire, size_t len);
+/* A kept document again, unsealed. NULL: it cannot be read. */
+struct stanza *stanza_read_document(const char *xml, size_t len);
 /* Exact bytes stanza_write will append. */
 size_t stanza_size(struct stanza *stanza);
 

@@ -37,6 +37,7 @@ struct stream {
         bool is_deaf : 1;    /* input is dropped: an error was sent, or both sides are done */
         bool is_closing : 1; /* our closing tag was sent: elements are no longer told */
         bool is_gone : 1;    /* freed from inside an event */
+        bool is_ended : 1;   /* the other side sent its closing tag first */
         struct xml_limits limits;
 };
 
@@ -168,6 +169,7 @@ see_end(void *owner)
         if (stream->is_gone || stream->is_deaf)
                 return;
         set_why(stream, "closed by peer");
+        stream->is_ended = !stream->is_closing;
         if (!stream->is_closing && stream->header_sent)
                 conn_send(stream->conn, "</stream:stream>", 16);
         stream->is_closing = stream->is_deaf = true;
@@ -407,6 +409,12 @@ stream_send(struct stream *stream, struct stanza *stanza)
 void
 stream_fail(struct stream *stream, enum stream_condition condition, const char *text)
 {
+        stream_fail_specific(stream, condition, "", text);
+}
+
+void
+stream_fail_specific(struct stream *stream, enum stream_condition condition, const char *specific, const char *text)
+{
         if (!can_send(stream))
                 return;
         if (!stream->header_sent) {
@@ -421,6 +429,7 @@ stream_fail(struct stream *stream, enum stream_condition condition, const char *
                 xml_write_text(out, text, strlen(text));
                 buf_puts(out, "</text>");
         }
+        buf_puts(out, specific);
         buf_puts(out, "</stream:error></stream:stream>");
 
         struct buf why = { 0 };
@@ -457,6 +466,12 @@ bool
 stream_is_closing(const struct stream *stream)
 {
         return stream->is_closing;
+}
+
+bool
+stream_was_ended(const struct stream *stream)
+{
+        return stream->is_ended;
 }
 
 void

@@ -46,9 +46,13 @@ void stream_send_element(struct stream *stream, const struct element *element);
 void stream_send(struct stream *stream, struct stanza *stanza);
 /* Sends the error (opening our header first if it was not sent), closes. text may be NULL. Later input is ignored. */
 void stream_fail(struct stream *stream, enum stream_condition condition, const char *text);
+/* The same with an application-specific condition (RFC 6120 4.9.4), which is an element as it goes on the wire. */
+void stream_fail_specific(struct stream *stream, enum stream_condition condition, const char *specific, const char *text);
 /* Sends </stream:stream>, waits up to 5 s for the other's, closes. Elements that come meanwhile are dropped. */
 void stream_close(struct stream *stream);
 bool stream_is_closing(const struct stream *stream);
+/* The other side closed it of its own accord, with its closing tag (RFC 6120 4.4); known in closed() too. */
+bool stream_was_ended(const struct stream *stream);
 /* At once, without closed(); from inside an event too. */
 void stream_free(struct stream **stream);
 /* Stops after the present element; with stream_resume goes on with what came behind it. */

@@ -54,6 +54,9 @@ enum event {
         HOME,     /* the stream has arrived where its account lives */
         BIND,
         BOUND_NOW,
+        RESUME, /* XEP-0198 */
+        NOT_RESUMED,
+        ENABLE,
         STANZA,
         OTHER, /* any other element */
 };
@@ -83,7 +86,18 @@ void login_punish(struct client *client, struct element *unused);
 void login_fail(struct client *client, struct element *unused);
 void login_free(struct client *client);
 
+/* resume.c: stream management */
+/* An element of a bound stream; false: it is none of stream management. */
+bool resume_takes(struct client *client, const struct element *element);
+void resume_refuse_early(struct client *client, struct element *unused);
+void resume_begin(struct client *client, struct element *resume);
+void resume_finish(struct client *client, struct element *unused);
+void resume_fail(struct client *client, struct element *unused);
+/* Its stream has closed while it waited for the session. */
+void resume_abandon(struct client *client);
+
 /* session_out.c: a bound stream */
+extern const struct session_edge stream_edge; /* its owner is the client */
 void bound_open(struct client *client, struct element *bind);
 void bound_receive(struct client *client, struct arena *arena, struct element *element, const struct xml_source *source);
 

@@ -68,6 +68,8 @@ event_of(const struct client *client, const struct element *element)
                 { "auth", NS_SASL, AUTH },
                 { "response", NS_SASL, RESPONSE },
                 { "abort", NS_SASL, ABORT },
+                { "resume", NS_SM, RESUME },
+                { "enable", NS_SM, ENABLE },
                 { "message", XML_CONTENT_NS, STANZA },
                 { "presence", XML_CONTENT_NS, STANZA },
         };
@@ -110,13 +112,16 @@ see_closed(void *owner, const char *why)
 {
         struct client *client = owner;
 
+        bool for_good = stream_was_ended(client->stream);
+
         client->stream = NULL;
         if (client->session != NULL)
                 log_info(&client->log, "closed: %s", why);
         else
                 log_debug(&client->log, "closed before binding: %s", why);
         timer_stop(&client->pressure);
-        session_close(&client->session);
+        resume_abandon(client);
+        session_close(&client->session, for_good);
         client_stop_negotiating(client);
         client_leave_worker(client);
         mem_free(client->domain);

@@ -8,15 +8,16 @@
 #include "shared/xmpp/ns.h"
 #include "xmppd/c2s/c2s_private.h"
 #include "xmppd/route/snapshot.h"
+#include "xmppd/user/sm.h"
 
 #include <string.h>
 
-enum state { CONNECTED, OFFERED, SECURING, PROVING, PUNISHED, MOVING, KNOWN, BINDING, BOUND };
+enum state { CONNECTED, OFFERED, SECURING, PROVING, PUNISHED, MOVING, KNOWN, BINDING, RESUMING, BOUND };
 
 static const char *const states[] = { "connected", "offered", "securing", "proving", "punished", "moving", "known", "binding",
-        "bound" };
+        "resuming", "bound" };
 static const char *const events[] = { "header", "starttls", "secured", "auth", "response", "abort", "challenge", "proven",
-        "refused", "forgiven", "home", "bind", "bound", "stanza", "other" };
+        "refused", "forgiven", "home", "bind", "bound", "resume", "not resumed", "enable", "stanza", "other" };
 
 struct step {
         enum state in;
@@ -98,9 +99,11 @@ offer_binding(struct client *client, struct element *header)
 {
         if (!answer_header(client, header))
                 return;
-        stream_send_text(client->stream,
-                "<stream:features><bind xmlns=\"" NS_BIND "\"/>"
-                "<session xmlns=\"" NS_SESSION "\"><optional/></session></stream:features>");
+        struct buf *out = conn_output(stream_conn(client->stream));
+        buf_puts(out, "<stream:features><bind xmlns=\"" NS_BIND "\"/><session xmlns=\"" NS_SESSION "\"><optional/></session>");
+        if (sm_is_possible())
+                buf_puts(out, "<sm xmlns=\"" NS_SM "\"/>");
+        buf_puts(out, "</stream:features>");
 }
 
 /* ---- STARTTLS ---- */
@@ -148,22 +151,17 @@ do_nothing(struct client *client, struct element *unused)
 
 static const struct step steps[] = {
         /* in          when       act              then */
-        { CONNECTED, HEADER, offer_login, OFFERED },
-        { OFFERED, STARTTLS, start_tls, SECURING },
-        { SECURING, SECURED, note_tls, CONNECTED },
-        { CONNECTED, SECURED, note_tls, CONNECTED }, /* TLS from the first byte */
-        { OFFERED, AUTH, begin_login, PROVING },
-        { PROVING, CHALLENGE, login_challenge, PROVING },
-        { PROVING, RESPONSE, login_go_on, PROVING },
-        { PROVING, ABORT, login_abort, PROVING },
+        { CONNECTED, HEADER, offer_login, OFFERED }, { OFFERED, STARTTLS, start_tls, SECURING },
+        { SECURING, SECURED, note_tls, CONNECTED }, { CONNECTED, SECURED, note_tls, CONNECTED }, /* TLS from the first byte */
+        { OFFERED, AUTH, begin_login, PROVING }, { PROVING, CHALLENGE, login_challenge, PROVING },
+        { PROVING, RESPONSE, login_go_on, PROVING }, { PROVING, ABORT, login_abort, PROVING },
         { PROVING, REFUSED, login_punish, PUNISHED },
         { PROVING, FORGIVEN, login_fail, OFFERED }, /* a mistake of form: told at once */
-        { PUNISHED, FORGIVEN, login_fail, OFFERED },
-        { PROVING, PROVEN, login_move, MOVING },
-        { MOVING, HOME, login_succeed, KNOWN },
-        { KNOWN, HEADER, offer_binding, BINDING },
-        { BINDING, BIND, bound_open, BINDING },
-        { BINDING, BOUND_NOW, do_nothing, BOUND },
+        { PUNISHED, FORGIVEN, login_fail, OFFERED }, { PROVING, PROVEN, login_move, MOVING },
+        { MOVING, HOME, login_succeed, KNOWN }, { KNOWN, HEADER, offer_binding, BINDING }, { BINDING, BIND, bound_open, BINDING },
+        { BINDING, BOUND_NOW, do_nothing, BOUND }, { BINDING, RESUME, resume_begin, RESUMING }, /* XEP-0198, 5 */
+        { RESUMING, BOUND_NOW, resume_finish, BOUND }, { RESUMING, NOT_RESUMED, resume_fail, BINDING },
+        { BINDING, ENABLE, resume_refuse_early, BINDING }, /* 3: not before binding */
 };
 
 /* What a client may not do yet ends the stream (RFC 6120 4.9.3.12); what nobody knows too (4.9.3.24). */

@@ -8,6 +8,7 @@
 #include "shared/xmpp/ns.h"
 #include "xmppd/c2s/c2s_private.h"
 #include "xmppd/route/home.h"
+#include "xmppd/user/sm.h"
 #include "xmppd/user/user.h"
 
 #include <stdio.h>
@@ -21,6 +22,13 @@ enum {
 /* ---- the edge of a session ---- */
 
 static void
+check_queue(struct client *client)
+{
+        if (!stream_is_closing(client->stream) && conn_queued(stream_conn(client->stream)) > client->max_queue)
+                stream_fail(client->stream, STREAM_RESOURCE_CONSTRAINT, "the client does not read");
+}
+
+static void
 deliver(void *edge, struct stanza *stanza)
 {
         struct client *client = edge;
@@ -28,8 +36,18 @@ deliver(void *edge, struct stanza *stanza)
         if (client->stream == NULL)
                 return;
         stream_send(client->stream, stanza);
-        if (!stream_is_closing(client->stream) && conn_queued(stream_conn(client->stream)) > client->max_queue)
-                stream_fail(client->stream, STREAM_RESOURCE_CONSTRAINT, "the client does not read");
+        check_queue(client);
+}
+
+static void
+send_bytes(void *edge, const char *bytes, size_t len)
+{
+        struct client *client = edge;
+
+        if (client->stream == NULL || stream_is_closing(client->stream))
+                return;
+        conn_send(stream_conn(client->stream), bytes, len);
+        check_queue(client);
 }
 
 static bool
@@ -47,6 +65,16 @@ end(void *edge, enum stream_condition condition, const char *text)
 
         if (client->stream != NULL)
                 stream_fail(client->stream, condition, text);
+}
+
+static void
+lose(void *edge)
+{
+        struct client *client = edge;
+
+        client->session = NULL;
+        if (client->stream != NULL)
+                stream_fail(client->stream, STREAM_CONFLICT, "the session was resumed on another stream");
 }
 
 static uint64_t
@@ -76,7 +104,16 @@ describe(void *edge, char *text, size_t len)
                 address_format(peer, conn_peer_address(conn)));
 }
 
-static const struct session_edge stream_edge = { deliver, is_open, end, last_heard, queued, describe };
+const struct session_edge stream_edge = {
+        .deliver = deliver,
+        .send = send_bytes,
+        .is_open = is_open,
+        .end = end,
+        .lose = lose,
+        .last_heard = last_heard,
+        .queued = queued,
+        .describe = describe,
+};
 
 /* ---- binding (RFC 6120 7) ---- */
 
@@ -147,9 +184,17 @@ bound_open(struct client *client, struct element *iq)
 
 /* ---- stanzas from the client ---- */
 
+static void
+answer(struct client *client, struct stanza *reply)
+{
+        if (reply != NULL)
+                session_deliver(client->session, reply);
+        stanza_unref(&reply);
+}
+
 /* The legacy session request (RFC 3921, 3), and a second binding, which is not allowed (RFC 6120 7.7.2.3). */
 static bool
-answer_late_negotiation(struct client *client, const struct stanza *stanza)
+answer_late_negotiation(struct client *client, struct stanza *stanza)
 {
         if (stanza->kind != STANZA_IQ || stanza->type != IQ_SET)
                 return false;
@@ -157,9 +202,9 @@ answer_late_negotiation(struct client *client, const struct stanza *stanza)
         if (payload == NULL)
                 return false;
         if (element_is(payload, "session", NS_SESSION))
-                answer_iq(client, stanza->id, "result", "");
+                answer(client, stanza_result(stanza));
         else if (element_is(payload, "bind", NS_BIND))
-                refuse_iq(client, stanza->id, NOT_ALLOWED);
+                answer(client, stanza_error(stanza, NOT_ALLOWED, NULL));
         else
                 return false;
         return true;
@@ -172,16 +217,12 @@ refuse_stanza(struct client *client, struct element *element, enum stanza_proble
         const char *from = element_attribute(element, "from");
         struct jid jid;
 
-        if (problem == STANZA_NOT_A_STANZA) {
+        if (problem == STANZA_NOT_A_STANZA)
                 stream_fail(client->stream, STREAM_UNSUPPORTED_STANZA_TYPE, NULL);
-        } else if (from != NULL && !jid_parse(&jid, arena, from)) {
+        else if (from != NULL && !jid_parse(&jid, arena, from))
                 stream_fail(client->stream, STREAM_INVALID_FROM, NULL);
-        } else {
-                struct stanza *answer = stanza_refusal(element, problem, &client->session->jid);
-                if (answer != NULL)
-                        stream_send(client->stream, answer);
-                stanza_unref(&answer);
-        }
+        else
+                answer(client, stanza_refusal(element, problem, &client->session->jid));
         arena_free(&arena);
 }
 
@@ -222,7 +263,13 @@ void
 bound_receive(struct client *client, struct arena *arena, struct element *element, const struct xml_source *source)
 {
         enum stanza_problem problem;
+
+        if (resume_takes(client, element)) {
+                arena_free(&arena);
+                return;
+        }
         struct stanza *stanza = stanza_new_parsed(arena, element, source, &problem);
+        bool is_new = (stanza == NULL && problem == STANZA_NOT_A_STANZA) || sm_count_in(client->session, stanza);
 
         if (stanza == NULL) {
                 refuse_stanza(client, element, problem);
@@ -234,7 +281,7 @@ bound_receive(struct client *client, struct arena *arena, struct element *elemen
                 stanza_unref(&stanza);
                 return;
         }
-        if (answer_late_negotiation(client, stanza)) {
+        if (!is_new || answer_late_negotiation(client, stanza)) {
                 stanza_unref(&stanza);
                 return;
         }

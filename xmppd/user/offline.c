@@ -1,8 +1,9 @@
 /*
  * offline.c - messages for somebody who is away (RFC 6121 8.5.2.2, XEP-0160, XEP-0203)
  *
- * Kept messages have numbers in the order in which they came. What is not yet on disk waits in memory too, so that a session that comes
- * meanwhile gets everything, once and in order; delivered messages are removed from the disk in a batch behind the one that put them there.
+ * Kept messages have numbers in the order in which they came; a number is never used twice. What is not yet on disk waits in memory too, so that
+ * a session that comes meanwhile gets everything, once and in order. What is handed to a client that acknowledges (sm.h) stays on disk until it
+ * has; what is handed to another one is removed in a batch behind the one that put it there.
  *
  * A thousand large messages are more than a client's output may hold, so they go out in portions, each when the one before has been read. What
  * comes in the meantime takes its place behind them.
@@ -22,7 +23,7 @@ struct kept {
         struct write *write; /* NULL once it is on disk or refused */
         struct link link;
         uint64_t number;
-        int64_t when;
+        struct kept_message record;
         struct buf xml;
         struct stanza *message; /* to be refused if the disk fails */
 };
@@ -50,9 +51,22 @@ static bool
 count_message(void *arg, const void *key, size_t key_len, const void *value, size_t value_len)
 {
         struct user *user = arg;
-        user->kept++;
-        user->next_number = record_offline_number(key, key_len) + 1;
+        uint64_t number = record_offline_number(key, key_len);
+
+        user->kept += number >= user->taken_below && !sm_holds(user, number);
+        user->next_number = number + 1;
         return true;
+}
+
+/* Time makes the numbers, so that one which was used and removed does not come again. */
+static uint64_t
+choose_number(struct user *user)
+{
+        uint64_t now = (uint64_t)clock_wall_ms() * 1000;
+
+        if (user->next_number < now)
+                user->next_number = now;
+        return user->next_number++;
 }
 
 static void
@@ -66,20 +80,6 @@ count_kept(struct user *user)
         user->knows_kept = true;
 }
 
-/* The stanza as a document that stands alone. */
-static void
-write_document(struct buf *out, struct stanza *message)
-{
-        const size_t name = sizeof("<message") - 1;
-        struct buf wire = { 0 };
-
-        stanza_write(&wire, message);
-        buf_put(out, buf_data(&wire), name);
-        buf_puts(out, " xmlns=\"" XML_CONTENT_NS "\"");
-        buf_put(out, buf_data(&wire) + name, wire.len - name);
-        buf_free(&wire);
-}
-
 static void
 free_kept(struct user *user, struct kept *kept)
 {
@@ -90,89 +90,105 @@ free_kept(struct user *user, struct kept *kept)
         mem_free(kept);
 }
 
-static struct kept *
-find_waiting(struct user *user, const struct write *write)
-{
-        for (LIST_EACH(kept, &user->waiting, struct kept, link))
-                if (kept->write == write)
-                        return kept;
-        return NULL;
-}
-
 static void
 settle(struct write *write, bool done)
 {
-        struct kept *kept = find_waiting(write->user, write);
-        if (kept == NULL) /* delivered meanwhile */
-                return;
-        if (!done) {
-                write->user->kept--;
-                route_error(kept->message, INTERNAL_SERVER_ERROR, "The server could not keep this message.");
+        struct user *user = write->user;
+
+        for (LIST_EACH(kept, &user->waiting, struct kept, link)) {
+                if (kept->write != write) /* what has been delivered meanwhile is no longer here */
+                        continue;
+                if (!done) {
+                        user->kept--;
+                        route_error(kept->message, INTERNAL_SERVER_ERROR, "The server could not keep this message.");
+                }
+                free_kept(user, kept);
         }
-        free_kept(write->user, kept);
 }
 
-void
-offline_keep(struct user *user, struct stanza *message)
+bool
+offline_put(struct write *write, struct stanza *message, int64_t when)
 {
+        struct user *user = write->user;
+
         if (!offline_is_worth_keeping(message)) {
                 if (!is_only_chat_state(message))
                         route_error(message, SERVICE_UNAVAILABLE, NULL);
-                return;
+                return false;
         }
         count_kept(user);
         if (user->kept >= (size_t)user_limit("max-offline")) {
                 route_error(message, SERVICE_UNAVAILABLE, "Too many messages are waiting for this user.");
-                return;
+                return false;
         }
 
         struct kept *kept = MEM_NEW(kept);
-        kept->number = user->next_number++;
-        kept->when = clock_wall_ms();
+        kept->number = choose_number(user);
         kept->message = stanza_ref(message);
-        write_document(&kept->xml, message);
+        kept->write = write;
+        stanza_write_document(&kept->xml, message);
+        kept->record = (struct kept_message){ .when = when, .origin = message->origin, .origin_count = message->origin_count };
+        kept->record.xml = buf_data(&kept->xml);
+        kept->record.len = kept->xml.len;
         user->kept++;
         list_append(&user->waiting, &kept->link);
 
         unsigned char key[16];
         struct buf value = { 0 };
         record_offline_key(key, user->id, kept->number);
-        record_message(&value, kept->when, buf_data(&kept->xml), kept->xml.len);
-        struct write *write = write_new(user, message);
+        record_message(&value, &kept->record);
         batch_put(write->batch, TABLE_OFFLINE, key, sizeof(key), buf_data(&value), value.len);
         buf_free(&value);
+        must(write->then == NULL || write->then == settle);
         write->then = settle;
-        kept->write = write;
-        write_commit(write);
+        return true;
 }
 
-static void
-deliver_one(struct session *session, const char *xml, size_t len, int64_t when)
+void
+offline_keep(struct user *user, struct stanza *message)
 {
-        static const struct xml_limits limits = { .stanza_bytes = 64 * 1024 * 1024, .depth = 1000, .attributes = 1000 };
-        struct user *user = session->user;
-        struct arena *arena;
-        enum xml_problem problem;
-        enum stanza_problem refusal;
-        struct element *element = xml_parse_document(xml, len, &limits, &arena, &problem);
-        struct stanza *message = element != NULL ? stanza_new_parsed(arena, element, NULL, &refusal) : NULL;
+        struct write *write = write_new(user, message);
+
+        if (offline_put(write, message, clock_wall_ms()))
+                write_commit(write);
+        else
+                write_drop(write);
+}
+
+void
+offline_remove(struct write *write, uint64_t number)
+{
+        unsigned char key[16];
+
+        record_offline_key(key, write->user->id, number);
+        batch_remove(write->batch, TABLE_OFFLINE, key, sizeof(key));
+}
+
+void
+offline_count_again(struct user *user)
+{
+        user->knows_kept = false;
+}
+
+struct stanza *
+offline_read(const struct user *user, const struct kept_message *kept)
+{
+        struct stanza *message = kept->xml != NULL ? stanza_read_document(kept->xml, kept->len) : NULL;
 
         if (message == NULL) {
                 log_error(&user_log, "%s: a kept message cannot be read and is dropped", user->jid.full);
-                arena_free(&arena);
-                return;
+                return NULL;
         }
-        if (message->from.full == NULL || !blocking_has(user, &message->from)) {
-                char stamp[CLOCK_TEXT];
-                struct element *delay = element_add(message->arena, message->element, "delay", NS_DELAY);
-                element_set(message->arena, delay, "from", user->jid.domain);
-                element_set(message->arena, delay, "stamp", clock_format(stamp, when));
-                session_deliver(session, message);
-        }
-        stanza_unref(&message);
+        char stamp[CLOCK_TEXT];
+        struct element *delay = element_add(message->arena, message->element, "delay", NS_DELAY);
+        element_set(message->arena, delay, "from", user->jid.domain);
+        element_set(message->arena, delay, "stamp", clock_format(stamp, kept->when));
+        message->origin = kept->origin;
+        message->origin_count = kept->origin_count;
+        return message;
 }
 
-/* One portion on its way: what is delivered is removed by the same write. */
+/* One portion on its way: what is delivered is removed by the same write, unless the client has to acknowledge it first. */
 struct portion {
         struct session *session;
         struct write *removal;
@@ -182,20 +198,21 @@ struct portion {
 };
 
 static void
-take(struct portion *portion, uint64_t number, const char *xml, size_t len, int64_t when)
+take(struct portion *portion, uint64_t number, const struct kept_message *kept)
 {
-        struct user *user = portion->session->user;
-        unsigned char key[16];
+        struct session *session = portion->session;
+        struct user *user = session->user;
+        struct stanza *message = offline_read(user, kept);
+        bool passes = message != NULL && (message->from.full == NULL || !blocking_has(user, &message->from));
+        bool is_held = passes && session_deliver_kept(session, message, number);
 
-        if (xml != NULL)
-                deliver_one(portion->session, xml, len, when);
-        else
-                log_error(&user_log, "%s: a kept message cannot be read and is dropped", user->jid.full);
-        record_offline_key(key, user->id, number);
-        batch_remove(portion->removal->batch, TABLE_OFFLINE, key, sizeof(key));
-        user->taken_below = number + 1;
+        stanza_unref(&message);
+        if (!is_held) {
+                offline_remove(portion->removal, number);
+                user->taken_below = number + 1;
+        }
         user->kept--;
-        portion->bytes += len;
+        portion->bytes += kept->len;
         portion->is_full = portion->bytes >= portion->limit;
 }
 
@@ -203,20 +220,17 @@ static bool
 take_stored(void *arg, const void *key, size_t key_len, const void *value, size_t value_len)
 {
         struct portion *portion = arg;
+        struct user *user = portion->session->user;
         uint64_t number = record_offline_number(key, key_len);
-        const char *xml = NULL;
-        size_t len = 0;
-        int64_t when = 0;
+        struct kept_message kept;
 
-        if (number < portion->session->user->taken_below)
-                return true; /* its removal is on its way */
-        if (number >= portion->below)
+        if (number < user->taken_below || sm_holds(user, number))
+                return true; /* its removal is on its way, or a client has it and will say so */
+        if (number >= portion->below || portion->is_full)
                 return false;
-        if (portion->is_full)
-                return false;
-        if (!record_read_message(value, value_len, &when, &xml, &len))
-                xml = NULL;
-        take(portion, number, xml, len, when);
+        if (!record_read_message(&kept, value, value_len))
+                kept = (struct kept_message){ .xml = NULL };
+        take(portion, number, &kept);
         return true;
 }
 
@@ -228,7 +242,7 @@ take_waiting(struct portion *portion)
         for (LIST_EACH(kept, &user->waiting, struct kept, link)) {
                 if (portion->is_full)
                         return;
-                take(portion, kept->number, buf_data(&kept->xml), kept->xml.len, kept->when);
+                take(portion, kept->number, &kept->record);
                 free_kept(user, kept);
         }
 }
@@ -241,17 +255,23 @@ may_read(const struct session *session)
 
 static void deliver_portion(struct timer *timer);
 
+void
+offline_offer(struct user *user)
+{
+        for (LIST_EACH(session, &user->sessions, struct session, in_user))
+                if (may_read(session)) {
+                        offline_deliver(session);
+                        return;
+                }
+}
+
 /* What was in the old reader's output is gone with it; the rest goes to another session, if there is one. */
 static void
 change_reader(struct user *user)
 {
         timer_stop(&user->portions);
         user->reader = NULL;
-        for (LIST_EACH(session, &user->sessions, struct session, in_user))
-                if (may_read(session)) {
-                        offline_deliver(session);
-                        return;
-                }
+        offline_offer(user);
 }
 
 static void

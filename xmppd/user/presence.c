@@ -73,8 +73,8 @@ send_probe(struct session *session, const char *bare)
 
 /* 4.2.2, 4.3.1: what a newly available resource wants to know. A wish that nobody has answered is told again (3.1.2): the request may have been
  * lost on the other side, and where it was not, it changes nothing. */
-static void
-learn(struct session *session)
+void
+presence_learn(struct session *session)
 {
         struct user *user = session->user;
         size_t at = 0;
@@ -111,10 +111,11 @@ broadcast(struct session *session, struct stanza *presence)
         session->presence = stanza_keep(presence);
         session->priority = (int8_t)stanza_priority(presence);
         session->presence_at = clock_mono_ms();
+        sm_note_change(session);
         send_to_contacts(session, presence);
         send_to_own(session, presence);
         if (!was_available) {
-                learn(session);
+                presence_learn(session);
                 contact_show_requests(session);
         }
         if (!was_there && session->priority >= 0)
@@ -142,6 +143,16 @@ end_directed(struct session *session, struct stanza *unavailable, bool contacts_
 }
 
 void
+presence_forget_directed(struct session *session)
+{
+        size_t at = 0;
+
+        for (char *text; session->directed != NULL && (text = map_next(session->directed, &at)) != NULL;)
+                mem_free(text);
+        map_free(&session->directed);
+}
+
+void
 presence_leave(struct session *session, struct stanza *unavailable)
 {
         bool was_available = session->presence != NULL;
@@ -157,6 +168,7 @@ presence_leave(struct session *session, struct stanza *unavailable)
         end_directed(session, presence, was_available);
         stanza_unref(&session->presence);
         session->priority = 0;
+        sm_note_change(session);
         stanza_unref(&made);
 }
 
@@ -171,6 +183,7 @@ send_directed(struct session *session, struct stanza *presence)
                 mem_free(map_remove_str(session->directed, to));
                 if (map_count(session->directed) == 0)
                         map_free(&session->directed);
+                sm_note_change(session);
         }
         if (presence->type == PRESENCE_AVAILABLE && !is_known) {
                 if (session->directed == NULL)
@@ -181,6 +194,7 @@ send_directed(struct session *session, struct stanza *presence)
                         return;
                 }
                 map_put_str(session->directed, to, mem_strdup(to));
+                sm_note_change(session);
         }
         route(presence);
 }

@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-enum { ITEM_VERSION = 1, BLOCKED_VERSION = 1, MESSAGE_VERSION = 1, GROUPS_MAX = 1024 };
+enum { ITEM_VERSION = 1, BLOCKED_VERSION = 1, MESSAGE_VERSION = 2, GROUPS_MAX = 1024 };
 
 struct item *
 item_new(const char *jid)
@@ -181,19 +181,26 @@ record_read_blocked(const void *bytes, size_t len)
 }
 
 void
-record_message(struct buf *out, int64_t wall_ms, const char *xml, size_t len)
+record_message(struct buf *out, const struct kept_message *message)
 {
         encode_u8(out, MESSAGE_VERSION);
-        encode_u64(out, (uint64_t)wall_ms);
-        encode_bytes(out, xml, len);
+        encode_u64(out, (uint64_t)message->when);
+        encode_bytes(out, message->xml, message->len);
+        encode_u64(out, message->origin);
+        encode_u32(out, message->origin_count);
 }
 
 bool
-record_read_message(const void *bytes, size_t len, int64_t *wall_ms, const char **xml, size_t *xml_len)
+record_read_message(struct kept_message *message, const void *bytes, size_t len)
 {
         struct cursor cursor = cursor_on(bytes, len);
         uint8_t version = decode_u8(&cursor);
-        *wall_ms = (int64_t)decode_u64(&cursor);
-        *xml = decode_bytes(&cursor, xml_len);
-        return version == MESSAGE_VERSION && decode_ok(&cursor);
+
+        *message = (struct kept_message){ .when = (int64_t)decode_u64(&cursor) };
+        message->xml = decode_bytes(&cursor, &message->len);
+        if (version > 1) { /* the first one did not know where a message came from */
+                message->origin = decode_u64(&cursor);
+                message->origin_count = decode_u32(&cursor);
+        }
+        return version >= 1 && version <= MESSAGE_VERSION && decode_ok(&cursor);
 }

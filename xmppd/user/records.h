@@ -37,9 +37,15 @@ void record_item(struct buf *out, const struct item *item);
 struct item *record_read_item(const void *bytes, size_t len); /* NULL: not of a version we know, or damaged */
 void record_blocked(struct buf *out, const char *jid);
 char *record_read_blocked(const void *bytes, size_t len); /* to be released with mem_free; NULL likewise */
-/* A kept message: the stanza as a document of its own and when it came. */
-void record_message(struct buf *out, int64_t wall_ms, const char *xml, size_t len);
-/* xml points into the record. */
-bool record_read_message(const void *bytes, size_t len, int64_t *wall_ms, const char **xml, size_t *xml_len);
+/* A kept message: the stanza as a document of its own, when it came, and by which stream (stanza.h). */
+struct kept_message {
+        int64_t when; /* wall ms */
+        uint64_t origin;
+        uint32_t origin_count;
+        const char *xml; /* points into the record that was read */
+        size_t len;
+};
+void record_message(struct buf *out, const struct kept_message *message);
+bool record_read_message(struct kept_message *message, const void *bytes, size_t len);
 
 #endif

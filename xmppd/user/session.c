@@ -15,6 +15,7 @@
 #include "xmppd/route/home.h"
 #include "xmppd/route/route.h"
 #include "xmppd/route/snapshot.h"
+#include "xmppd/user/sm.h"
 #include "xmppd/user/user_private.h"
 
 #include <string.h>
@@ -87,6 +88,38 @@ choose_address(struct jid *full, struct arena *arena, const struct user *user, c
         return jid_with_resource(full, arena, &user->jid, random_hex(made, 8));
 }
 
+static struct session *
+put_session(struct user *user, struct arena *arena, const struct jid *full, const struct session_edge *edge, void *edge_owner)
+{
+        struct session *session = MEM_NEW(session);
+
+        session->user = user;
+        session->arena = arena;
+        session->jid = *full;
+        session->edge = edge;
+        session->edge_owner = edge_owner;
+        list_append(&user->sessions, &session->in_user);
+        return session;
+}
+
+static bool
+is_full(const struct user *user)
+{
+        return user->sessions.count >= (size_t)config_number(snapshot_section("c2s"), "max-resources");
+}
+
+/* Sessions whose client is away make room for one that is there. */
+static bool
+give_up_oldest(struct user *user)
+{
+        for (LIST_EACH(session, &user->sessions, struct session, in_user))
+                if (sm_is_at_rest(session)) {
+                        session_close(&session, true);
+                        return true;
+                }
+        return false;
+}
+
 struct session *
 session_open(const struct jid *account, const char *resource, const struct session_edge *edge, void *edge_owner,
         enum stanza_condition *condition)
@@ -105,7 +138,7 @@ session_open(const struct jid *account, const char *resource, const struct sessi
                 return NULL;
         }
         struct session *older = session_of(user, full.resource);
-        if (older == NULL && user->sessions.count >= (size_t)config_number(snapshot_section("c2s"), "max-resources")) {
+        if (older == NULL && is_full(user) && !give_up_oldest(user)) {
                 *condition = RESOURCE_CONSTRAINT;
                 arena_free(&arena);
                 return NULL;
@@ -117,14 +150,8 @@ session_open(const struct jid *account, const char *resource, const struct sessi
                 its->end(owner, STREAM_CONFLICT, NULL);
         }
 
-        struct session *session = MEM_NEW(session);
-        session->user = user;
-        session->arena = arena;
-        session->jid = full;
-        session->edge = edge;
-        session->edge_owner = edge_owner;
+        struct session *session = put_session(user, arena, &full, edge, edge_owner);
         session->opened = clock_wall_ms();
-        list_append(&user->sessions, &session->in_user);
         user_note_use(user);
         if (idle_limit() > 0)
                 timer_start(&session->idle, idle_limit(), look_if_idle);
@@ -143,25 +170,91 @@ session_detach(struct session *session)
         list_remove(&user->sessions, &session->in_user);
         presence_leave(session, NULL);
         offline_leave(user, session);
+        sm_end(session, user);
         session->user = NULL;
         user_note_use(user);
         log_info(&user_log, "%s gone", session->jid.full);
 }
 
+static void
+free_session(struct session *session)
+{
+        must(session->sm == NULL && session->presence == NULL && session->directed == NULL);
+        arena_free(&session->arena);
+        mem_free(session);
+}
+
 void
-session_close(struct session **session)
+session_close(struct session **session, bool for_good)
 {
         struct session *s = *session;
         if (s == NULL)
                 return;
         *session = NULL;
-        if (s->user != NULL) {
-                must(on_home(s->user->home));
+        must(s->user == NULL || on_home(s->user->home));
+        if (!for_good && sm_lose_stream(s))
+                return;
+        if (s->user != NULL)
                 session_detach(s);
-        }
-        must(s->presence == NULL && s->directed == NULL);
-        arena_free(&s->arena);
-        mem_free(s);
+        free_session(s);
+}
+
+void
+session_lose_edge(struct session *session)
+{
+        struct user *user = session->user;
+
+        timer_stop(&session->idle);
+        session->asked = 0;
+        session->edge = &hibernated_edge;
+        session->edge_owner = session;
+        offline_leave(user, session);
+        log_info(&user_log, "%s has lost its stream", session->jid.full);
+        user_note_use(user);
+}
+
+void
+session_attach(struct session *session, const struct session_edge *edge, void *edge_owner)
+{
+        session->edge = edge;
+        session->edge_owner = edge_owner;
+        if (idle_limit() > 0)
+                timer_start(&session->idle, idle_limit(), look_if_idle);
+        log_info(&user_log, "%s resumed", session->jid.full);
+        user_note_use(session->user);
+}
+
+void
+session_catch_up(struct session *session, bool missed)
+{
+        if (session->presence == NULL)
+                return;
+        if (missed)
+                presence_learn(session);
+        if (session->priority >= 0)
+                offline_deliver(session);
+}
+
+struct session *
+session_revive(struct user *user, const struct jid *full, int64_t opened)
+{
+        struct arena *arena = arena_new(256);
+        struct jid copy = jid_copy(full, arena);
+        struct session *session = put_session(user, arena, &copy, &hibernated_edge, NULL);
+
+        session->edge_owner = session;
+        session->opened = opened;
+        return session;
+}
+
+void
+session_unload(struct session *session)
+{
+        list_remove(&session->user->sessions, &session->in_user);
+        sm_free(&session->sm);
+        stanza_unref(&session->presence);
+        presence_forget_directed(session);
+        free_session(session);
 }
 
 /* RFC 6120 8.2.3: a request has one payload. */
@@ -217,11 +310,30 @@ session_receive(struct session *session, struct stanza *stanza)
         route(stanza);
 }
 
+/* Behind all rules. number: in the offline store; 0: it is not there. */
+static void
+write_to(struct session *session, struct stanza *stanza, uint64_t number)
+{
+        if (session->sm != NULL)
+                sm_deliver(session, stanza, number);
+        else
+                session->edge->deliver(session->edge_owner, stanza);
+}
+
 void
 session_deliver(struct session *session, struct stanza *stanza)
 {
         if (session->user != NULL && extend_run(HOOK_TO_SESSION, session, stanza) == PASS)
-                session->edge->deliver(session->edge_owner, stanza);
+                write_to(session, stanza, 0);
+}
+
+bool
+session_deliver_kept(struct session *session, struct stanza *message, uint64_t number)
+{
+        if (session->user == NULL || extend_run(HOOK_TO_SESSION, session, message) != PASS)
+                return false;
+        write_to(session, message, number);
+        return session->sm != NULL;
 }
 
 void

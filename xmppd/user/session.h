@@ -16,15 +16,20 @@
 
 struct user;
 struct session;
+struct sm;
 
 /* How the edge is reached. */
 struct session_edge {
         /* Writes the stanza to the client. Borrowed. */
         void (*deliver)(void *edge, struct stanza *stanza);
+        /* Writes bytes that are whole stanzas or elements of stream management. */
+        void (*send)(void *edge, const char *bytes, size_t len);
         /* False from the moment the stream begins to close: nothing that is delivered then would arrive. */
         bool (*is_open)(void *edge);
         /* Ends the stream with this error; the edge calls session_close later, not from inside. */
         void (*end)(void *edge, enum stream_condition condition, const char *text);
+        /* The session goes on with another stream: ends this one with <conflict/> and knows the session no more. */
+        void (*lose)(void *edge);
         /* Monotonic milliseconds of the last byte from the client. */
         uint64_t (*last_heard)(void *edge);
         /* Bytes that wait for the client to read. NULL: never any. */
@@ -47,6 +52,7 @@ struct session {
         struct map *directed; /* addresses that got directed presence; NULL: none */
         int64_t opened;       /* wall ms */
         uint64_t presence_at; /* monotonic ms of the last presence, to break ties */
+        struct sm *sm;        /* stream management is on (sm.h); NULL: it is not */
         struct timer idle;
         uint64_t asked; /* monotonic ms of the last question whether it is there; 0: none is open */
 };
@@ -55,8 +61,9 @@ struct session {
  * NULL: no such account (deleted meanwhile), or too many resources (*condition then says which error the bind gets). */
 struct session *session_open(const struct jid *account, const char *resource, const struct session_edge *edge, void *edge_owner,
         enum stanza_condition *condition);
-/* The stream has ended, for whatever reason: unavailable goes to all who must hear it; frees the session. */
-void session_close(struct session **session);
+/* The stream has ended. for_good: the client closed it, or nobody can come back to it: unavailable goes to all who must hear it, the session is
+ * freed. Otherwise a session that may be resumed lives on without a stream. Clears the pointer. */
+void session_close(struct session **session, bool for_good);
 /* A stanza from the client, already stamped: from = session->jid (for subscriptions the bare JID is set here), `to` as the client wrote it,
  * absent allowed. Takes the reference. Hooks, then the account or route. */
 void session_receive(struct session *session, struct stanza *stanza);

@@ -10,6 +10,9 @@ static const char *const names[] = {
         [TABLE_ROSTER] = "roster",
         [TABLE_BLOCKED] = "blocked",
         [TABLE_OFFLINE] = "offline",
+        [TABLE_SESSION] = "session",
+        [TABLE_SENT] = "sent",
+        [TABLE_SESSION_END] = "session-end",
         [TABLES] = NULL,
 };
 

@@ -5,12 +5,15 @@
 #include "shared/store/store.h"
 
 enum table {
-        TABLE_META,      /* what concerns the whole store: the server's secrets, the last account id */
-        TABLE_DIRECTORY, /* SHA-256 of the bare JID -> account id and JID */
-        TABLE_ACCOUNT,   /* account id -> SCRAM keys, mail, name, when created */
-        TABLE_ROSTER,    /* account id, SHA-256 of the contact's bare JID -> item with subscription state, pending request */
-        TABLE_BLOCKED,   /* account id, SHA-256 of the JID -> JID */
-        TABLE_OFFLINE,   /* account id, sequence number -> stanza and when it came */
+        TABLE_META,        /* what concerns the whole store: the server's secrets, the last account id */
+        TABLE_DIRECTORY,   /* SHA-256 of the bare JID -> account id and JID */
+        TABLE_ACCOUNT,     /* account id -> SCRAM keys, mail, name, when created */
+        TABLE_ROSTER,      /* account id, SHA-256 of the contact's bare JID -> item with subscription state, pending request */
+        TABLE_BLOCKED,     /* account id, SHA-256 of the JID -> JID */
+        TABLE_OFFLINE,     /* account id, sequence number -> stanza and when it came */
+        TABLE_SESSION,     /* account id, session id -> a session that may be resumed and has no stream (XEP-0198) */
+        TABLE_SENT,        /* account id, session id, count -> a stanza that its client has not acknowledged */
+        TABLE_SESSION_END, /* wall ms, account id, session id -> bare JID: when sessions without a stream are given up */
         TABLES
 };
 

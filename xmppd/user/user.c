@@ -82,6 +82,7 @@ drop_user(struct user *user)
         leave_idle(user);
         if (!user->is_gone)
                 map_remove(users, user->jid.full, user->jid.full_len);
+        sm_unload(user);
         user->is_gone = true;
         if (user->writes == 0)
                 free_user(user);
@@ -101,6 +102,18 @@ sweep_idle(struct timer *timer)
                 timer_start(timer, SWEEP_MS, sweep_idle);
 }
 
+/* Hibernated sessions do not keep it in memory. */
+static bool
+is_in_use(const struct user *user)
+{
+        if (user->writes > 0)
+                return true;
+        for (LIST_EACH(session, &user->sessions, struct session, in_user))
+                if (!sm_is_at_rest(session))
+                        return true;
+        return false;
+}
+
 void
 user_note_use(struct user *user)
 {
@@ -110,7 +123,7 @@ user_note_use(struct user *user)
                 return;
         }
         leave_idle(user);
-        if (user->writes > 0 || !list_is_empty(&user->sessions))
+        if (is_in_use(user))
                 return;
         user->idle_since = worker_now() + 1;
         list_append(&idle, &user->in_idle);
@@ -206,6 +219,7 @@ user_load(const struct jid *jid)
         if (users == NULL)
                 users = map_new();
         map_put(users, user->jid.full, user->jid.full_len, user);
+        sm_load(user);
         user_note_use(user);
         return user;
 }
@@ -222,10 +236,10 @@ user_stop(void)
         timer_stop(&sweep);
         size_t at = 0;
         for (struct user *user; users != NULL && (user = map_next(users, &at)) != NULL;) {
-                must(list_is_empty(&user->sessions));
                 drop_user(user);
         }
         map_free(&users);
+        sm_stop_here();
 }
 
 void
@@ -263,6 +277,19 @@ is_there(const struct session *session)
         return session->presence != NULL && session->priority >= 0 && session_can_hear(session);
 }
 
+/* Whose client is there comes before whose client may come back. */
+static bool
+is_better(const struct session *session, const struct session *best)
+{
+        bool waits = session->edge == &hibernated_edge, best_waits = best->edge == &hibernated_edge;
+
+        if (waits != best_waits)
+                return best_waits;
+        if (session->priority != best->priority)
+                return session->priority > best->priority;
+        return session->presence_at >= best->presence_at;
+}
+
 static struct session *
 find_best(const struct user *user)
 {
@@ -270,8 +297,7 @@ find_best(const struct user *user)
         for (LIST_EACH(session, &user->sessions, struct session, in_user)) {
                 if (!is_there(session))
                         continue;
-                if (best == NULL || session->priority > best->priority ||
-                        (session->priority == best->priority && session->presence_at >= best->presence_at))
+                if (best == NULL || is_better(session, best))
                         best = session;
         }
         return best;
@@ -321,7 +347,7 @@ needs_account(const struct stanza *stanza)
         case IQ_ERROR:
         case MESSAGE_ERROR:
         case MESSAGE_HEADLINE:
-                return false;
+                return stanza->to.resource != NULL && sm_has_hibernated(&stanza->to);
         default:
                 return true;
         }

@@ -56,6 +56,19 @@ struct session *session_of(const struct user *user, const char *resource);
 bool session_can_hear(const struct session *session);
 /* In the eyes of all others the session has ended; session_close comes later. */
 void session_detach(struct session *session);
+/* A session of this account that was hibernated, as its record describes it; full is copied. */
+struct session *session_revive(struct user *user, const struct jid *full, int64_t opened);
+/* Its account leaves memory; in the store it stays. */
+void session_unload(struct session *session);
+extern const struct session_edge hibernated_edge; /* sm_hibernate.c: of a session without a stream */
+/* The stream is gone, the session is not. */
+void session_lose_edge(struct session *session);
+/* A new stream for it; what it missed is to follow. */
+void session_attach(struct session *session, const struct session_edge *edge, void *edge_owner);
+/* A resumed session: goes on with kept messages; missed: presence of contacts is asked for again. */
+void session_catch_up(struct session *session, bool missed);
+/* A kept message. True: it stays in the offline store until the client acknowledges it. */
+bool session_deliver_kept(struct session *session, struct stanza *message, uint64_t number);
 
 /* write.c: a batch and what may leave once it is on disk. While it is under way the account stays in memory. */
 enum interest { IN_ROSTER, IN_BLOCKLIST };
@@ -67,9 +80,12 @@ struct write {
         struct stanza *push;   /* an iq set for each session that is interested */
         enum interest interest;
         void (*then)(struct write *write, bool done); /* last, before the write is freed */
+        uint64_t tag;                                 /* then's own */
+        void *arg;                                    /* likewise */
 };
 struct write *write_new(struct user *user, struct stanza *cause);
 void write_commit(struct write *write);
+void write_drop(struct write *write); /* nothing of it happens */
 
 /* roster.c */
 struct item *roster_find(const struct user *user, const char *bare);
@@ -98,6 +114,9 @@ void contact_show_requests(struct session *session);
 void presence_from_session(struct session *session, struct stanza *presence);
 /* Ends what a session has shown to others; stanza NULL: its stream broke. Its own client hears it only if it has sent it. */
 void presence_leave(struct session *session, struct stanza *unavailable);
+void presence_forget_directed(struct session *session);
+/* Asks for the presence of all contacts and tells that of the user's other resources (4.2.2, 4.3.1). */
+void presence_learn(struct session *session);
 void presence_show_to(struct user *user, const char *bare);
 void presence_hide_from(struct user *user, const struct jid *contact);
 void presence_probe_from(struct user *user, const char *bare);
@@ -106,13 +125,43 @@ void presence_answer_probe(struct user *user, struct stanza *probe);
 /* offline.c */
 bool offline_is_worth_keeping(const struct stanza *message);
 void offline_keep(struct user *user, struct stanza *message);
+/* The same as part of a write, for a message that came at this time. False: it is not kept, and its sender has been told if he should be. */
+bool offline_put(struct write *write, struct stanza *message, int64_t when);
+/* A client has acknowledged this one. */
+void offline_remove(struct write *write, uint64_t number);
+/* What a session had not acknowledged waits again for the next one. */
+void offline_count_again(struct user *user);
+/* A kept message with its delay (XEP-0203); NULL: it cannot be read. */
+struct kept_message;
+struct stanza *offline_read(const struct user *user, const struct kept_message *kept);
 /* To a session that has become available. As much at a time as it reads; until it has all, what comes for the account is kept behind that. */
 void offline_deliver(struct session *session);
+/* There may be kept messages again: to a session that is there, if any. */
+void offline_offer(struct user *user);
 /* Is this message to be kept because earlier ones are still being delivered? it: the session it is for; NULL: for any. */
 bool offline_comes_first(const struct user *user, const struct session *it, const struct stanza *message);
 /* The session has ended. */
 void offline_leave(struct user *user, const struct session *session);
 void offline_forget(struct user *user);
+
+/* sm*.c, for the other files of this room: stream management of a session */
+/* Its stream is gone, but it may be resumed: it lives on without one. False: it ends. */
+bool sm_lose_stream(struct session *session);
+/* What it shows to others or wants to hear has changed. */
+void sm_note_change(struct session *session);
+/* The session has ended: what its client has not acknowledged is kept for the others or for later, or its sender is told. */
+void sm_end(struct session *session, struct user *user);
+void sm_free(struct sm **sm);
+/* It has no stream and lies in the store: it keeps nothing in memory. */
+bool sm_is_at_rest(const struct session *session);
+/* Is this kept message in the queue of a client that has not acknowledged it yet? */
+bool sm_holds(const struct user *user, uint64_t number);
+/* The hibernated sessions of an account that is being loaded or dropped; and whether one that is not loaded has any. */
+void sm_load(struct user *user);
+void sm_unload(struct user *user);
+bool sm_has_hibernated(const struct jid *account);
+/* On each worker, at stop, when no account is loaded any more. */
+void sm_stop_here(void);
 
 /* blocking.c */
 bool blocking_has(const struct user *user, const struct jid *jid);

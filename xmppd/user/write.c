@@ -68,3 +68,13 @@ write_commit(struct write *write)
         user_note_use(write->user);
         batch_commit(write->batch, finish, write);
 }
+
+void
+write_drop(struct write *write)
+{
+        batch_free(&write->batch);
+        stanza_unref(&write->cause);
+        stanza_unref(&write->answer);
+        stanza_unref(&write->push);
+        mem_free(write);
+}

@@ -5,13 +5,15 @@
  */
 #include "xmppd/xep/all.h"
 
-extern const struct extension xep_0030_disco, xep_0092_version, xep_0160_offline, xep_0191_blocking, xep_0199_ping, xep_0202_time;
+extern const struct extension xep_0030_disco, xep_0092_version, xep_0160_offline, xep_0191_blocking, xep_0198_sm, xep_0199_ping,
+        xep_0202_time;
 
 const struct extension *const xep_all[] = {
         &xep_0030_disco,
         &xep_0092_version,
         &xep_0160_offline,
         &xep_0191_blocking,
+        &xep_0198_sm,
         &xep_0199_ping,
         &xep_0202_time,
         NULL,

@@ -1,0 +1,455 @@
+/*
+ * sm.c - stream management of a session: counting, acknowledging, resuming (XEP-0198)
+ */
+#include "xmppd/user/sm.h"
+
+#include "shared/base/clock.h"
+#include "shared/base/mem.h"
+#include "shared/base/panic.h"
+#include "shared/base/random.h"
+#include "shared/xmpp/ns.h"
+#include "shared/xmpp/pledge.h"
+#include "xmppd/route/snapshot.h"
+#include "xmppd/user/sm_private.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PLEDGED_MAX = 64 }; /* stanzas after which one asks by itself whether they have been handled */
+
+/* What one stanza looks like on the wire; of this worker, so that nothing is allocated for it. */
+static _Thread_local struct buf wire;
+
+int64_t
+sm_limit(const char *setting)
+{
+        return config_number(snapshot_section("stream-management"), setting);
+}
+
+void
+sm_forget_wire(void)
+{
+        buf_free(&wire);
+}
+
+bool
+sm_is_connected(const struct sm *sm)
+{
+        return sm->session->edge != &hibernated_edge;
+}
+
+static void
+write_text(struct sm *sm, const char *text)
+{
+        sm->session->edge->send(sm->session->edge_owner, text, strlen(text));
+}
+
+bool
+sm_enable(struct session *session, bool may_resume, uint64_t seconds)
+{
+        if (session->sm != NULL || session->user == NULL)
+                return false;
+        struct sm *sm = MEM_NEW(sm);
+        uint64_t most = (uint64_t)sm_limit("resume-max");
+
+        sm->session = session;
+        do
+                random_bytes(&sm->id, sizeof(sm->id));
+        while (sm->id == 0);
+        if (may_resume)
+                sm->seconds = seconds > 0 && seconds < most ? seconds : most;
+        session->sm = sm;
+        journal_add_session(sm);
+        return true;
+}
+
+bool
+sm_is_possible(void)
+{
+        return journal_is_open();
+}
+
+uint64_t
+sm_describe(const struct session *session, char *id)
+{
+        snprintf(id, SM_ID_TEXT, "%016llx", (unsigned long long)session->sm->id);
+        return session->sm->seconds;
+}
+
+/* ---- from the client ---- */
+
+static void
+see_handled(void *owner, void *cookie)
+{
+        struct sm *sm = owner;
+        uint64_t promise = (uint64_t)(uintptr_t)cookie;
+        char answer[64];
+
+        sm->open_pledges--;
+        sm->handled = promise >> 1;
+        journal_note_handled(sm);
+        if (promise & 1 && sm_is_connected(sm)) {
+                snprintf(answer, sizeof(answer), "<a xmlns=\"" NS_SM "\" h=\"%u\"/>", (uint32_t)sm->handled);
+                write_text(sm, answer);
+        }
+        if (sm->open_pledges == 0)
+                sm_go_on(sm);
+}
+
+/* What has been received so far is to be handled: then this is known, and <a/> is sent if it is owed. */
+static void
+close_pledge(struct sm *sm, bool owes_answer)
+{
+        struct pledge *pledge = sm->pledge != NULL ? sm->pledge : pledge_new(see_handled, sm);
+
+        sm->pledge = NULL;
+        sm->promised = sm->received;
+        sm->open_pledges++;
+        pledge_close(pledge, (void *)(uintptr_t)(sm->received << 1 | owes_answer));
+}
+
+static bool
+was_taken(struct sm *sm, uint64_t count)
+{
+        bool is_behind = true;
+
+        for (size_t i = 0; i < sm->taken_count; i++) {
+                if (sm->taken[i] == count)
+                        return true;
+                is_behind &= sm->taken[i] < count;
+        }
+        if (sm->taken_count > 0 && is_behind) {
+                mem_free(sm->taken);
+                sm->taken = NULL;
+                sm->taken_count = 0;
+        }
+        return false;
+}
+
+bool
+sm_count_in(struct session *session, struct stanza *stanza)
+{
+        static const struct jid nobody;
+        struct sm *sm = session->sm;
+
+        if (sm == NULL)
+                return true;
+        sm->received++;
+        if (sm->place == IN_JOURNAL)
+                journal_note_received(sm, stanza != NULL ? &stanza->to : &nobody);
+        if (stanza != NULL) {
+                stanza->origin = sm->id;
+                stanza->origin_count = (uint32_t)sm->received;
+                if (sm->pledge == NULL)
+                        sm->pledge = pledge_new(see_handled, sm);
+                pledge_take(sm->pledge, stanza);
+        }
+        if (sm->received - sm->promised >= PLEDGED_MAX)
+                close_pledge(sm, false);
+        return sm->taken_count == 0 || !was_taken(sm, sm->received);
+}
+
+void
+sm_answer(struct session *session)
+{
+        struct sm *sm = session->sm;
+
+        if (sm != NULL)
+                close_pledge(sm, true);
+}
+
+/* ---- to the client ---- */
+
+/* The count on the wire is the low half of ours (XEP-0198, 4: it wraps). */
+static uint64_t
+widen(const struct sm *sm, uint32_t h)
+{
+        return sm->acknowledged + (uint32_t)(h - (uint32_t)sm->acknowledged);
+}
+
+/* What the offline store kept for the client has arrived. */
+static void
+remove_kept(struct sm *sm, uint64_t up_to)
+{
+        struct write *write = NULL;
+
+        for (uint64_t count = sm->acknowledged + 1; count <= up_to; count++) {
+                uint64_t number = queue_at(sm, count)->number;
+                if (number == 0)
+                        continue;
+                if (write == NULL)
+                        write = write_new(sm->session->user, NULL);
+                offline_remove(write, number);
+        }
+        if (write != NULL)
+                write_commit(write);
+}
+
+static void
+take_acknowledgement(struct sm *sm, uint64_t up_to)
+{
+        if (up_to == sm->acknowledged)
+                return;
+        if (sm->low > 0)
+                remove_kept(sm, up_to);
+        queue_drop(sm, up_to);
+        journal_note_acknowledged(sm);
+}
+
+static void
+ask(struct sm *sm)
+{
+        sm->asked = true;
+        write_text(sm, "<r xmlns=\"" NS_SM "\"/>");
+}
+
+bool
+sm_acknowledge(struct session *session, uint32_t h)
+{
+        struct sm *sm = session->sm;
+
+        if (sm == NULL || session->user == NULL)
+                return true;
+        uint64_t up_to = widen(sm, h);
+        if (up_to > sm->sent)
+                return false;
+        take_acknowledgement(sm, up_to);
+        sm->asked = false;
+        if (sm->sent > sm->acknowledged)
+                ask(sm);
+        return true;
+}
+
+uint32_t
+sm_sent_count(const struct session *session)
+{
+        return session->sm != NULL ? (uint32_t)session->sm->sent : 0;
+}
+
+static bool
+is_too_much(const struct sm *sm)
+{
+        return sm->sent - sm->acknowledged > (uint64_t)sm_limit("max-unacked") || sm->bytes > (size_t)sm_limit("max-unacked-bytes");
+}
+
+/* Presence of contacts is a state, not news: a client that comes back is told what it is then. */
+static bool
+is_state(const struct stanza *stanza)
+{
+        return (stanza->type == PRESENCE_AVAILABLE || stanza->type == PRESENCE_UNAVAILABLE) && stanza->to.resource == NULL;
+}
+
+static void
+queue_stanza(struct sm *sm, struct stanza *stanza, const struct sm_sent_record *record)
+{
+        struct sent sent = { 0 };
+
+        journal_note_sent(sm, &sent, record);
+        if (stanza->pledge != NULL) {
+                sent.pledge = stanza->pledge;
+                pledge_hold(sent.pledge);
+        }
+        queue_add(sm, &sent);
+        if (sent.pledge != NULL)
+                journal_want_synced(sm);
+}
+
+void
+sm_deliver(struct session *session, struct stanza *stanza, uint64_t number)
+{
+        struct sm *sm = session->sm;
+
+        if (!sm_is_connected(sm) && is_state(stanza)) {
+                sm->missed = true;
+                return;
+        }
+        buf_clear(&wire);
+        stanza_write(&wire, stanza);
+        struct sm_sent_record record = {
+                .when = clock_wall_ms(),
+                .number = number,
+                .origin = stanza->origin,
+                .origin_count = stanza->origin_count,
+                .wire = buf_data(&wire),
+                .len = wire.len,
+        };
+        if (sm->place == IN_JOURNAL)
+                queue_stanza(sm, stanza, &record);
+        else
+                hibernate_put_sent(sm, stanza, &record);
+        if (sm_is_connected(sm)) {
+                session->edge->send(session->edge_owner, record.wire, record.len);
+                if (!sm->asked)
+                        ask(sm);
+        }
+        if (is_too_much(sm))
+                sm_give_up(sm);
+}
+
+bool
+sm_holds(const struct user *user, uint64_t number)
+{
+        for (LIST_EACH(session, &user->sessions, struct session, in_user))
+                if (session->sm != NULL && session->sm->low > 0 && number >= session->sm->low && number <= session->sm->high)
+                        return true;
+        return false;
+}
+
+/* ---- resuming ---- */
+
+struct session *
+sm_find(const struct jid *account, const char *id)
+{
+        struct user *user = user_load(account);
+        char *end;
+        uint64_t wanted = strlen(id) == SM_ID_TEXT - 1 ? strtoull(id, &end, 16) : 0;
+
+        if (user == NULL || wanted == 0 || *end != '\0')
+                return NULL;
+        for (LIST_EACH(session, &user->sessions, struct session, in_user))
+                if (session->sm != NULL && session->sm->id == wanted && session->sm->seconds > 0)
+                        return session;
+        return NULL;
+}
+
+static void
+write_again(struct sm *sm)
+{
+        for (uint64_t count = sm->acknowledged + 1; count <= sm->sent; count++) {
+                struct sm_sent_record record;
+                journal_read_sent(queue_at(sm, count), &record);
+                sm->session->edge->send(sm->session->edge_owner, record.wire, record.len);
+        }
+        if (sm->sent > sm->acknowledged)
+                ask(sm);
+}
+
+static void
+attach(struct sm *sm)
+{
+        struct session *session = sm->session;
+        char id[SM_ID_TEXT], answer[128];
+
+        session_attach(session, sm->next.edge, sm->next.owner);
+        sm->ends = 0;
+        sm->asked = false;
+        if (sm->place == IN_STORE)
+                hibernate_leave(sm);
+        take_acknowledgement(sm, sm->next.h);
+        /* What was received and not handled when the server was killed, the client sends again. */
+        sm->received = sm->promised = sm->handled;
+        journal_note_change(sm);
+        sm_describe(session, id);
+        snprintf(answer, sizeof(answer), "<resumed xmlns=\"" NS_SM "\" previd=\"%s\" h=\"%u\"/>", id, (uint32_t)sm->handled);
+        write_text(sm, answer);
+        write_again(sm);
+}
+
+/* Before a session can be resumed or hibernated, what its client has sent must have been handled, and no batch may be on its way. */
+static bool
+is_quiet(const struct sm *sm)
+{
+        return sm->open_pledges == 0 && sm->pledge == NULL && sm->place != LEAVING;
+}
+
+static void
+tell_ready(struct sm *sm, struct session *session)
+{
+        void (*ready)(void *, struct session *) = sm->next.ready;
+        void *owner = sm->next.owner;
+
+        sm->next.ready = NULL;
+        ready(owner, session);
+}
+
+void
+sm_refuse_next(struct sm *sm)
+{
+        if (sm->next.ready != NULL)
+                tell_ready(sm, NULL);
+}
+
+void
+sm_go_on(struct sm *sm)
+{
+        struct session *session = sm->session;
+
+        if (session->user == NULL || sm_is_connected(sm) || !is_quiet(sm))
+                return;
+        if (sm->next.ready == NULL) {
+                hibernate_begin(sm);
+                return;
+        }
+        attach(sm);
+        tell_ready(sm, session);
+        session_catch_up(session, sm->missed);
+        sm->missed = false;
+}
+
+bool
+sm_resume(struct session *session, uint32_t h, const struct session_edge *edge, void *edge_owner,
+        void (*ready)(void *edge_owner, struct session *session))
+{
+        struct sm *sm = session->sm;
+        uint64_t up_to = widen(sm, h);
+
+        if (up_to > sm->sent)
+                return false;
+        if (sm_is_connected(sm)) {
+                const struct session_edge *its = session->edge;
+                void *owner = session->edge_owner;
+                session_lose_edge(session);
+                its->lose(owner);
+        }
+        sm_refuse_next(sm);
+        sm->next.edge = edge;
+        sm->next.owner = edge_owner;
+        sm->next.h = up_to;
+        sm->next.ready = ready;
+        if (sm->pledge != NULL)
+                close_pledge(sm, false);
+        sm_go_on(sm);
+        return true;
+}
+
+void
+sm_forget_wait(const struct jid *account, void *edge_owner)
+{
+        struct user *user = user_loaded(account);
+
+        if (user == NULL)
+                return;
+        for (LIST_EACH(session, &user->sessions, struct session, in_user)) {
+                struct sm *sm = session->sm;
+                if (sm == NULL || sm->next.ready == NULL || sm->next.owner != edge_owner)
+                        continue;
+                sm->next.ready = NULL;
+                sm_go_on(sm);
+                return;
+        }
+}
+
+bool
+sm_lose_stream(struct session *session)
+{
+        struct sm *sm = session->sm;
+
+        if (sm == NULL || sm->seconds == 0 || session->user == NULL)
+                return false;
+        session_lose_edge(session);
+        sm->ends = clock_wall_ms() + (int64_t)sm->seconds * 1000;
+        sm->asked = false;
+        if (sm->pledge != NULL)
+                close_pledge(sm, false);
+        journal_note_change(sm);
+        sm_go_on(sm);
+        return true;
+}
+
+void
+sm_note_change(struct session *session)
+{
+        if (session->sm != NULL)
+                journal_note_change(session->sm);
+}

@@ -1,0 +1,309 @@
+/*
+ * sm_journal.c - what a worker notes about its sessions, so that a killed server knows it again
+ *
+ * A note is a copy into mapped memory, so everything a client can have seen is noted before it leaves. The disk is asked only where somebody waits
+ * for an acknowledgement that this worker's clients have not made superfluous: a stanza that its client acknowledges within a few milliseconds
+ * is never waited for.
+ *
+ * When the journal has grown, what is still alive is written again into a new segment. The old ones stay for one round more: they hold what was
+ * received and not handled yet.
+ */
+#include "xmppd/user/sm_journal.h"
+
+#include "shared/base/clock.h"
+#include "shared/base/mem.h"
+#include "shared/base/panic.h"
+#include "shared/loop/alarm.h"
+#include "shared/store/journal.h"
+#include "shared/xmpp/pledge.h"
+#include "xmppd/user/sm_private.h"
+
+#include <string.h>
+
+enum {
+        SEGMENT_BYTES = 16 * 1024 * 1024,
+        LOOK_MS = 2, /* whoever has not acknowledged in one to two of these is waited for no longer */
+        STATE_BLOCK = 1024,
+};
+
+static _Thread_local struct {
+        struct journal *journal;
+        struct list sessions;
+        struct list unsynced; /* have stanzas that somebody waits for */
+        struct list changed;
+        struct chore note_changes;
+        struct alarm *look;
+        uint64_t looked_to;  /* where the journal ended when it was looked at last */
+        uint64_t syncing_to; /* 0: no sync is under way */
+        uint64_t begun;      /* the segment that began at the last rewriting */
+        uint64_t rewritten;  /* where it ended */
+        bool must_stay;
+} here;
+
+static void look(void *unused);
+
+void
+journal_open_here(const char *dir)
+{
+        struct err err;
+
+        here.journal = journal_open(dir, worker_index(worker_here()), SEGMENT_BYTES, &err);
+        if (here.journal == NULL)
+                log_error(&user_log, "streams cannot be resumed: %s", err.text);
+        here.look = alarm_new(look, NULL);
+}
+
+void
+journal_close_here(void)
+{
+        worker_forget_chore(&here.note_changes);
+        alarm_free(&here.look);
+        journal_close(&here.journal, list_is_empty(&here.sessions) && !here.must_stay);
+}
+
+void
+journal_keep_here(void)
+{
+        here.must_stay = true;
+}
+
+bool
+journal_is_open(void)
+{
+        return here.journal != NULL;
+}
+
+/* ---- notes ---- */
+
+static uint64_t
+note(const struct sm *sm, enum sm_news news, uint64_t count, const void *bytes, size_t len)
+{
+        struct sm_note head = { .id = sm->id, .count = count, .news = news };
+        struct piece pieces[] = { { &head, sizeof(head) }, { bytes, len } };
+
+        return journal_append(here.journal, pieces, len > 0 ? 2 : 1);
+}
+
+static void
+note_state(struct sm *sm)
+{
+        struct arena *arena = arena_new(STATE_BLOCK);
+        struct buf bytes = { 0 };
+        struct sm_record record;
+
+        sm_record_of(&record, arena, sm);
+        sm_record_write(&bytes, &record);
+        note(sm, SM_STATE, 0, buf_data(&bytes), bytes.len);
+        buf_free(&bytes);
+        arena_free(&arena);
+}
+
+static void
+note_changes(struct chore *chore)
+{
+        for (LIST_EACH(sm, &here.changed, struct sm, in_changed)) {
+                list_remove(&here.changed, &sm->in_changed);
+                sm->is_changed = false;
+                note_state(sm);
+        }
+}
+
+void
+journal_note_change(struct sm *sm)
+{
+        if (sm->place != IN_JOURNAL || sm->is_changed)
+                return;
+        sm->is_changed = true;
+        list_append(&here.changed, &sm->in_changed);
+        here.note_changes.run = note_changes;
+        worker_at_turn_end(&here.note_changes);
+}
+
+static void
+forget_unsynced(struct sm *sm)
+{
+        if (sm->is_unsynced)
+                list_remove(&here.unsynced, &sm->in_unsynced);
+        sm->is_unsynced = false;
+}
+
+/* ---- rewriting ---- */
+
+static void
+rewrite_sent(struct sm *sm)
+{
+        for (uint64_t count = sm->acknowledged + 1; count <= sm->sent; count++) {
+                struct sent *sent = queue_at(sm, count);
+                size_t len;
+                const void *record = journal_read(here.journal, sent->at, &len);
+
+                sent->at = journal_append(here.journal, &(struct piece){ record, len }, 1);
+        }
+}
+
+static void
+drop_old(void *arg, bool ok)
+{
+        if (ok)
+                journal_drop_below(here.journal, (uint64_t)(uintptr_t)arg);
+}
+
+static void
+rewrite_if_large(void)
+{
+        uint64_t live = here.rewritten - here.begun, grown = journal_end(here.journal) - here.rewritten;
+
+        if (grown < SEGMENT_BYTES || grown < 2 * live)
+                return;
+        uint64_t before = here.begun;
+        here.begun = journal_begin_segment(here.journal);
+        for (LIST_EACH(sm, &here.sessions, struct sm, in_journal)) {
+                note_state(sm);
+                rewrite_sent(sm);
+        }
+        here.rewritten = journal_end(here.journal);
+        if (before > 0)
+                journal_sync(here.journal, drop_old, (void *)(uintptr_t)before);
+}
+
+/* ---- what is noted ---- */
+
+void
+journal_add_session(struct sm *sm)
+{
+        must(here.journal != NULL);
+        sm->place = IN_JOURNAL;
+        list_append(&here.sessions, &sm->in_journal);
+        note_state(sm);
+}
+
+void
+journal_note_received(struct sm *sm, const struct jid *to)
+{
+        note(sm, SM_RECEIVED, sm->received, to->full, to->full != NULL ? to->bare_len : 0);
+        rewrite_if_large();
+}
+
+void
+journal_note_handled(struct sm *sm)
+{
+        if (sm->place == IN_JOURNAL)
+                note(sm, SM_HANDLED, sm->handled, NULL, 0);
+}
+
+void
+journal_note_sent(struct sm *sm, struct sent *sent, const struct sm_sent_record *record)
+{
+        struct sm_note head = { .id = sm->id, .count = sm->sent + 1, .news = SM_SENT, .origin_count = record->origin_count };
+        struct sm_sent_note more = { record->when, record->number, record->origin };
+        struct piece pieces[] = { { &head, sizeof(head) }, { &more, sizeof(more) }, { record->wire, record->len } };
+
+        rewrite_if_large();
+        sent->at = journal_append(here.journal, pieces, 3);
+        sent->number = record->number;
+        sent->len = record->len;
+}
+
+void
+journal_note_acknowledged(struct sm *sm)
+{
+        note(sm, SM_ACKNOWLEDGED, sm->acknowledged, NULL, 0);
+}
+
+void
+journal_forget_session(struct sm *sm)
+{
+        if (sm->is_changed)
+                list_remove(&here.changed, &sm->in_changed);
+        sm->is_changed = false;
+        forget_unsynced(sm);
+        list_remove(&here.sessions, &sm->in_journal);
+}
+
+void
+journal_note_end(uint64_t id)
+{
+        struct sm_note head = { .id = id, .news = SM_END };
+
+        journal_append(here.journal, &(struct piece){ &head, sizeof(head) }, 1);
+}
+
+void
+journal_read_sent(const struct sent *sent, struct sm_sent_record *record)
+{
+        struct sm_note head;
+        struct sm_sent_note more;
+        size_t len;
+        const char *bytes = journal_read(here.journal, sent->at, &len);
+
+        must(len > sizeof(head) + sizeof(more));
+        memcpy(&head, bytes, sizeof(head));
+        memcpy(&more, bytes + sizeof(head), sizeof(more));
+        *record = (struct sm_sent_record){
+                .when = more.when,
+                .number = more.number,
+                .origin = more.origin,
+                .origin_count = head.origin_count,
+                .wire = bytes + sizeof(head) + sizeof(more),
+                .len = len - sizeof(head) - sizeof(more),
+        };
+}
+
+/* ---- the disk ---- */
+
+static void
+end_sync(void *unused, bool ok)
+{
+        uint64_t to = here.syncing_to;
+
+        here.syncing_to = 0;
+        if (!ok) /* nobody is told that it is safe; the look goes on asking */
+                return;
+        for (LIST_EACH(sm, &here.unsynced, struct sm, in_unsynced))
+                queue_release_pledges(sm, to);
+}
+
+static bool
+waits_since_last_look(struct sm *sm)
+{
+        while (sm->synced < sm->sent) {
+                const struct sent *sent = queue_at(sm, sm->synced + 1);
+
+                if (sent->pledge != NULL)
+                        return sent->at < here.looked_to;
+                sm->synced++;
+        }
+        forget_unsynced(sm);
+        return false;
+}
+
+static void
+look(void *unused)
+{
+        bool must_sync = false;
+
+        for (LIST_EACH(sm, &here.unsynced, struct sm, in_unsynced))
+                must_sync |= waits_since_last_look(sm);
+        here.looked_to = journal_end(here.journal);
+        if (must_sync && here.syncing_to == 0) {
+                here.syncing_to = here.looked_to;
+                journal_sync(here.journal, end_sync, NULL);
+        }
+        if (!list_is_empty(&here.unsynced))
+                alarm_set(here.look, LOOK_MS);
+}
+
+void
+journal_want_synced(struct sm *sm)
+{
+        if (!sm->is_unsynced)
+                list_append(&here.unsynced, &sm->in_unsynced);
+        sm->is_unsynced = true;
+        alarm_set(here.look, LOOK_MS);
+}
+
+void
+journal_sync_here(void (*done)(void *arg, bool ok), void *arg)
+{
+        journal_sync(here.journal, done, arg);
+}
