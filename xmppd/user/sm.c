@@ -36,7 +36,7 @@ sm_forget_wire(void)
 bool
 sm_is_connected(const struct sm *sm)
 {
-        return sm->session->edge != &hibernated_edge;
+        return sm->session != NULL && sm->session->edge != &hibernated_edge;
 }
 
 static void
@@ -54,6 +54,7 @@ sm_enable(struct session *session, bool may_resume, uint64_t seconds)
         uint64_t most = (uint64_t)sm_limit("resume-max");
 
         sm->session = session;
+        sm->user = session->user;
         do
                 random_bytes(&sm->id, sizeof(sm->id));
         while (sm->id == 0);
@@ -179,7 +180,7 @@ remove_kept(struct sm *sm, uint64_t up_to)
                 if (number == 0)
                         continue;
                 if (write == NULL)
-                        write = write_new(sm->session->user, NULL);
+                        write = write_new(sm->user, NULL);
                 offline_remove(write, number);
         }
         if (write != NULL)
@@ -350,7 +351,7 @@ attach(struct sm *sm)
 static bool
 is_quiet(const struct sm *sm)
 {
-        return sm->open_pledges == 0 && sm->pledge == NULL && sm->place != LEAVING;
+        return sm->open_pledges == 0 && sm->pledge == NULL && sm->place != LEAVING && sm->puts == 0;
 }
 
 static void
@@ -375,7 +376,7 @@ sm_go_on(struct sm *sm)
 {
         struct session *session = sm->session;
 
-        if (session->user == NULL || sm_is_connected(sm) || !is_quiet(sm))
+        if (session == NULL || sm_is_connected(sm) || !is_quiet(sm))
                 return;
         if (sm->next.ready == NULL) {
                 hibernate_begin(sm);

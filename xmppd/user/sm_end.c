@@ -64,7 +64,7 @@ put_all_away(struct sm *sm, struct ending *ending)
 static void
 put_over(struct write *write, const struct sm *sm)
 {
-        struct sm_record record = { .account = write->user->id, .id = sm->id, .jid = sm->session->jid.full, .is_over = true };
+        struct sm_record record = { .account = write->user->id, .id = sm->id, .jid = write->user->jid.full, .is_over = true };
         unsigned char key[SM_KEY];
         struct buf value = { 0 };
 
@@ -107,8 +107,6 @@ end_with_queue(struct sm *sm, struct user *user)
         write_commit(ending.write);
         if (sm->low > 0)
                 offline_count_again(user);
-        sm->session->sm = NULL;
-        sm->session = NULL;
         if (!is_journaled) {
                 sm_free(&sm);
                 return;
@@ -117,6 +115,14 @@ end_with_queue(struct sm *sm, struct user *user)
         barrier->then = end_in_journal;
         barrier->arg = sm;
         write_commit(barrier);
+}
+
+/* What was on its way to the store has arrived there. */
+static void
+end_late(struct write *barrier, bool done)
+{
+        end_with_queue(barrier->arg, barrier->user);
+        offline_offer(barrier->user);
 }
 
 void
@@ -128,15 +134,21 @@ sm_end(struct session *session, struct user *user)
                 return;
         sm_refuse_next(sm);
         worker_forget_chore(&sm->give_up);
-        if (sm->sent > sm->acknowledged || sm->is_stored) {
+        session->sm = NULL;
+        sm->session = NULL;
+        if (sm->place == IN_STORE && sm->puts > 0) {
+                struct write *barrier = write_new(user, NULL);
+                barrier->then = end_late;
+                barrier->arg = sm;
+                write_commit(barrier);
+        } else if (sm->sent > sm->acknowledged || sm->is_stored) {
                 end_with_queue(sm, user);
                 offline_offer(user);
-                return;
+        } else {
+                journal_forget_session(sm);
+                journal_note_end(sm->id);
+                sm_free(&sm);
         }
-        journal_forget_session(sm);
-        journal_note_end(sm->id);
-        session->sm = NULL;
-        sm_free(&sm);
 }
 
 static void

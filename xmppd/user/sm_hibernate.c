@@ -51,9 +51,7 @@ sm_has_hibernated(const struct jid *account)
 static void
 count_session(const struct sm *sm, int change)
 {
-        const struct jid *jid = &sm->session->jid;
-
-        count(jid->full, jid->bare_len, change);
+        count(sm->user->jid.full, sm->user->jid.full_len, change);
 }
 
 /* ---- the edge of a session without a stream ---- */
@@ -190,7 +188,7 @@ hibernate_begin(struct sm *sm)
 {
         if (sm->place != IN_JOURNAL)
                 return;
-        struct write *write = write_new(sm->session->user, NULL);
+        struct write *write = write_new(sm->user, NULL);
 
         put_session(write, sm);
         put_end(write, sm);
@@ -212,12 +210,29 @@ hibernate_begin(struct sm *sm)
         write_commit(write);
 }
 
+static void
+note_put(struct write *write, bool done)
+{
+        struct sm *sm = hibernate_find(write->user, write->tag);
+
+        if (sm == NULL)
+                return;
+        sm->puts--;
+        if (!done)
+                sm_give_up(sm); /* the client would count what it cannot get */
+        else
+                sm_go_on(sm);
+}
+
 void
 hibernate_put_sent(struct sm *sm, struct stanza *stanza, const struct sm_sent_record *record)
 {
-        struct write *write = write_new(sm->session->user, stanza);
+        struct write *write = write_new(sm->user, stanza);
 
         put_sent(write, sm, sm->sent + 1, record);
+        sm->puts++;
+        write->then = note_put;
+        write->tag = sm->id;
         if (sm->place == LEAVING) {
                 /* Until all of it is in the store, the journal has all of it. */
                 struct sent sent = { 0 };
@@ -248,7 +263,7 @@ visit_sent(void *arg, const void *key, size_t key_len, const void *value, size_t
         if (at <= walk->sm->acknowledged)
                 return true;
         if (!sm_sent_record_read(&record, value, value_len)) {
-                log_error(&user_log, "%s: a stanza of its queue cannot be read and is dropped", walk->sm->session->jid.full);
+                log_error(&user_log, "%s: a stanza of its queue cannot be read and is dropped", walk->sm->user->jid.full);
                 record = (struct sm_sent_record){ 0 };
         }
         return walk->each(walk->arg, at, &record);
@@ -260,7 +275,7 @@ hibernate_each_sent(const struct sm *sm, hibernate_each *each, void *arg)
         struct walk walk = { sm, each, arg };
         unsigned char key[SM_KEY];
 
-        sm_key(key, sm->session->user->id, sm->id);
+        sm_key(key, sm->user->id, sm->id);
         store_scan(user_store, TABLE_SENT, key, sizeof(key), 0, visit_sent, &walk);
 }
 
@@ -325,7 +340,7 @@ queue_nothing(struct sm *sm)
         struct sm_sent_record record = { .when = clock_wall_ms() };
         struct buf wire = { 0 };
 
-        buf_printf(&wire, "<message from=\"%s\"/>", sm->session->jid.domain);
+        buf_printf(&wire, "<message from=\"%s\"/>", sm->user->jid.domain);
         queue_wire(sm, &record, &wire);
         buf_free(&wire);
 }
@@ -340,7 +355,7 @@ queue_again(void *arg, uint64_t at, const struct sm_sent_record *stored)
         while (sm->sent + 1 < at)
                 queue_nothing(sm);
         if (record.number > 0)
-                read_kept(sm->session->user, record.number, &wire);
+                read_kept(sm->user, record.number, &wire);
         else
                 buf_put(&wire, record.wire, record.len);
         if (wire.len > 0)
@@ -359,7 +374,7 @@ erase_returned(void *arg, bool ok)
         for (LIST_EACH(sm, &returned, struct sm, in_returned)) {
                 if (!ok || sm->leave_sync > sync)
                         continue;
-                struct write *write = write_new(sm->session->user, NULL);
+                struct write *write = write_new(sm->user, NULL);
                 hibernate_erase(write, sm);
                 write_commit(write);
         }
@@ -415,6 +430,7 @@ revive(void *arg, const void *key, size_t key_len, const void *value, size_t val
                 struct sm *sm = MEM_NEW(sm);
                 session->sm = sm;
                 sm->session = session;
+                sm->user = user;
                 sm_record_apply(&record, sm);
                 sm->place = IN_STORE;
                 sm->is_stored = true;
@@ -439,7 +455,7 @@ sm_is_at_rest(const struct session *session)
 {
         const struct sm *sm = session->sm;
 
-        return sm != NULL && !sm_is_connected(sm) && sm->place == IN_STORE && sm->next.ready == NULL;
+        return sm != NULL && !sm_is_connected(sm) && sm->place == IN_STORE && sm->puts == 0 && sm->next.ready == NULL;
 }
 
 /* They stay where they are: in the store, or, if that could not be reached when the server stopped, in the journal. */

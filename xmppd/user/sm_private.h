@@ -24,7 +24,8 @@ enum sm_place {
 
 /* Owned by its session. Counters only grow; on the wire they are their low 32 bits (XEP-0198, 4). */
 struct sm {
-        struct session *session;
+        struct session *session; /* NULL: it has ended, what is left is on its way to the disk */
+        struct user *user;
         uint64_t id;
         uint64_t seconds;    /* for which it may be resumed; 0: never */
         int64_t ends;        /* wall ms at which a hibernated session is given up; 0: it is connected */
@@ -52,6 +53,7 @@ struct sm {
         struct sent *queue; /* IN_JOURNAL, LEAVING: a ring with those behind `acknowledged` */
         size_t room, first;
         uint64_t synced;         /* up to here no pledge is held */
+        unsigned puts;           /* IN_STORE, LEAVING: on their way to the disk */
         uint64_t low, high;      /* numbers in the offline store between which all are in the queue; 0: none */
         struct link in_journal;  /* of this worker, while IN_JOURNAL */
         struct link in_unsynced; /* while a pledge is held */
