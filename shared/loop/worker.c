@@ -217,6 +217,16 @@ worker_at_turn_end(struct chore *chore)
 }
 
 void
+worker_before_turn_end(struct chore *chore)
+{
+        must(here != NULL);
+        if (chore->waiting)
+                return;
+        chore->waiting = true;
+        list_prepend(&here->chores, &chore->link);
+}
+
+void
 worker_forget_chore(struct chore *chore)
 {
         if (!chore->waiting)

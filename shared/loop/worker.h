@@ -50,6 +50,8 @@ struct chore {
         bool waiting;
 };
 void worker_at_turn_end(struct chore *chore);
+/* The same before all others that wait: what must be noted before anything leaves. */
+void worker_before_turn_end(struct chore *chore);
 void worker_forget_chore(struct chore *chore);
 
 #endif

@@ -1,9 +1,10 @@
-/* journal.h - what a worker must know again after the process was killed: an append-only log in files mapped into memory
+/* journal.h - what a worker must know again after the process was killed: an append-only log of its own
  *
- * Appending is a copy into the mapped file: it survives the end of the process at once (the pages belong to the kernel), and the end of the
- * machine once it has been synced. Each worker writes a journal of its own; positions grow for ever and name a record as long as the segment
- * that holds it has not been dropped. The owner writes what is still alive into a new segment from time to time and drops the old ones, so a
- * journal stays small. At the next start all journals of the directory are replayed, whatever the number of workers was, and discarded.
+ * What is appended during a loop turn is written at its end, in one system call, before anything that was sent in that turn leaves (worker.h):
+ * so whoever has seen an effect finds its cause in the journal, whenever the process is killed. Against the end of the machine it is safe once
+ * it has been synced. Positions grow for ever and name a record as long as the segment that holds it has not been dropped: the owner writes
+ * what is still alive into a new segment from time to time and drops the old ones. At the next start all journals of the directory are
+ * replayed, whatever the number of workers was, and discarded.
  *
  * A record that was only half written, or that a crash of the machine damaged, ends the replay of its journal: what comes out is always a
  * prefix of what went in, and holds everything that was synced.
@@ -28,24 +29,21 @@ struct piece {
 };
 
 /* On the worker that will write it. The directory is made if absent (mode 0700). Files of an earlier run with this index must have been
- * discarded. segment_bytes: size of one file (room is reserved on disk, so that a full disk is found out here and when a segment is added, not
- * by a signal later). NULL with a sentence. */
+ * discarded. segment_bytes: size of one file. NULL with a sentence. */
 struct journal *journal_open(const char *dir, int index, size_t segment_bytes, struct err *err);
 /* Ends the syncing thread; calls no further done. discard: removes the files. */
 void journal_close(struct journal **journal, bool discard);
 
-/* Appends a record made of these pieces (together 1..JOURNAL_RECORD_MAX bytes); returns its position, never 0. When no further segment can be
- * made (disk full), the record is kept in memory instead and every later journal_sync says so (ok false). */
+/* Appends a record made of these pieces (together 1..JOURNAL_RECORD_MAX bytes); returns its position, never 0. A disk that takes no more is
+ * logged once; the records then wait in memory, and every journal_sync says so until it takes them. */
 uint64_t journal_append(struct journal *journal, const struct piece *pieces, int count);
-/* The bytes of a record; valid until its segment is dropped. */
-const void *journal_read(const struct journal *journal, uint64_t position, size_t *len);
-/* Position that the next record will have or exceed. */
+/* The bytes of a record; valid until the next call for this journal. */
+const void *journal_read(struct journal *journal, uint64_t position, size_t *len);
+/* The position behind the last record. */
 uint64_t journal_end(const struct journal *journal);
-/* Bytes appended since the first segment that is still there began. */
-size_t journal_size(const struct journal *journal);
 
-/* When everything appended so far is on disk (fdatasync on a thread of the journal's own; one sync serves all that ask meanwhile), done(arg, ok) runs
- * on the owner's worker, in the order of asking. ok false: the disk refused; the sentence is in the log. Never from inside this call. */
+/* When everything appended so far is on disk (fdatasync on a thread of the journal's own; one sync serves all that ask meanwhile), done(arg, ok)
+ * runs on the owner's worker, in the order of asking. ok false: the disk refused. Never from inside this call. */
 void journal_sync(struct journal *journal, void (*done)(void *arg, bool ok), void *arg);
 
 /* What is appended from now on goes into a new segment. Returns the first position of it. */
@@ -54,13 +52,13 @@ uint64_t journal_begin_segment(struct journal *journal);
 void journal_drop_below(struct journal *journal, uint64_t position);
 
 /* At start, before any worker: calls each(arg, bytes, len) for all records of all journals of the directory, those of one journal in order,
- * journal after journal; the bytes stay mapped and valid until journal_replay_end. *machine_died tells that the files were written before the
- * machine's last boot (they may then be older than what peers have seen). -1 with a sentence if a file cannot be read; a directory that is
- * not there has no journals. */
+ * journal after journal; the bytes stay valid until journal_replay_end. *machine_died tells that the files were written before the machine's
+ * last boot (they may then be older than what peers have seen). -1 with a sentence if a file cannot be read; a directory that is not there
+ * has no journals. */
 struct replay;
 int journal_replay(const char *dir, struct replay **replay, bool *machine_died,
         void (*each)(void *arg, const void *bytes, size_t len), void *arg, struct err *err);
-/* Unmaps; discard: the files are removed, what they said is in the store now. */
+/* discard: the files are removed, what they said is in the store now. */
 void journal_replay_end(struct replay **replay, bool discard);
 
 #endif
