@@ -61,6 +61,10 @@ xmppd_libxmppd_a_SOURCES += xmppd/xep/0191_blocking.c
 xmppd_libxmppd_a_SOURCES += xmppd/xep/0198_sm.c
 xmppd_libxmppd_a_SOURCES += xmppd/xep/0199_ping.c
 xmppd_libxmppd_a_SOURCES += xmppd/xep/0202_time.c
+xmppd_libxmppd_a_SOURCES += xmppd/xep/0280_carbons.c
+xmppd_libxmppd_a_SOURCES += xmppd/xep/0334_hints.c
+xmppd_libxmppd_a_SOURCES += xmppd/xep/0352_csi.c
+xmppd_libxmppd_a_SOURCES += xmppd/xep/0359_stanza_ids.c
 xmppd_libxmppd_a_SOURCES += xmppd/xep/all.c xmppd/xep/all.h
 
 sbin_PROGRAMS += xmppd/xmppd

@@ -22,6 +22,10 @@
 #define NS_DELAY           "urn:xmpp:delay"
 #define NS_CHATSTATES      "http://jabber.org/protocol/chatstates"
 #define NS_HINTS           "urn:xmpp:hints"
+#define NS_CARBONS         "urn:xmpp:carbons:2"
+#define NS_FORWARD         "urn:xmpp:forward:0"
+#define NS_CSI             "urn:xmpp:csi:0"
+#define NS_STANZA_ID       "urn:xmpp:sid:0"
 #define NS_SM              "urn:xmpp:sm:3"
 #define NS_VCARD           "vcard-temp"
 

@@ -312,6 +312,15 @@ stanza_seal(struct stanza *stanza)
         stanza->sealed = true;
 }
 
+void
+stanza_seal_as(struct stanza *stanza, const char *inside, size_t len)
+{
+        must(!stanza->sealed);
+        stanza->inside = arena_strndup(stanza->arena, inside, len);
+        stanza->inside_len = len;
+        stanza->sealed = true;
+}
+
 struct element *
 stanza_payload(const struct stanza *stanza)
 {

@@ -88,6 +88,8 @@ void stanza_strip(struct stanza *stanza, struct element *child);
 /* The tree was changed by hand: the inside is to be written anew. Not needed for stanza_new. */
 void stanza_changed(struct stanza *stanza);
 void stanza_seal(struct stanza *stanza);
+/* Seals it with these bytes inside, which are in the content namespace; what stands in the tree is not written. */
+void stanza_seal_as(struct stanza *stanza, const char *inside, size_t len);
 
 /* The first child element: an iq's payload. NULL if there is none. */
 struct element *stanza_payload(const struct stanza *stanza);

@@ -7,8 +7,8 @@
 #include "shared/xmpp/jid.h"
 #include "shared/xmpp/ns.h"
 #include "xmppd/c2s/c2s_private.h"
+#include "xmppd/extend/extension.h"
 #include "xmppd/route/snapshot.h"
-#include "xmppd/user/sm.h"
 
 #include <string.h>
 
@@ -101,8 +101,7 @@ offer_binding(struct client *client, struct element *header)
                 return;
         struct buf *out = conn_output(stream_conn(client->stream));
         buf_puts(out, "<stream:features><bind xmlns=\"" NS_BIND "\"/><session xmlns=\"" NS_SESSION "\"><optional/></session>");
-        if (sm_is_possible())
-                buf_puts(out, "<sm xmlns=\"" NS_SM "\"/>");
+        extend_offer(out);
         buf_puts(out, "</stream:features>");
 }
 

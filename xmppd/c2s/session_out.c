@@ -7,6 +7,7 @@
 #include "shared/xml/writer.h"
 #include "shared/xmpp/ns.h"
 #include "xmppd/c2s/c2s_private.h"
+#include "xmppd/extend/extension.h"
 #include "xmppd/route/home.h"
 #include "xmppd/user/sm.h"
 #include "xmppd/user/user.h"
@@ -264,7 +265,8 @@ bound_receive(struct client *client, struct arena *arena, struct element *elemen
 {
         enum stanza_problem problem;
 
-        if (resume_takes(client, element)) {
+        bool is_stanza = strcmp(element->ns, XML_CONTENT_NS) == 0;
+        if (!is_stanza && (resume_takes(client, element) || extend_take(client->session, element))) {
                 arena_free(&arena);
                 return;
         }

@@ -85,6 +85,26 @@ extend_answer(struct stanza *iq, int where)
         return true;
 }
 
+bool
+extend_take(struct session *session, const struct element *element)
+{
+        for (const struct extension *const *all = extensions; *all != NULL; all++)
+                for (const struct nonza_handler *nonza = (*all)->nonzas; nonza != NULL && nonza->take != NULL; nonza++)
+                        if (element_is(element, nonza->name, nonza->ns)) {
+                                nonza->take(session, element);
+                                return true;
+                        }
+        return false;
+}
+
+void
+extend_offer(struct buf *out)
+{
+        for (const struct extension *const *all = extensions; *all != NULL; all++)
+                if ((*all)->offer != NULL)
+                        (*all)->offer(out);
+}
+
 enum verdict
 extend_run(enum hook_point point, struct session *session, struct stanza *stanza)
 {

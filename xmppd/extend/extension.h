@@ -24,8 +24,10 @@ struct iq_handler {
 enum hook_point {
         HOOK_FROM_CLIENT,   /* a stanza of this session, from and to stamped, not yet routed or sealed */
         HOOK_TO_SESSION,    /* a stanza about to be delivered to this session */
+        HOOK_DELIVERED,     /* a message for the account went to this session as the rules of delivery say; others may get a copy */
         HOOK_SESSION_OPEN,  /* bound; the stanza is NULL */
-        HOOK_SESSION_CLOSE, /* its stream is gone; the stanza is NULL */
+        HOOK_SESSION_LOST,  /* its stream is gone, it may be resumed; the stanza is NULL */
+        HOOK_SESSION_CLOSE, /* it ends; the stanza is NULL */
         HOOK_SESSION_IDLE,  /* silent for ping.idle seconds; the stanza is NULL */
         HOOK_POINTS
 };
@@ -38,13 +40,21 @@ struct hook {
         enum verdict (*run)(struct session *session, struct stanza *stanza);
 };
 
+/* An element of a client's stream that is no stanza. Borrows. Ends with .take == NULL. */
+struct nonza_handler {
+        const char *ns, *name;
+        void (*take)(struct session *session, const struct element *element);
+};
+
 struct extension {
         const char *name; /* also the title of its settings: ping { idle = 300 } */
         int xep;
         const char *version;
         const char *const *features; /* of the server's disco#info, NULL-terminated; NULL: none */
         const char *const *account_features;
-        const struct iq_handler *iqs;   /* ends with .answer == NULL */
+        const struct iq_handler *iqs; /* ends with .answer == NULL */
+        const struct nonza_handler *nonzas;
+        void (*offer)(struct buf *out); /* adds to the stream features after login */
         const struct hook *hooks;       /* ends with .run == NULL */
         const struct setting *settings; /* ends with .name == NULL */
 };
@@ -54,6 +64,10 @@ void extend_start(const struct extension *const *all);
 const struct extension *const *extend_all(void);
 /* Finds the handler for an iq get or set and runs it. False: there is none (the caller refuses with service-unavailable). */
 bool extend_answer(struct stanza *iq, int where);
+/* False: no extension knows it. */
+bool extend_take(struct session *session, const struct element *element);
+/* The stream features after login that the extensions add. */
+void extend_offer(struct buf *out);
 /* Runs the hooks of a point until one says STOP. */
 enum verdict extend_run(enum hook_point point, struct session *session, struct stanza *stanza);
 

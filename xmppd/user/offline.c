@@ -28,11 +28,16 @@ struct kept {
         struct stanza *message; /* to be refused if the disk fails */
 };
 
+/* XEP-0334: the sender's wish counts where he has one. */
 bool
 offline_is_worth_keeping(const struct stanza *message)
 {
-        return (message->type == MESSAGE_NORMAL || message->type == MESSAGE_CHAT) &&
-                element_child(message->element, "body", XML_CONTENT_NS) != NULL;
+        if (message->type != MESSAGE_NORMAL && message->type != MESSAGE_CHAT)
+                return false;
+        if (element_child(message->element, "no-store", NS_HINTS) != NULL)
+                return false;
+        return element_child(message->element, "body", XML_CONTENT_NS) != NULL ||
+                element_child(message->element, "store", NS_HINTS) != NULL;
 }
 
 /* Chat states and the like are of no use to somebody who is away; anything else without body is refused, so that it is not lost in silence. */

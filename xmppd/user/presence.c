@@ -111,7 +111,7 @@ broadcast(struct session *session, struct stanza *presence)
         session->presence = stanza_keep(presence);
         session->priority = (int8_t)stanza_priority(presence);
         session->presence_at = clock_mono_ms();
-        sm_note_change(session);
+        session_note_change(session);
         send_to_contacts(session, presence);
         send_to_own(session, presence);
         if (!was_available) {
@@ -168,7 +168,7 @@ presence_leave(struct session *session, struct stanza *unavailable)
         end_directed(session, presence, was_available);
         stanza_unref(&session->presence);
         session->priority = 0;
-        sm_note_change(session);
+        session_note_change(session);
         stanza_unref(&made);
 }
 
@@ -183,7 +183,7 @@ send_directed(struct session *session, struct stanza *presence)
                 mem_free(map_remove_str(session->directed, to));
                 if (map_count(session->directed) == 0)
                         map_free(&session->directed);
-                sm_note_change(session);
+                session_note_change(session);
         }
         if (presence->type == PRESENCE_AVAILABLE && !is_known) {
                 if (session->directed == NULL)
@@ -194,7 +194,7 @@ send_directed(struct session *session, struct stanza *presence)
                         return;
                 }
                 map_put_str(session->directed, to, mem_strdup(to));
-                sm_note_change(session);
+                session_note_change(session);
         }
         route(presence);
 }

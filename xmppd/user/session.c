@@ -204,6 +204,7 @@ session_lose_edge(struct session *session)
 {
         struct user *user = session->user;
 
+        extend_run(HOOK_SESSION_LOST, session, NULL);
         timer_stop(&session->idle);
         session->asked = 0;
         session->edge = &hibernated_edge;
@@ -318,6 +319,23 @@ write_to(struct session *session, struct stanza *stanza, uint64_t number)
                 sm_deliver(session, stanza, number);
         else
                 session->edge->deliver(session->edge_owner, stanza);
+}
+
+void
+session_write(struct session *session, struct stanza *stanza)
+{
+        if (session->user != NULL)
+                write_to(session, stanza, 0);
+}
+
+void
+session_each_other(struct session *session, void (*each)(void *arg, struct session *other), void *arg)
+{
+        if (session->user == NULL || session->user->sessions.count < 2)
+                return;
+        for (LIST_EACH(other, &session->user->sessions, struct session, in_user))
+                if (other != session)
+                        each(arg, other);
 }
 
 void

@@ -49,6 +49,8 @@ struct session {
         int8_t priority;
         bool wants_roster; /* asked for it: gets pushes ("interested resource", RFC 6121 2.2) */
         bool wants_blocklist;
+        bool wants_carbons;   /* XEP-0280 */
+        struct held *held;    /* XEP-0352: what waits while the client is inactive; NULL: it is active */
         struct map *directed; /* addresses that got directed presence; NULL: none */
         int64_t opened;       /* wall ms */
         uint64_t presence_at; /* monotonic ms of the last presence, to break ties */
@@ -69,6 +71,12 @@ void session_close(struct session **session, bool for_good);
 void session_receive(struct session *session, struct stanza *stanza);
 /* To this very session, past all rules but the hooks and the blocking list. Borrows. */
 void session_deliver(struct session *session, struct stanza *stanza);
+/* The same past the hooks too. Borrows. */
+void session_write(struct session *session, struct stanza *stanza);
+/* The account's other sessions. */
+void session_each_other(struct session *session, void (*each)(void *arg, struct session *other), void *arg);
+/* Of what a resumed session is told: its wishes have changed. */
+void session_note_change(struct session *session);
 /* Sends an iq get with an empty payload of this name; no answer within the ping time-out ends the session with connection-timeout. */
 void session_ask(struct session *session, const char *ns, const char *name);
 /* Of this full JID, or NULL; at home. */

@@ -116,9 +116,9 @@ was_taken(struct sm *sm, uint64_t count)
         bool is_behind = true;
 
         for (size_t i = 0; i < sm->taken_count; i++) {
-                if (sm->taken[i] == count)
+                if (sm->taken[i] == (uint32_t)count)
                         return true;
-                is_behind &= sm->taken[i] < count;
+                is_behind &= sm->taken[i] < (uint32_t)count;
         }
         if (sm->taken_count > 0 && is_behind) {
                 mem_free(sm->taken);
@@ -140,8 +140,11 @@ sm_count_in(struct session *session, struct stanza *stanza)
         if (sm->place == IN_JOURNAL)
                 journal_note_received(sm, stanza != NULL ? &stanza->to : &nobody);
         if (stanza != NULL) {
-                stanza->origin = sm->id;
-                stanza->origin_count = (uint32_t)sm->received;
+                /* Presence has many addressees and does no harm when it comes again. */
+                if (stanza->kind != STANZA_PRESENCE) {
+                        stanza->origin = sm->id;
+                        stanza->origin_count = (uint32_t)sm->received;
+                }
                 if (sm->pledge == NULL)
                         sm->pledge = pledge_new(see_handled, sm);
                 pledge_take(sm->pledge, stanza);
@@ -449,7 +452,7 @@ sm_lose_stream(struct session *session)
 }
 
 void
-sm_note_change(struct session *session)
+session_note_change(struct session *session)
 {
         if (session->sm != NULL)
                 journal_note_change(session->sm);

@@ -11,7 +11,7 @@
 enum { RECORD_VERSION = 1, SENT_VERSION = 1, LIST_MAX = 1000 * 1000 };
 
 /* Bits on disk: never to be used for something else. */
-enum { WANTS_ROSTER = 1, WANTS_BLOCKLIST = 2 };
+enum { WANTS_ROSTER = 1, WANTS_BLOCKLIST = 2, WANTS_CARBONS = 4 };
 
 static void
 put_number(unsigned char *out, uint64_t number)
@@ -152,7 +152,8 @@ sm_record_of(struct sm_record *record, struct arena *arena, const struct sm *sm)
                 .jid = session->jid.full,
                 .opened = session->opened,
                 .ends = sm->ends,
-                .flags = (uint8_t)((session->wants_roster ? WANTS_ROSTER : 0) | (session->wants_blocklist ? WANTS_BLOCKLIST : 0)),
+                .flags = (uint8_t)(session->wants_roster * WANTS_ROSTER | session->wants_blocklist * WANTS_BLOCKLIST |
+                        session->wants_carbons * WANTS_CARBONS),
                 .received = sm->received,
                 .handled = sm->handled,
                 .sent = sm->sent,
@@ -195,6 +196,7 @@ sm_record_apply(const struct sm_record *record, struct sm *sm)
         }
         session->wants_roster = (record->flags & WANTS_ROSTER) != 0;
         session->wants_blocklist = (record->flags & WANTS_BLOCKLIST) != 0;
+        session->wants_carbons = (record->flags & WANTS_CARBONS) != 0;
         for (uint32_t i = 0; i < record->directed_count; i++) {
                 if (session->directed == NULL)
                         session->directed = map_new();

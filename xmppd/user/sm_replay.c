@@ -26,10 +26,14 @@ struct received_note {
         size_t len;
 };
 
+struct taken_note {
+        struct taken_note *next;
+        uint32_t count;
+};
+
 struct sent_note {
         struct sent_note *next; /* of the same session */
         struct sent_note *next_of_all;
-        const char *bare; /* whose session it is */
         uint64_t count;
         struct sm_sent_record record;
 };
@@ -40,6 +44,8 @@ struct found {
         struct jid jid;
         uint64_t received, handled, sent, acknowledged;
         struct received_note *unhandled;
+        struct taken_note *taken;
+        uint32_t taken_count;
         struct sent_note *first, *last;
 };
 
@@ -122,7 +128,6 @@ see_sent(struct replay_state *replay, struct found *found, const struct sm_note 
                 .len = len - sizeof(more),
         };
         note->count = head->count;
-        note->bare = jid_bare(&found->jid, replay->arena).full;
         raise(&found->sent, head->count);
         if (found->last != NULL)
                 found->last->next = note;
@@ -219,38 +224,56 @@ is_stored(struct lookup *lookup, const struct jid *to)
         return lookup->found;
 }
 
-static bool
-took_effect(const struct replay_state *replay, const struct found *found, const struct received_note *received)
+static void
+take(struct replay_state *replay, struct found *found, uint64_t count)
 {
-        struct lookup lookup = { .origin = found->id, .count = (uint32_t)received->count };
-        struct jid to;
+        struct taken_note *note = ARENA_NEW(replay->arena, note);
 
-        if (received->len == 0 || !jid_parse_len(&to, replay->arena, received->to, received->len))
-                return false;
-        for (const struct sent_note *note = replay->all; note != NULL; note = note->next_of_all)
-                if (note->record.origin == lookup.origin && note->record.origin_count == lookup.count &&
-                        strcmp(note->bare, to.full) == 0)
-                        return true;
-        return is_stored(&lookup, &to);
+        for (const struct taken_note *other = found->taken; other != NULL; other = other->next)
+                if (other->count == (uint32_t)count)
+                        return;
+        *note = (struct taken_note){ found->taken, (uint32_t)count };
+        found->taken = note;
+        found->taken_count++;
 }
 
+/* Delivered to somebody's session. That it was received may not have been noted any more: another worker was faster. */
+static void
+take_delivered(struct replay_state *replay)
+{
+        for (const struct sent_note *note = replay->all; note != NULL; note = note->next_of_all) {
+                struct found *found = note->record.origin != 0 ? find(replay, note->record.origin) : NULL;
+                if (found != NULL && note->record.origin_count > (uint32_t)found->handled)
+                        take(replay, found, note->record.origin_count);
+        }
+}
+
+static void
+take_stored(struct replay_state *replay, struct found *found)
+{
+        for (const struct received_note *note = found->unhandled; note != NULL; note = note->next) {
+                struct lookup lookup = { .origin = found->id, .count = (uint32_t)note->count };
+                struct jid to;
+                if (note->count > found->handled && note->len > 0 && jid_parse_len(&to, replay->arena, note->to, note->len) &&
+                        is_stored(&lookup, &to))
+                        take(replay, found, note->count);
+        }
+}
+
+/* All that is known to have taken effect, as the session's record has it. */
 static void
 find_taken(struct replay_state *replay, struct found *found)
 {
         struct sm_record *state = &found->state;
-        size_t most = state->taken_count + (size_t)(found->received - found->handled), count = 0;
 
-        if (found->received <= found->handled)
-                return;
-        uint32_t *taken = arena_alloc(replay->arena, most * sizeof(*taken));
         for (uint32_t i = 0; i < state->taken_count; i++)
-                taken[count++] = state->taken[i];
-        for (const struct received_note *note = found->unhandled; note != NULL; note = note->next)
-                if (note->count > found->handled && note->count <= found->received && count < most &&
-                        took_effect(replay, found, note))
-                        taken[count++] = (uint32_t)note->count;
-        state->taken = taken;
-        state->taken_count = (uint32_t)count;
+                if (state->taken[i] > (uint32_t)found->handled)
+                        take(replay, found, state->taken[i]);
+        take_stored(replay, found);
+        state->taken = arena_alloc(replay->arena, found->taken_count * sizeof(*state->taken));
+        state->taken_count = 0;
+        for (const struct taken_note *note = found->taken; note != NULL; note = note->next)
+                state->taken[state->taken_count++] = note->count;
 }
 
 /* ---- into the store ---- */
@@ -352,6 +375,7 @@ sm_replay(const char *dir, struct err *err)
         if (journal_replay(dir, &files, &replay.machine_died, see_record, &replay, err) != 0)
                 goto out;
         replay.batch = batch_new(user_store);
+        take_delivered(&replay);
         /* All reading first: what is written must not be taken for what was there. */
         for (struct found *found; (found = map_next(replay.sessions, &at)) != NULL;)
                 find_taken(&replay, found);

@@ -316,6 +316,19 @@ find_case(const struct user *user, const struct stanza *stanza, struct session *
         return somebody ? TO_FULL_SOMEBODY : TO_FULL_NOBODY;
 }
 
+/* named: the session it is addressed to; NULL: any will do. */
+static void
+deliver_to_one(struct user *user, struct stanza *stanza, struct session *session, const struct session *named)
+{
+        if (offline_comes_first(user, named, stanza)) {
+                offline_keep(user, stanza);
+                return;
+        }
+        session_deliver(session, stanza);
+        if (stanza->kind == STANZA_MESSAGE && user->sessions.count > 1)
+                extend_run(HOOK_DELIVERED, session, stanza);
+}
+
 static void
 deliver_to_many(struct user *user, struct stanza *stanza, bool also_negative)
 {
@@ -358,16 +371,10 @@ deliver(struct user *user, struct stanza *stanza, struct session *it)
 {
         switch (delivery_of(stanza->type, find_case(user, stanza, it))) {
         case DELIVER_TO_IT:
-                if (offline_comes_first(user, it, stanza))
-                        offline_keep(user, stanza);
-                else
-                        session_deliver(it, stanza);
+                deliver_to_one(user, stanza, it, it);
                 return;
         case DELIVER_TO_BEST:
-                if (offline_comes_first(user, NULL, stanza))
-                        offline_keep(user, stanza);
-                else
-                        session_deliver(find_best(user), stanza);
+                deliver_to_one(user, stanza, find_best(user), NULL);
                 return;
         case DELIVER_TO_ALL:
                 deliver_to_many(user, stanza, false);

@@ -147,8 +147,6 @@ void offline_forget(struct user *user);
 /* sm*.c, for the other files of this room: stream management of a session */
 /* Its stream is gone, but it may be resumed: it lives on without one. False: it ends. */
 bool sm_lose_stream(struct session *session);
-/* What it shows to others or wants to hear has changed. */
-void sm_note_change(struct session *session);
 /* The session has ended: what its client has not acknowledged is kept for the others or for later, or its sender is told. */
 void sm_end(struct session *session, struct user *user);
 void sm_free(struct sm **sm);

@@ -3,12 +3,22 @@
  *
  * Acknowledgements and resumption are part of the session (user/sm.h) and of its stream (c2s/resume.c); here are their limits.
  */
+#include "shared/xmpp/ns.h"
 #include "xmppd/extend/extension.h"
+#include "xmppd/user/sm.h"
+
+static void
+offer(struct buf *out)
+{
+        if (sm_is_possible())
+                buf_puts(out, "<sm xmlns=\"" NS_SM "\"/>");
+}
 
 const struct extension xep_0198_sm = {
         .name = "stream-management",
         .xep = 198,
         .version = "1.6.3",
+        .offer = offer,
         .settings = (const struct
                 setting[]){ { "resume-max", SETTING_SECONDS, "600", LIVE,
                                     "Seconds for which a client that has lost its connection may come back to its session; 86400 keeps it for a day.",
