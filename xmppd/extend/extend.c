@@ -55,6 +55,8 @@ extend_start(const struct extension *const *all)
         extensions = all;
         handlers = map_new();
         for (; *all != NULL; all++) {
+                if ((*all)->start != NULL)
+                        (*all)->start();
                 for (const struct iq_handler *handler = (*all)->iqs; handler != NULL && handler->answer != NULL; handler++)
                         add_handler(handler);
                 for (const struct hook *hook = (*all)->hooks; hook != NULL && hook->run != NULL; hook++)

@@ -50,6 +50,7 @@ struct extension {
         const char *name; /* also the title of its settings: ping { idle = 300 } */
         int xep;
         const char *version;
+        void (*start)(void);         /* once, before workers run */
         const char *const *features; /* of the server's disco#info, NULL-terminated; NULL: none */
         const char *const *account_features;
         const struct iq_handler *iqs; /* ends with .answer == NULL */

@@ -240,7 +240,8 @@ account_change(struct batch *batch, const struct account *account)
 void
 account_remove(struct batch *batch, const struct account *account)
 {
-        static const int tables[] = { TABLE_ACCOUNT, TABLE_ROSTER, TABLE_BLOCKED, TABLE_OFFLINE, TABLE_SESSION, TABLE_SENT };
+        static const int tables[] = { TABLE_ACCOUNT, TABLE_ROSTER, TABLE_BLOCKED, TABLE_OFFLINE, TABLE_SESSION, TABLE_SENT,
+                TABLE_DATA };
         unsigned char key[NAME_BYTES], id_key[ID_BYTES];
 
         must(account->id != 0);

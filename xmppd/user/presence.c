@@ -169,6 +169,8 @@ presence_leave(struct session *session, struct stanza *unavailable)
         stanza_unref(&session->presence);
         session->priority = 0;
         session_note_change(session);
+        if (was_available)
+                last_note_leave(session->user, unavailable);
         stanza_unref(&made);
 }
 

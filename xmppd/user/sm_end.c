@@ -10,7 +10,6 @@
 #include "shared/xmpp/ns.h"
 #include "shared/xmpp/pledge.h"
 #include "xmppd/route/route.h"
-#include "xmppd/user/account.h"
 #include "xmppd/user/sm_private.h"
 #include "xmppd/user/tables.h"
 
@@ -93,9 +92,8 @@ static void
 end_with_queue(struct sm *sm, struct user *user)
 {
         struct ending ending = { .write = write_new(user, NULL) };
-        bool is_deleted = account_id(user_store, &user->jid) != user->id;
 
-        if (!is_deleted)
+        if (!user->is_deleted)
                 put_all_away(sm, &ending);
         if (sm->is_stored)
                 hibernate_erase(ending.write, sm);

@@ -13,6 +13,7 @@ static const char *const names[] = {
         [TABLE_SESSION] = "session",
         [TABLE_SENT] = "sent",
         [TABLE_SESSION_END] = "session-end",
+        [TABLE_DATA] = "data",
         [TABLES] = NULL,
 };
 

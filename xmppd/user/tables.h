@@ -14,6 +14,7 @@ enum table {
         TABLE_SESSION,     /* account id, session id -> a session that may be resumed and has no stream (XEP-0198) */
         TABLE_SENT,        /* account id, session id, count -> a stanza that its client has not acknowledged */
         TABLE_SESSION_END, /* wall ms, account id, session id -> bare JID: when sessions without a stream are given up */
+        TABLE_DATA,        /* account id, kind, SHA-256 of a name -> name and document (data.h) */
         TABLES
 };
 

@@ -15,6 +15,7 @@
 #include "xmppd/route/route.h"
 #include "xmppd/route/snapshot.h"
 #include "xmppd/user/account.h"
+#include "xmppd/user/data.h"
 #include "xmppd/user/delivery.h"
 #include "xmppd/user/tables.h"
 #include "xmppd/user/user_private.h"
@@ -62,6 +63,7 @@ free_user(struct user *user)
         must(user->writes == 0 && list_is_empty(&user->sessions));
         free_items(user);
         offline_forget(user);
+        mem_free(user->left);
         struct arena *arena = user->arena;
         arena_free(&arena);
 }
@@ -219,6 +221,8 @@ user_load(const struct jid *jid)
         if (users == NULL)
                 users = map_new();
         map_put(users, user->jid.full, user->jid.full_len, user);
+        if (!data_read_note(&user->jid, DATA_PHOTO, user->photo, sizeof(user->photo)))
+                user->photo[0] = '\0';
         sm_load(user);
         user_note_use(user);
         return user;
@@ -249,6 +253,7 @@ user_forget(const struct jid *jid)
         if (user == NULL)
                 return;
         must(on_home(user->home));
+        user->is_deleted = account_id(user_store, &user->jid) != user->id;
         for (LIST_EACH(session, &user->sessions, struct session, in_user)) {
                 const struct session_edge *edge = session->edge;
                 void *owner = session->edge_owner;
@@ -256,7 +261,7 @@ user_forget(const struct jid *jid)
                 edge->end(owner, STREAM_NOT_AUTHORIZED, "The account was deleted or its password changed.");
         }
         /* With another password it is the same account, and something may still be on its way to the disk. */
-        if (account_id(user_store, &user->jid) != user->id)
+        if (user->is_deleted)
                 drop_user(user);
 }
 

@@ -24,8 +24,11 @@ struct user {
         struct map *blocked; /* address -> its text; NULL: empty */
         struct link in_idle; /* while it has neither session nor write */
         uint64_t idle_since;
-        unsigned writes; /* handed to the store and not completed */
-        bool is_gone;    /* deleted or forgotten: no longer in the table */
+        char photo[40 + 1]; /* hash of the photo on its card; "": none */
+        unsigned writes;    /* handed to the store and not completed */
+        char *left;         /* last.c: when and how its last client left, on its way to the disk; NULL: the disk knows */
+        bool is_deleted;    /* there is no such account any more */
+        bool is_gone;       /* deleted or forgotten: no longer in the table */
 
         /* offline.c */
         bool knows_kept;
@@ -114,6 +117,8 @@ void contact_show_requests(struct session *session);
 void presence_from_session(struct session *session, struct stanza *presence);
 /* Ends what a session has shown to others; stanza NULL: its stream broke. Its own client hears it only if it has sent it. */
 void presence_leave(struct session *session, struct stanza *unavailable);
+/* last.c: a client has become unavailable, with this stanza or none. */
+void last_note_leave(struct user *user, const struct stanza *unavailable);
 void presence_forget_directed(struct session *session);
 /* Asks for the presence of all contacts and tells that of the user's other resources (4.2.2, 4.3.1). */
 void presence_learn(struct session *session);
