@@ -409,7 +409,7 @@ class Player:
         if self.house.setup.kind == "prosody":
             party.forgive = habit_of_prosody
         connection.secure(domain, how)
-        connection.login(local, domain, self.accounts[f"{local}@{domain}"], options.get("sasl", "SCRAM-SHA-1"))
+        connection.login(local, domain, self.values[f"{name}.password"], options.get("sasl", "SCRAM-SHA-1"))
         self.values[name] = connection.bind(domain, resource)
         self.values[f"{name}.resource"] = self.values[name].partition("/")[2]
         return party

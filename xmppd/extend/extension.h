@@ -53,7 +53,8 @@ struct extension {
         void (*start)(void);         /* once, before workers run */
         const char *const *features; /* of the server's disco#info, NULL-terminated; NULL: none */
         const char *const *account_features;
-        const struct iq_handler *iqs; /* ends with .answer == NULL */
+        void (*info)(struct stanza *result, struct element *query); /* adds to the server's disco#info (XEP-0128) */
+        const struct iq_handler *iqs;                               /* ends with .answer == NULL */
         const struct nonza_handler *nonzas;
         void (*offer)(struct buf *out); /* adds to the stream features after login */
         const struct hook *hooks;       /* ends with .run == NULL */

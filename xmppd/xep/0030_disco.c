@@ -49,6 +49,15 @@ add_features(struct stanza *result, struct element *query, bool of_account)
         }
 }
 
+/* XEP-0128 */
+static void
+add_information(struct stanza *result, struct element *query)
+{
+        for (const struct extension *const *all = extend_all(); *all != NULL; all++)
+                if ((*all)->info != NULL)
+                        (*all)->info(result, query);
+}
+
 static void
 tell_info(struct stanza *iq)
 {
@@ -63,6 +72,8 @@ tell_info(struct stanza *iq)
         else
                 add_identity(result, query, "server", "im");
         add_features(result, query, of_account);
+        if (!of_account)
+                add_information(result, query);
         route(result);
 }
 
