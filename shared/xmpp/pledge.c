@@ -24,6 +24,7 @@ struct pledge {
         void *owner, *cookie;
         struct pledge *before, *after; /* of the same owner, by closing */
         bool is_done;                  /* nothing holds it any more */
+        atomic_bool is_awaited;
 };
 
 static _Thread_local struct map *newest; /* owner -> its last closed pledge that is not kept */
@@ -98,6 +99,18 @@ pledge_close(struct pledge *pledge, void *cookie)
         if (pledge->before != NULL)
                 pledge->before->after = pledge;
         pledge_release(pledge);
+}
+
+void
+pledge_await(struct pledge *pledge)
+{
+        atomic_store_explicit(&pledge->is_awaited, true, memory_order_relaxed);
+}
+
+bool
+pledge_is_awaited(const struct pledge *pledge)
+{
+        return atomic_load_explicit(&pledge->is_awaited, memory_order_relaxed);
 }
 
 void

@@ -7,6 +7,8 @@
 #ifndef SHARED_XMPP_PLEDGE_H
 #define SHARED_XMPP_PLEDGE_H
 
+#include <stdbool.h>
+
 struct worker;
 struct stanza;
 struct pledge;
@@ -18,6 +20,9 @@ struct pledge *pledge_new(void (*kept)(void *owner, void *cookie), void *owner);
 void pledge_take(struct pledge *pledge, struct stanza *stanza);
 /* No more stanzas; cookie comes back with kept, which frees the pledge and never runs inside this call. */
 void pledge_close(struct pledge *pledge, void *cookie);
+/* Somebody waits for it now: who could keep it sooner, should. Before pledge_close. Any thread may ask. */
+void pledge_await(struct pledge *pledge);
+bool pledge_is_awaited(const struct pledge *pledge);
 /* The owner goes away: kept will not be called for any pledge it has closed. */
 void pledge_forget_owner(void *owner);
 /* The same for an open pledge and all closed ones of its owner. */

@@ -280,6 +280,7 @@ hold_ping(struct component *component, struct stanza *ping)
         component->ping_count++;
         struct pledge *closed = component->pledge;
         component->pledge = pledge_new(answer_ping, component);
+        pledge_await(closed);
         pledge_close(closed, ping);
 }
 

@@ -328,10 +328,16 @@ session_write(struct session *session, struct stanza *stanza)
                 write_to(session, stanza, 0);
 }
 
+bool
+session_is_alone(const struct session *session)
+{
+        return session->user == NULL || session->user->sessions.count < 2;
+}
+
 void
 session_each_other(struct session *session, void (*each)(void *arg, struct session *other), void *arg)
 {
-        if (session->user == NULL || session->user->sessions.count < 2)
+        if (session_is_alone(session))
                 return;
         for (LIST_EACH(other, &session->user->sessions, struct session, in_user))
                 if (other != session)

@@ -73,6 +73,8 @@ void session_receive(struct session *session, struct stanza *stanza);
 void session_deliver(struct session *session, struct stanza *stanza);
 /* The same past the hooks too. Borrows. */
 void session_write(struct session *session, struct stanza *stanza);
+/* The account has no other session. */
+bool session_is_alone(const struct session *session);
 /* The account's other sessions. */
 void session_each_other(struct session *session, void (*each)(void *arg, struct session *other), void *arg);
 /* Of what a resumed session is told: its wishes have changed. */

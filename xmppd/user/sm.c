@@ -98,16 +98,20 @@ see_handled(void *owner, void *cookie)
                 sm_go_on(sm);
 }
 
+enum promise { TO_KNOW = 0, TO_ANSWER = 1, TO_GO_ON = 2 };
+
 /* What has been received so far is to be handled: then this is known, and <a/> is sent if it is owed. */
 static void
-close_pledge(struct sm *sm, bool owes_answer)
+close_pledge(struct sm *sm, enum promise promise)
 {
         struct pledge *pledge = sm->pledge != NULL ? sm->pledge : pledge_new(see_handled, sm);
 
         sm->pledge = NULL;
         sm->promised = sm->received;
         sm->open_pledges++;
-        pledge_close(pledge, (void *)(uintptr_t)(sm->received << 1 | owes_answer));
+        if (promise != TO_KNOW)
+                pledge_await(pledge);
+        pledge_close(pledge, (void *)(uintptr_t)(sm->received << 1 | (promise == TO_ANSWER)));
 }
 
 static bool
@@ -150,7 +154,7 @@ sm_count_in(struct session *session, struct stanza *stanza)
                 pledge_take(sm->pledge, stanza);
         }
         if (sm->received - sm->promised >= PLEDGED_MAX)
-                close_pledge(sm, false);
+                close_pledge(sm, TO_KNOW);
         return sm->taken_count == 0 || !was_taken(sm, sm->received);
 }
 
@@ -160,7 +164,7 @@ sm_answer(struct session *session)
         struct sm *sm = session->sm;
 
         if (sm != NULL)
-                close_pledge(sm, true);
+                close_pledge(sm, TO_ANSWER);
 }
 
 /* ---- to the client ---- */
@@ -412,7 +416,7 @@ sm_resume(struct session *session, uint32_t h, const struct session_edge *edge, 
         sm->next.h = up_to;
         sm->next.ready = ready;
         if (sm->pledge != NULL)
-                close_pledge(sm, false);
+                close_pledge(sm, TO_GO_ON);
         sm_go_on(sm);
         return true;
 }
@@ -445,7 +449,7 @@ sm_lose_stream(struct session *session)
         sm->ends = clock_wall_ms() + (int64_t)sm->seconds * 1000;
         sm->asked = false;
         if (sm->pledge != NULL)
-                close_pledge(sm, false);
+                close_pledge(sm, TO_GO_ON);
         journal_note_change(sm);
         sm_go_on(sm);
         return true;

@@ -23,6 +23,7 @@
 enum {
         SEGMENT_BYTES = 16 * 1024 * 1024,
         LOOK_MS = 2, /* whoever has not acknowledged in one to two of these is waited for no longer */
+        LOOKED_AT_MAX = 100,
         STATE_BLOCK = 1024,
 };
 
@@ -263,17 +264,21 @@ end_sync(void *unused, bool ok)
                 queue_release_pledges(sm, to);
 }
 
+/* Does somebody wait for a stanza that was here at the last look already? Where there are very many, it is supposed. */
 static bool
-waits_since_last_look(struct sm *sm)
+is_awaited(struct sm *sm)
 {
-        while (sm->synced < sm->sent) {
-                const struct sent *sent = queue_at(sm, sm->synced + 1);
-
-                if (sent->pledge != NULL)
-                        return sent->at < here.looked_to;
+        while (sm->synced < sm->sent && queue_at(sm, sm->synced + 1)->pledge == NULL)
                 sm->synced++;
+        for (uint64_t count = sm->synced + 1; count <= sm->sent; count++) {
+                const struct sent *sent = queue_at(sm, count);
+                if (sent->at >= here.looked_to)
+                        return false;
+                if (count > sm->synced + LOOKED_AT_MAX || (sent->pledge != NULL && pledge_is_awaited(sent->pledge)))
+                        return true;
         }
-        forget_unsynced(sm);
+        if (sm->synced == sm->sent)
+                forget_unsynced(sm);
         return false;
 }
 
@@ -283,7 +288,7 @@ look(void *unused)
         bool must_sync = false;
 
         for (LIST_EACH(sm, &here.unsynced, struct sm, in_unsynced))
-                must_sync |= waits_since_last_look(sm);
+                must_sync |= is_awaited(sm);
         here.looked_to = journal_end(here.journal);
         if (must_sync && here.syncing_to == 0) {
                 here.syncing_to = here.looked_to;

@@ -120,7 +120,7 @@ copy(struct session *session, struct stanza *message, const char *kind)
 {
         struct copies copies = { message, kind, NULL };
 
-        if (!is_eligible(message))
+        if (session_is_alone(session) || !is_eligible(message))
                 return;
         session_each_other(session, copy_to, &copies);
         stanza_unref(&copies.wrapper);
