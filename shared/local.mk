@@ -56,6 +56,7 @@ shared_libshared_a_SOURCES += shared/xmpp/stream.c shared/xmpp/stream.h
 shared_libshared_a_SOURCES += shared/tls/context.c shared/tls/context.h
 shared_libshared_a_SOURCES += shared/tls/peer.c shared/tls/peer.h
 shared_libshared_a_SOURCES += shared/tls/session.c shared/tls/session.h
+shared_libshared_a_SOURCES += shared/tls/tickets.c
 shared_libshared_a_SOURCES += shared/tls/tls_private.h
 shared_libshared_a_SOURCES += shared/dns/dns.c shared/dns/dns.h
 shared_libshared_a_SOURCES += shared/dns/order.c

@@ -146,6 +146,17 @@ load_trust(SSL_CTX *ssl, const char *path, struct err *err)
         return 0;
 }
 
+/* A client with several certificates sees which one is wanted (RFC 8446, 4.2.4). For a directory the list would be too long. */
+static void
+name_authorities(SSL_CTX *ssl, const char *path)
+{
+        struct stat st;
+
+        if (stat(path, &st) == 0 && S_ISREG(st.st_mode))
+                SSL_CTX_set_client_CA_list(ssl, SSL_load_client_CA_file(path));
+        ERR_clear_error();
+}
+
 static int
 version_of(const char *text)
 {
@@ -302,8 +313,12 @@ tls_context_new(enum tls_side side, const struct tls_options *options, struct er
                 goto out;
         if (options->trust != NULL && load_trust(context->ssl, options->trust, err) < 0)
                 goto out;
+        if (side == TLS_SERVER && options->ask != TLS_ASK_NONE && options->trust != NULL)
+                name_authorities(context->ssl, options->trust);
         context->certificate = SSL_CTX_get0_certificate(context->ssl);
         set_verification(context->ssl, side, options->ask);
+        if (side == TLS_SERVER && options->tickets)
+                tls_offer_tickets(context->ssl);
         if (options->alpn != NULL)
                 set_alpn(context, side, options->alpn);
         return context;

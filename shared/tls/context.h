@@ -26,6 +26,7 @@ struct tls_options {
         enum tls_ask ask;    /* an invalid certificate ends no handshake: tls_peer says what is wrong, the owner decides;
                                 only TLS_ASK_REQUIRED refuses a client that shows none */
         bool empty_fragments;
+        bool tickets;            /* server: sessions may be resumed, by tickets that all such contexts of the process open */
         const char *const *alpn; /* NULL-terminated, by preference: "xmpp-client", "xmpp-server" */
 };
 

@@ -138,6 +138,7 @@ tls_peer_read(struct tls_peer *peer, struct arena *arena, SSL *ssl, const char *
                 snprintf(peer->problem, sizeof(peer->problem), "%s", problem);
         else if (!peer->valid)
                 tls_explain_verify(peer->problem, sizeof(peer->problem), (int)SSL_get_verify_result(ssl), certificate);
+        peer->expired = SSL_get_verify_result(ssl) == X509_V_ERR_CERT_HAS_EXPIRED;
         write_subject(peer->subject, sizeof(peer->subject), certificate);
         read_names(peer, arena, certificate);
 }

@@ -15,6 +15,7 @@ struct tls_name {
 struct tls_peer {
         bool has_certificate;
         bool valid;                   /* chain, dates and purpose hold against the context's trust */
+        bool expired;                 /* what is wrong is a date that has passed */
         char problem[160];            /* why not, in words: "self-signed certificate", "expired on 2026-01-01 (C=.. CN=..)" */
         char subject[160];            /* one line, for the log */
         const char *version;          /* "TLSv1.3" */

@@ -277,6 +277,24 @@ tls_session_version(const struct tls_session *session)
         return SSL_get_version(session->ssl);
 }
 
+bool
+tls_session_is_resumed(const struct tls_session *session)
+{
+        return SSL_session_reused(session->ssl) == 1;
+}
+
+bool
+tls_session_asks(const struct tls_session *session)
+{
+        return (SSL_get_verify_mode(session->ssl) & SSL_VERIFY_PEER) != 0;
+}
+
+bool
+tls_session_has_certificate(const struct tls_session *session)
+{
+        return SSL_get0_peer_certificate(session->ssl) != NULL;
+}
+
 const struct tls_peer *
 tls_session_peer(struct tls_session *session)
 {
@@ -324,10 +342,10 @@ tls_session_end_point(struct tls_session *session, unsigned char out[64])
 size_t
 tls_session_unique(struct tls_session *session, unsigned char out[64])
 {
-        if (!session->established || SSL_session_reused(session->ssl))
+        if (!session->established)
                 return 0;
-        /* The first Finished of a full handshake is the client's. */
-        size_t len = SSL_is_server(session->ssl) ? SSL_get_peer_finished(session->ssl, out, 64)
-                                                 : SSL_get_finished(session->ssl, out, 64);
+        /* The first Finished of a full handshake is the client's, of a resumed one the server's. */
+        bool is_mine = (SSL_is_server(session->ssl) == 1) == (SSL_session_reused(session->ssl) == 1);
+        size_t len = is_mine ? SSL_get_finished(session->ssl, out, 64) : SSL_get_peer_finished(session->ssl, out, 64);
         return len <= 64 ? len : 0;
 }

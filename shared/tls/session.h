@@ -39,8 +39,12 @@ void tls_session_close(struct tls_session *session, struct buf *wire);
 
 /* A sentence; "closed by peer" after an orderly end. */
 const char *tls_session_problem(const struct tls_session *session);
+/* Did an earlier session's keys save the key exchange (1.2) or the proof of the certificate (1.3)? */
+bool tls_session_is_resumed(const struct tls_session *session);
 /* "TLSv1.3"; without the cost of tls_session_peer. */
 const char *tls_session_version(const struct tls_session *session);
+bool tls_session_asks(const struct tls_session *session);            /* server: was a certificate asked for? */
+bool tls_session_has_certificate(const struct tls_session *session); /* did the other side show one? Likewise cheap */
 /* Made at the first call after the handshake, then kept. */
 const struct tls_peer *tls_session_peer(struct tls_session *session);
 
@@ -48,7 +52,7 @@ const struct tls_peer *tls_session_peer(struct tls_session *session);
 bool tls_session_exporter(struct tls_session *session, unsigned char out[32]);
 /* tls-server-end-point (RFC 5929, 4): the digest of the server's certificate; out has 64 bytes; 0: undefined for this certificate. */
 size_t tls_session_end_point(struct tls_session *session, unsigned char out[64]);
-/* tls-unique (RFC 5929, 3): the client's Finished; out has 64 bytes; 0: not to be had. Defined up to TLS 1.2: do not offer it above. */
+/* tls-unique (RFC 5929, 3): the first Finished; out has 64 bytes; 0: not to be had. Defined up to TLS 1.2: do not offer it above. */
 size_t tls_session_unique(struct tls_session *session, unsigned char out[64]);
 
 #endif

@@ -10,6 +10,9 @@
 
 SSL_CTX *tls_context_ssl(struct tls_context *context);
 
+/* Server: gives out session tickets and takes them back. */
+void tls_offer_tickets(SSL_CTX *ssl);
+
 /* For the verify callback: where the first thing wrong with the other side's chain is kept; the session's application data. */
 struct tls_findings {
         char *problem; /* NULL: nothing; mem_free */
