@@ -48,6 +48,11 @@ static const struct setting c2s_settings[] = {
                 "required|optional|none" },
         { "tls-min", SETTING_CHOICE, "1.2", LIVE, "Oldest TLS version accepted.", TLS_VERSIONS },
         { "tls-max", SETTING_CHOICE, "1.3", LIVE, "Newest TLS version offered.", TLS_VERSIONS },
+        { "tls-resumption", SETTING_BOOL, "true", LIVE,
+                "A client that comes back may resume its TLS session, which saves both sides work.", NULL },
+        { "client-ca", SETTING_PATH, "", LIVE,
+                "PEM file with the authorities whose client certificates prove an account (SASL EXTERNAL); empty: no certificate is asked for.",
+                NULL },
         { "max-stanza", SETTING_NUMBER, "262144", LIVE, "Bytes of one stanza; a larger one ends the stream with policy-violation.",
                 "10000..16777216" },
         { "max-queue", SETTING_NUMBER, "4194304", LIVE, "Bytes waiting for a client that does not read; more ends its stream.",
@@ -56,6 +61,18 @@ static const struct setting c2s_settings[] = {
         { "max-negotiating", SETTING_NUMBER, "10000", LIVE,
                 "Connections that have not signed in yet; further ones are closed at once.", "10..1000000" },
         { "login-timeout", SETTING_SECONDS, "60", LIVE, "Seconds a client has until it is bound.", "1..3600" },
+        { 0 },
+};
+
+static const struct setting login_settings[] = {
+        { "delay", SETTING_NUMBER, "400", LIVE,
+                "Milliseconds that the answer to a wrong login waits; from the fourth of one address (or IPv6 /64) on it doubles each time.",
+                "0..60000" },
+        { "max-delay", SETTING_SECONDS, "10", LIVE,
+                "It grows up to this. An address that has guessed nothing wrong never waits, whatever others try with the same account.",
+                "1..60" },
+        { "forget", SETTING_SECONDS, "120", LIVE, "So long after the last wrong login, half of those counted are forgotten.",
+                "1..86400" },
         { 0 },
 };
 
@@ -119,6 +136,7 @@ static const struct section_rule own_sections[] = {
         { .name = "domain", .titled = true, .settings = domain_settings, .title_is_domain = true },
         { .name = "store", .settings = store_settings },
         { .name = "c2s", .settings = c2s_settings },
+        { .name = "login", .settings = login_settings },
         { .name = "user", .settings = user_settings },
         { .name = "s2s", .settings = s2s_settings, .unbuilt = NO_S2S },
         { .name = "components", .settings = components_settings },
@@ -274,11 +292,17 @@ static struct tls_context *
 load_certificate(const struct section *c2s, const struct section *domain, struct buf *errors)
 {
         static const char *const alpn[] = { "xmpp-client", NULL };
+        /* RFC 7525, 4: keys that nobody can derive later from the certificate's, and ciphers that authenticate what they seal come first. */
+        static const char ciphers[] = "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:ECDHE+AES";
         struct tls_options options = {
                 .certificate = config_text(domain, "certificate"),
                 .key = or_null(config_text(domain, "key")),
                 .min_version = config_text(c2s, "tls-min"),
                 .max_version = config_text(c2s, "tls-max"),
+                .ciphers = strcmp(config_text(c2s, "tls-min"), "1.2") >= 0 ? ciphers : NULL,
+                .trust = or_null(config_text(c2s, "client-ca")),
+                .ask = config_text(c2s, "client-ca")[0] != '\0' ? TLS_ASK_OPTIONAL : TLS_ASK_NONE,
+                .tickets = config_bool(c2s, "tls-resumption"),
                 .alpn = alpn,
         };
         struct err err;

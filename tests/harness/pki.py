@@ -44,6 +44,30 @@ class Pki:
         self.made[names, days] = both
         return both
 
+    def client(self, accounts, days=30, authority="ca"):
+        """One file with certificate and key that names these accounts by xmppAddr; authority "self": signed by itself."""
+        stem = f"client{len(self.made)}"
+        self.made[stem] = both = self.directory / f"{stem}-both.pem"
+        run = lambda *a: subprocess.run(["openssl", *a], cwd=self.directory, check=True, capture_output=True)
+        (self.directory / f"{stem}.cnf").write_text(
+            "basicConstraints=CA:FALSE\nkeyUsage=digitalSignature\nextendedKeyUsage=clientAuth\n"
+            "subjectAltName=" + (",".join(f"otherName:1.3.6.1.5.5.7.8.5;UTF8:{a}" for a in accounts) or "DNS:nobody.example") + "\n")
+        run("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", f"/CN={stem}",
+            "-keyout", f"{stem}.key", "-out", f"{stem}.csr")
+        signer = ["-signkey", f"{stem}.key"] if authority == "self" else ["-CA", f"{authority}.pem", "-CAkey", f"{authority}.key",
+                                                                           "-CAcreateserial"]
+        run("x509", "-req", "-in", f"{stem}.csr", *signer, "-days", str(days), "-extfile", f"{stem}.cnf", "-out", f"{stem}.crt")
+        both.write_bytes((self.directory / f"{stem}.crt").read_bytes() + (self.directory / f"{stem}.key").read_bytes())
+        both.chmod(0o600)
+        return both
+
+    def authority(self, name):
+        """A root of its own; its file."""
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "30",
+                        "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.pem"],
+                       cwd=self.directory, check=True, capture_output=True)
+        return self.path(name)
+
 
 _shared = None
 

@@ -87,6 +87,7 @@ class Xmppd(Server):
             "s2s": {"listen": [], "listen-tls": []},
             "components": {"listen": [f"127.0.0.1:{self.component_port}"], "secret": "file:component.secret"},
             "http": {"listen": []},
+            "login": {"delay": 50, "max-delay": 1},     # conversations that fail on purpose share an address
             "log": {"level": "info"},
         })
         self.settings = config.merge(base, settings or {})

@@ -23,18 +23,20 @@ class StreamError(Exception):
     """The peer did something else than the caller waited for."""
 
 
-def client_tls(version=None):
+def client_tls(version=None, certificate=None):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.load_verify_locations(pki.shared().ca)
+    if certificate:
+        context.load_cert_chain(certificate)
     if version:
         context.minimum_version = context.maximum_version = version
     return context
 
 
 class Stream:
-    def __init__(self, host, port, namespace=CLIENT):
+    def __init__(self, host, port, namespace=CLIENT, source=None):
         self.namespace = namespace
-        self.socket = socket.create_connection((host, port), timeout=5 * system.PATIENCE)
+        self.socket = socket.create_connection((host, port), timeout=5 * system.PATIENCE, source_address=(source, 0) if source else None)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.parser = xmlnode.StreamParser()
         self.waiting = []               # events that came and were not asked for yet
@@ -43,9 +45,9 @@ class Stream:
 
     # -- transport
 
-    def start_tls(self, name, context=None):
+    def start_tls(self, name, context=None, session=None):
         self.socket.settimeout(5 * system.PATIENCE)
-        self.socket = (context or client_tls()).wrap_socket(self.socket, server_hostname=name)
+        self.socket = (context or client_tls()).wrap_socket(self.socket, server_hostname=name, session=session)
         self.parser.restart()
 
     def send(self, data):
@@ -136,18 +138,18 @@ class Stream:
         self.wait("stream")
         return self.wait("features")
 
-    def secure(self, domain, how="start", version=None):
-        """TLS by STARTTLS (how = start) or from the first byte (direct)."""
-        context = client_tls(version)
+    def secure(self, domain, how="start", version=None, context=None, session=None):
+        """TLS by STARTTLS (how = start) or from the first byte (direct); session: one to resume."""
+        context = context or client_tls(version)
         if how == "direct":
-            self.start_tls(domain, context)
+            self.start_tls(domain, context, session)
         elif how == "start":
             features = self.features(domain)
             if features.find("starttls", TLS) is None:
                 raise StreamError(f"no STARTTLS offered: {features}")
             self.send(f"<starttls xmlns='{TLS}'/>")
             self.wait("proceed")
-            self.start_tls(domain, context)
+            self.start_tls(domain, context, session)
 
     def login(self, user, domain, password, mechanism="SCRAM-SHA-1"):
         features = self.features(domain)

@@ -53,5 +53,6 @@ test_programs += tests/unit/sipcomp/route/test_order
 test_programs += tests/unit/sipcomp/simple/test_failure
 test_programs += tests/unit/sipcomp/simple/test_pidf
 test_programs += tests/unit/xmppd/sasl/test_sasl
+test_programs += tests/unit/xmppd/sasl/test_throttle
 test_programs += tests/unit/shared/xmpp/test_pledge
 test_programs += tests/unit/shared/xmpp/test_stream

@@ -8,6 +8,7 @@
 #include "xmppd/component/component.h"
 #include "xmppd/route/home.h"
 #include "xmppd/route/snapshot.h"
+#include "xmppd/sasl/throttle.h"
 #include "xmppd/user/session.h"
 #include "xmppd/user/user.h"
 
@@ -183,6 +184,19 @@ write_store(struct json_writer *json)
 }
 
 static void
+write_logins(struct json_writer *json)
+{
+        struct throttle_counters counters;
+
+        throttle_counters(&counters);
+        json_open_object(json, "logins");
+        json_put_number(json, "refused", (int64_t)counters.refused);
+        json_put_number(json, "delayed", (int64_t)counters.delayed);
+        json_put_number(json, "longest-delay-ms", (int64_t)counters.longest_ms);
+        json_close_object(json);
+}
+
+static void
 answer_status(void *arg)
 {
         struct inquiry *inquiry = arg;
@@ -204,6 +218,7 @@ answer_status(void *arg)
         json_put_number(&json, "negotiating", (int64_t)sum.negotiating);
         json_put_number(&json, "components", (int64_t)sum.components);
         write_domains(&json);
+        write_logins(&json);
         write_store(&json);
         json_close_object(&json);
         admin_answer(inquiry->request, &out);

@@ -37,7 +37,8 @@ struct login {
         struct sasl *sasl;
         char *success; /* base64 for <success/>; NULL: no data */
         const char *failure;
-        bool waiting; /* a SASL answer comes later: the stream is paused */
+        uint64_t asked; /* monotonic ms of the client's last SASL message */
+        bool waiting;   /* a SASL answer comes later: the stream is paused */
 };
 
 enum event {

@@ -11,13 +11,13 @@
 #include "xmppd/c2s/c2s_private.h"
 #include "xmppd/route/home.h"
 #include "xmppd/route/snapshot.h"
+#include "xmppd/sasl/throttle.h"
 
 #include <stdio.h>
 #include <string.h>
 
 enum {
         ATTEMPTS_MAX = 3, /* RFC 6120 6.4.5 */
-        PUNISHMENT_MS = 400,
         DATA_MAX = 8192,
         LATE_DEPTH = 64,
         LATE_ATTRIBUTES = 64,
@@ -27,6 +27,7 @@ enum {
 static void
 pause_for_answer(struct client *client)
 {
+        client->login->asked = worker_now();
         client->login->waiting = true;
         stream_pause(client->stream);
 }
@@ -38,6 +39,43 @@ end_pause(struct client *client)
                 return;
         client->login->waiting = false;
         stream_resume(client->stream);
+}
+
+/* ---- who guesses waits ---- */
+
+static uint64_t
+wait_of(struct client *client, bool is_wrong)
+{
+        const struct section *section = snapshot_section("login");
+        struct throttle_rules rules = {
+                .delay_ms = (uint64_t)config_number(section, "delay"),
+                .max_delay_ms = (uint64_t)config_number(section, "max-delay") * 1000,
+                .forget_ms = (uint64_t)config_number(section, "forget") * 1000,
+        };
+        const struct address *from = conn_peer_address(stream_conn(client->stream));
+
+        return throttle_wait(from, sasl_meant(client->login->sasl), is_wrong, &rules, worker_now());
+}
+
+static void
+let_in(struct timer *timer)
+{
+        struct client *client = container_of(timer, struct login, pause)->client;
+
+        if (client->stream != NULL && !stream_is_closing(client->stream))
+                negotiate(client, PROVEN, NULL);
+}
+
+/* From an address that has guessed a right answer comes as late as a wrong one. */
+static void
+wait_then_succeed(struct client *client)
+{
+        uint64_t wait = wait_of(client, false);
+
+        if (wait == 0)
+                negotiate(client, PROVEN, NULL);
+        else
+                timer_start(&client->login->pause, wait, let_in);
 }
 
 static void
@@ -58,7 +96,12 @@ hear(void *owner, enum sasl_outcome outcome, const char *bytes, size_t len)
         }
         if (outcome == SASL_REFUSED)
                 login->failure = sasl_failure(login->sasl);
-        negotiate(client, outcome == SASL_CHALLENGE ? CHALLENGE : outcome == SASL_SUCCESS ? PROVEN : REFUSED, NULL);
+        if (outcome == SASL_CHALLENGE)
+                negotiate(client, CHALLENGE, NULL);
+        else if (outcome == SASL_REFUSED)
+                negotiate(client, REFUSED, NULL);
+        else
+                wait_then_succeed(client);
 }
 
 /* What stands inside <auth/> or <response/>. False: not base64. *bytes is NULL without data; "=" is empty data. */
@@ -164,9 +207,16 @@ login_punish(struct client *client, struct element *unused)
         struct login *login = client->login;
         bool is_guess = strcmp(login->failure, "not-authorized") == 0;
 
-        if (is_guess)
-                log_info(&client->log, "login refused domain=%s", client->domain);
-        timer_start(&login->pause, is_guess ? PUNISHMENT_MS : 0, forgive);
+        if (is_guess) {
+                const char *meant = sasl_meant(login->sasl);
+                uint64_t wait = wait_of(client, true), spent = worker_now() - login->asked;
+                log_info(&client->log, "login refused account=%s wait=%llu ms", meant != NULL ? meant : "?",
+                        (unsigned long long)wait);
+                /* From the request on: how long the check took cannot be heard. */
+                timer_start(&login->pause, wait > spent ? wait - spent : 0, forgive);
+                return;
+        }
+        timer_start(&login->pause, 0, forgive);
 }
 
 void

@@ -66,9 +66,17 @@ answer_header(struct client *client, struct element *header)
 }
 
 static void
-offer_mechanisms(struct buf *out, bool secure)
+offer_mechanisms(struct client *client, struct buf *out, bool secure)
 {
+        char why[300];
+
         buf_puts(out, "<mechanisms xmlns=\"" NS_SASL "\">");
+        if (secure) {
+                if (sasl_offers_external(client->domain, conn_tls(stream_conn(client->stream)), why, sizeof(why)))
+                        buf_puts(out, "<mechanism>EXTERNAL</mechanism>");
+                else if (why[0] != '\0')
+                        log_info(&client->log, "EXTERNAL is not offered, the client's certificate: %s", why);
+        }
         for (const char *const *name = sasl_mechanisms(secure); *name != NULL; name++)
                 buf_printf(out, "<mechanism>%s</mechanism>", *name);
         buf_puts(out, "</mechanisms>");
@@ -90,7 +98,7 @@ offer_login(struct client *client, struct element *header)
         if (!secure && strcmp(tls, "none") != 0 && snapshot_now()->c2s_tls != NULL)
                 buf_printf(out, "<starttls xmlns=\"" NS_TLS "\">%s</starttls>", strcmp(tls, "required") == 0 ? "<required/>" : "");
         if (!must_encrypt(client))
-                offer_mechanisms(out, secure);
+                offer_mechanisms(client, out, secure);
         buf_puts(out, "</stream:features>");
 }
 

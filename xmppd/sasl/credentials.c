@@ -93,11 +93,15 @@ credentials_find_any(const struct jid *bare, struct scram_keys *keys)
 }
 
 bool
+credentials_exist(const struct jid *bare)
+{
+        return accounts != NULL && account_id(accounts, bare) != 0;
+}
+
+bool
 credentials_name(struct jid *bare, struct arena *arena, const char *typed, const char *domain)
 {
-        const char *at = strrchr(typed, '@');
-
-        if (at == NULL)
-                return typed[0] != '\0' && jid_make(bare, arena, typed, domain, NULL);
+        if (strchr(typed, '@') == NULL)
+                typed = arena_printf(arena, "%s@%s", typed, domain);
         return jid_parse(bare, arena, typed) && jid_is_bare(bare) && bare->local != NULL && text_equal(bare->domain, domain);
 }

@@ -15,6 +15,8 @@ void credentials_start(struct store *store);
 void credentials_find(const struct jid *bare, enum digest digest, struct scram_keys *keys);
 /* For checking a password as such: the hash that costs less of those the account has. */
 enum digest credentials_find_any(const struct jid *bare, struct scram_keys *keys);
+/* Is there such an account, whatever its keys? */
+bool credentials_exist(const struct jid *bare);
 /* From what a client typed as its name ("juliet", or "juliet@capulet.example") to the bare JID in this domain. False: no such name can exist. */
 bool credentials_name(struct jid *bare, struct arena *arena, const char *typed, const char *domain);
 

@@ -25,6 +25,8 @@ struct cyrus {
         char *account;
         const char *failure;
         bool challenged;
+        bool wants_binding; /* the mechanism is a -PLUS, and the client's first message is still to come */
+        bool was_heard;
         sasl_callback_t callbacks[4];
         /* The library keeps pointers to these. */
         sasl_channel_binding_t binding;
@@ -91,6 +93,8 @@ make_canonical(sasl_conn_t *conn, void *context, const char *in, unsigned len, u
         if (credentials_name(&bare, arena, arena_strndup(arena, in, len), cyrus->domain) && bare.full_len < room) {
                 memcpy(out, bare.full, bare.full_len + 1);
                 *out_len = (unsigned)bare.full_len;
+                mem_free(cyrus->account);
+                cyrus->account = mem_strdup(bare.full);
                 status = SASL_OK;
         }
         arena_free(&arena);
@@ -314,8 +318,16 @@ cyrus_step(struct cyrus *cyrus, const char *mechanism, const char *in, size_t le
         *out_len = 0;
         if (cyrus->conn == NULL)
                 return fail(cyrus, SASL_FAIL);
-        if (mechanism != NULL) {
+        if (mechanism != NULL)
+                cyrus->wants_binding = strstr(mechanism, "-PLUS") != NULL;
+        if (in != NULL && !cyrus->was_heard) {
+                cyrus->was_heard = true;
                 set_binding(cyrus, in, len);
+                /* RFC 5802, 6: who takes a -PLUS mechanism binds; the library lets others pass. */
+                if (cyrus->wants_binding && (len == 0 || in[0] != 'p'))
+                        return fail(cyrus, SASL_BADPROT);
+        }
+        if (mechanism != NULL) {
                 status = sasl_server_start(cyrus->conn, mechanism, in, (unsigned)len, out, &bytes);
         } else {
                 status = sasl_server_step(cyrus->conn, in != NULL ? in : "", (unsigned)len, out, &bytes);

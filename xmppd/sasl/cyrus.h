@@ -21,7 +21,7 @@ struct cyrus *cyrus_new(const char *domain, struct tls_session *tls);
 /* The first call names the mechanism, later ones pass NULL. in NULL: no data. *out lives until the next call; NULL: no data. */
 enum cyrus_outcome
 cyrus_step(struct cyrus *cyrus, const char *mechanism, const char *in, size_t len, const char **out, size_t *out_len);
-/* The bare JID that was proven. */
+/* The bare JID that was proven, or that the client claims to be as long as nothing is; NULL: neither. */
 const char *cyrus_account(const struct cyrus *cyrus);
 /* The name of the failure (RFC 6120 6.5). */
 const char *cyrus_failure(const struct cyrus *cyrus);

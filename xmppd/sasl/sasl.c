@@ -12,6 +12,8 @@
 #include "shared/loop/offload.h"
 #include "xmppd/sasl/credentials.h"
 #include "xmppd/sasl/cyrus.h"
+#include "xmppd/sasl/external.h"
+#include "xmppd/sasl/throttle.h"
 
 #include <string.h>
 
@@ -24,6 +26,7 @@ struct sasl {
         void *owner;
         struct cyrus *cyrus;
         struct check *check; /* PLAIN under way */
+        bool is_external;
         char *account;
         const char *failure;
 };
@@ -61,6 +64,7 @@ void
 sasl_start(struct store *store)
 {
         credentials_start(store);
+        throttle_start();
         cyrus_start();
         list_mechanisms();
 }
@@ -75,6 +79,12 @@ const char *const *
 sasl_mechanisms(bool secure)
 {
         return secure ? secure_mechanisms : clear_mechanisms;
+}
+
+bool
+sasl_offers_external(const char *domain, struct tls_session *tls, char *why, size_t room)
+{
+        return external_is_possible(domain, tls, why, room);
 }
 
 struct sasl *
@@ -183,6 +193,23 @@ check_plain(struct sasl *sasl, const char *bytes, size_t len)
         arena_free(&arena);
 }
 
+/* ---- EXTERNAL (XEP-0178) ---- */
+
+static void
+check_certificate(struct sasl *sasl, const char *wanted, size_t len)
+{
+        struct arena *arena = arena_new(1024);
+        const char *failure, *account = external_account(sasl->domain, sasl->tls, wanted, len, arena, &failure);
+
+        if (account != NULL)
+                sasl->account = mem_strdup(account);
+        arena_free(&arena);
+        if (sasl->account != NULL)
+                sasl->done(sasl->owner, SASL_SUCCESS, NULL, 0);
+        else
+                refuse(sasl, failure);
+}
+
 /* ---- SCRAM ---- */
 
 static void
@@ -218,6 +245,14 @@ void
 sasl_begin(struct sasl *sasl, const char *mechanism, const char *initial, size_t len)
 {
         must(sasl->cyrus == NULL && sasl->check == NULL);
+        sasl->is_external = strcmp(mechanism, "EXTERNAL") == 0 && sasl->tls != NULL && tls_session_asks(sasl->tls);
+        if (sasl->is_external) {
+                if (initial != NULL)
+                        check_certificate(sasl, initial, len);
+                else
+                        sasl->done(sasl->owner, SASL_CHALLENGE, NULL, 0);
+                return;
+        }
         if (!is_offered(mechanism, sasl->tls != NULL)) {
                 refuse(sasl, is_offered(mechanism, true) ? "encryption-required" : "invalid-mechanism");
                 return;
@@ -238,6 +273,8 @@ sasl_step(struct sasl *sasl, const char *response, size_t len)
         must(sasl->check == NULL);
         if (sasl->cyrus != NULL)
                 go_on(sasl, NULL, response, len);
+        else if (sasl->is_external)
+                check_certificate(sasl, response != NULL ? response : "", response != NULL ? len : 0);
         else
                 check_plain(sasl, response != NULL ? response : "", len);
 }
@@ -246,6 +283,12 @@ const char *
 sasl_account(const struct sasl *sasl)
 {
         return sasl->account;
+}
+
+const char *
+sasl_meant(const struct sasl *sasl)
+{
+        return sasl->account != NULL || sasl->cyrus == NULL ? sasl->account : cyrus_account(sasl->cyrus);
 }
 
 const char *

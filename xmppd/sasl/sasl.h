@@ -1,4 +1,4 @@
-/* sasl.h - proving who a client is: Cyrus SASL for SCRAM, our own PLAIN against the stored SCRAM keys
+/* sasl.h - proving who a client is: Cyrus SASL for SCRAM, our own PLAIN against the stored SCRAM keys, EXTERNAL
  *
  * An exchange lives from <auth/> to its end and no longer: idle sessions cost nothing here.
  */
@@ -17,6 +17,9 @@ void sasl_stop(void);
 
 /* Names to offer, by preference, NULL-terminated; PLAIN only where secure. Computed once. */
 const char *const *sasl_mechanisms(bool secure);
+/* Has the client shown a certificate that names an account of this domain, so that EXTERNAL is offered before the others? If not, why holds the
+ * reason in words; it is empty where none was shown. */
+bool sasl_offers_external(const char *domain, struct tls_session *tls, char *why, size_t room);
 
 struct sasl;
 enum sasl_outcome {
@@ -35,6 +38,8 @@ void sasl_step(struct sasl *sasl, const char *response, size_t len);
 /* The bare JID that was proven, and "not-authorized", "invalid-mechanism", ... (RFC 6120 6.5). Live as long as the exchange. */
 const char *sasl_account(const struct sasl *sasl);
 const char *sasl_failure(const struct sasl *sasl);
+/* Who it was meant to be, proven or not; NULL: that did not become clear. */
+const char *sasl_meant(const struct sasl *sasl);
 /* done will not be called any more. */
 void sasl_free(struct sasl **sasl);
 
