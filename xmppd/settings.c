@@ -60,6 +60,11 @@ static const struct setting c2s_settings[] = {
         { "max-resources", SETTING_NUMBER, "20", LIVE, "Connected resources of one account.", "1..1000" },
         { "max-negotiating", SETTING_NUMBER, "10000", LIVE,
                 "Connections that have not signed in yet; further ones are closed at once.", "10..1000000" },
+        { "max-connections-per-address", SETTING_NUMBER, "20000", LIVE,
+                "Connections from one address (IPv6: one /64) at a time; further ones are closed at once.", "1..10000000" },
+        { "max-stanzas-per-second", SETTING_NUMBER, "2000", LIVE,
+                "Stanzas of one client, with three seconds' worth at once; then the server reads more slowly.", "1..1000000" },
+        { "max-bytes-per-second", SETTING_NUMBER, "4194304", LIVE, "The same for bytes.", "1024..1073741824" },
         { "login-timeout", SETTING_SECONDS, "60", LIVE, "Seconds a client has until it is bound.", "1..3600" },
         { 0 },
 };

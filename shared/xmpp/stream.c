@@ -39,6 +39,7 @@ struct stream {
         bool is_gone : 1;    /* freed from inside an event */
         bool is_ended : 1;   /* the other side sent its closing tag first */
         struct xml_limits limits;
+        enum xml_problem problem;
 };
 
 struct stream_parcel {
@@ -182,6 +183,7 @@ static const struct xml_events parser_events = { see_header, see_element, see_en
 static void
 fail_for_problem(struct stream *stream, enum xml_problem problem)
 {
+        stream->problem = problem;
         switch (problem) {
         case XML_FINE:
                 return;
@@ -466,6 +468,12 @@ bool
 stream_is_closing(const struct stream *stream)
 {
         return stream->is_closing;
+}
+
+enum xml_problem
+stream_problem(const struct stream *stream)
+{
+        return stream->problem;
 }
 
 bool

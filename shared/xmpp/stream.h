@@ -52,6 +52,8 @@ void stream_fail_specific(struct stream *stream, enum stream_condition condition
 void stream_close(struct stream *stream);
 bool stream_is_closing(const struct stream *stream);
 /* The other side closed it of its own accord, with its closing tag (RFC 6120 4.4); known in closed() too. */
+/* What was wrong with the XML it sent; known in closed() too. */
+enum xml_problem stream_problem(const struct stream *stream);
 bool stream_was_ended(const struct stream *stream);
 /* At once, without closed(); from inside an event too. */
 void stream_free(struct stream **stream);

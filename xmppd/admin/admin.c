@@ -62,6 +62,7 @@ static const struct control_command commands[] = {
         { "status", admin_status },
         { "sessions", admin_sessions },
         { "components", admin_components },
+        { "limits", admin_limits },
         { "user add", admin_user_add },
         { "user change", admin_user_change },
         { "user del", admin_user_remove },

@@ -15,6 +15,8 @@ void admin_answer(struct control_request *request, struct buf *json);
 void admin_user_add(struct control_request *request, int argc, char *const *argv);
 void admin_user_change(struct control_request *request, int argc, char *const *argv);
 void admin_user_remove(struct control_request *request, int argc, char *const *argv);
+/* limits.c */
+void admin_limits(struct control_request *request, int argc, char *const *argv);
 /* sessions.c */
 void admin_sessions(struct control_request *request, int argc, char *const *argv);
 void admin_components(struct control_request *request, int argc, char *const *argv);

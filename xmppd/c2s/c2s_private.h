@@ -6,6 +6,7 @@
 #include "shared/base/log.h"
 #include "shared/loop/worker.h"
 #include "shared/xmpp/stream.h"
+#include "xmppd/c2s/pace.h"
 #include "xmppd/sasl/sasl.h"
 #include "xmppd/user/session.h"
 
@@ -21,8 +22,10 @@ struct client {
         char *domain;            /* from the first header on */
         char *account;           /* from login on: the bare JID */
         size_t max_queue;
-        struct timer pressure; /* runs while it is paused because mailboxes are long */
-        struct login *login;   /* until it is bound: what only negotiation needs */
+        struct timer pressure; /* runs while it is paused because mailboxes are long, or it sends too fast */
+        struct pace pace;
+        uint64_t crowd;      /* its address, as listen.c counts them */
+        struct login *login; /* until it is bound: what only negotiation needs */
         struct log_scope log;
 };
 
@@ -66,7 +69,7 @@ enum event {
 void negotiate(struct client *client, enum event event, struct element *element);
 
 /* client.c */
-struct client *client_new(int fd, bool direct, int first);
+struct client *client_new(int fd, bool direct, int first, uint64_t crowd);
 extern const struct stream_events client_events;
 void client_join_worker(struct client *client); /* counts among the streams of this worker */
 void client_leave_worker(struct client *client);
@@ -75,6 +78,8 @@ void client_stop_negotiating(struct client *client);
 
 /* listen.c */
 void listen_count_out(int first);
+/* A connection of this address has gone; on any worker. */
+void listen_leave_crowd(uint64_t crowd);
 
 /* login.c: the steps from <auth/> to the home of the account */
 void login_begin(struct client *client, struct element *auth);

@@ -6,6 +6,7 @@
 #include "shared/xmpp/ns.h"
 #include "xmppd/c2s/c2s.h"
 #include "xmppd/c2s/c2s_private.h"
+#include "xmppd/route/limits.h"
 #include "xmppd/route/snapshot.h"
 
 #include <stdatomic.h>
@@ -113,6 +114,12 @@ see_closed(void *owner, const char *why)
         struct client *client = owner;
 
         bool for_good = stream_was_ended(client->stream);
+        enum xml_problem problem = stream_problem(client->stream);
+
+        if (problem == XML_TOO_LARGE)
+                limit_note(client->account != NULL ? LIMIT_STANZA_BYTES : LIMIT_EARLY_BYTES);
+        else if (problem == XML_TOO_DEEP)
+                limit_note(LIMIT_DEPTH);
 
         client->stream = NULL;
         if (client->session != NULL)
@@ -124,6 +131,7 @@ see_closed(void *owner, const char *why)
         session_close(&client->session, for_good);
         client_stop_negotiating(client);
         client_leave_worker(client);
+        listen_leave_crowd(client->crowd);
         mem_free(client->domain);
         mem_free(client->account);
         mem_free(client);
@@ -138,12 +146,14 @@ give_up(struct timer *timer)
 {
         struct client *client = container_of(timer, struct login, deadline)->client;
 
-        if (client->stream != NULL)
-                stream_fail(client->stream, STREAM_CONNECTION_TIMEOUT, "login took too long");
+        if (client->stream == NULL)
+                return;
+        limit_note(LIMIT_LOGIN_TIME);
+        stream_fail(client->stream, STREAM_CONNECTION_TIMEOUT, "login took too long");
 }
 
 struct client *
-client_new(int fd, bool direct, int first)
+client_new(int fd, bool direct, int first, uint64_t crowd)
 {
         static const struct xml_limits early = { .stanza_bytes = EARLY_BYTES, .depth = EARLY_DEPTH, .attributes = ATTRIBUTES };
         struct client *client = MEM_NEW(client);
@@ -154,6 +164,7 @@ client_new(int fd, bool direct, int first)
         login->client = client;
         client->first = (short)first;
         client->counted = true;
+        client->crowd = crowd;
         client->stream = stream_accept(fd, NS_CLIENT, &early, &client_events, client);
         struct conn *conn = stream_conn(client->stream);
         log_scope_set(

@@ -4,11 +4,13 @@
  * Each connection is handed to the worker with the fewest in negotiation.
  */
 #include "shared/base/log.h"
+#include "shared/base/map.h"
 #include "shared/base/mem.h"
 #include "shared/loop/ports.h"
 #include "xmppd/c2s/c2s.h"
 #include "xmppd/c2s/c2s_private.h"
 #include "xmppd/route/home.h"
+#include "xmppd/route/limits.h"
 
 #include <stdatomic.h>
 #include <unistd.h>
@@ -19,6 +21,7 @@ struct arrival {
         struct letter letter;
         int fd, worker;
         bool direct;
+        uint64_t crowd;
 };
 
 /* What a port's connections begin with; its address is the port's owner. */
@@ -39,8 +42,66 @@ receive(struct letter *letter)
 {
         struct arrival *arrival = container_of(letter, struct arrival, letter);
 
-        client_new(arrival->fd, arrival->direct, arrival->worker);
+        client_new(arrival->fd, arrival->direct, arrival->worker, arrival->crowd);
         mem_free(arrival);
+}
+
+/* ---- connections of one address ---- */
+
+/* Hash of an address -> how many connections it has. The main thread's; a departure comes as a letter. */
+static struct map *crowds;
+static struct worker *doorkeeper;
+
+struct departure {
+        struct letter letter;
+        uint64_t crowd;
+};
+
+/* Whoever has an IPv6 address has a whole /64 of them. */
+static uint64_t
+crowd_of(const struct address *peer)
+{
+        if (peer->u.any.sa_family == AF_INET6)
+                return map_hash(&peer->u.v6.sin6_addr, IN6_IS_ADDR_V4MAPPED(&peer->u.v6.sin6_addr) ? 16 : 8);
+        return map_hash(&peer->u.v4.sin_addr, sizeof(peer->u.v4.sin_addr));
+}
+
+static void
+count_crowd(uint64_t crowd, uintptr_t count)
+{
+        if (crowds == NULL)
+                crowds = map_new();
+        if (count > 0)
+                map_put(crowds, &crowd, sizeof(crowd), (void *)count);
+        else
+                map_remove(crowds, &crowd, sizeof(crowd));
+        if (map_count(crowds) == 0)
+                map_free(&crowds);
+}
+
+static uintptr_t
+size_of_crowd(uint64_t crowd)
+{
+        return crowds == NULL ? 0 : (uintptr_t)map_get(crowds, &crowd, sizeof(crowd));
+}
+
+static void
+count_departure(struct letter *letter)
+{
+        struct departure *departure = container_of(letter, struct departure, letter);
+
+        count_crowd(departure->crowd, size_of_crowd(departure->crowd) - 1);
+        mem_free(departure);
+}
+
+void
+listen_leave_crowd(uint64_t crowd)
+{
+        struct departure *departure = MEM_NEW(departure);
+
+        departure->letter.open = count_departure;
+        departure->crowd = crowd;
+        worker_post(doorkeeper, &departure->letter);
 }
 
 static int
@@ -75,7 +136,17 @@ is_crowded(void)
 static void
 hand_over(void *owner, int fd, const struct address *peer)
 {
+        uint64_t crowd = crowd_of(peer);
+        uintptr_t others = size_of_crowd(crowd);
+
+        if (others >= (uintptr_t)config_number(snapshot_section("c2s"), "max-connections-per-address")) {
+                limit_note(LIMIT_CONNECTIONS);
+                log_debug(&scope, "closed at once: c2s.max-connections-per-address is reached");
+                close(fd);
+                return;
+        }
         if (is_crowded()) {
+                limit_note(LIMIT_NEGOTIATING);
                 log_debug(&scope, "closed at once: c2s.max-negotiating is reached");
                 close(fd);
                 return;
@@ -83,6 +154,8 @@ hand_over(void *owner, int fd, const struct address *peer)
         struct arrival *arrival = MEM_NEW(arrival);
 
         arrival->fd = fd;
+        arrival->crowd = crowd;
+        count_crowd(crowd, others + 1);
         arrival->direct = *(const bool *)owner;
         arrival->worker = choose_worker();
         arrival->letter.open = receive;
@@ -104,6 +177,7 @@ c2s_listen(const struct snapshot *snapshot, struct err *err)
 {
         const struct section *c2s = section_of(config_top(snapshot->config), "c2s");
 
+        doorkeeper = worker_here();
         ports_begin(&ports);
         return name_ports(c2s, "listen", &starttls, err) != 0 || name_ports(c2s, "listen-tls", &direct, err) != 0 ? -1 : 0;
 }

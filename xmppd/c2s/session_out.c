@@ -9,6 +9,8 @@
 #include "xmppd/c2s/c2s_private.h"
 #include "xmppd/extend/extension.h"
 #include "xmppd/route/home.h"
+#include "xmppd/route/limits.h"
+#include "xmppd/route/snapshot.h"
 #include "xmppd/user/sm.h"
 #include "xmppd/user/user.h"
 
@@ -18,6 +20,7 @@
 enum {
         PRESSED = 50000, /* letters in the mailbox of any worker: readers pause */
         RELIEF_MS = 20,
+        OVERHEAD = 100, /* about what a stanza has around its inside */
 };
 
 /* ---- the edge of a session ---- */
@@ -25,8 +28,10 @@ enum {
 static void
 check_queue(struct client *client)
 {
-        if (!stream_is_closing(client->stream) && conn_queued(stream_conn(client->stream)) > client->max_queue)
-                stream_fail(client->stream, STREAM_RESOURCE_CONSTRAINT, "the client does not read");
+        if (stream_is_closing(client->stream) || conn_queued(stream_conn(client->stream)) <= client->max_queue)
+                return;
+        limit_note(LIMIT_QUEUE);
+        stream_fail(client->stream, STREAM_RESOURCE_CONSTRAINT, "the client does not read");
 }
 
 static void
@@ -264,6 +269,7 @@ void
 bound_receive(struct client *client, struct arena *arena, struct element *element, const struct xml_source *source)
 {
         enum stanza_problem problem;
+        size_t len = source->inside_len + OVERHEAD;
 
         bool is_stanza = strcmp(element->ns, XML_CONTENT_NS) == 0;
         if (!is_stanza && (resume_takes(client, element) || extend_take(client->session, element))) {
@@ -289,8 +295,9 @@ bound_receive(struct client *client, struct arena *arena, struct element *elemen
         }
         stanza_set_from(stanza, &client->session->jid);
         session_receive(client->session, stanza);
-        if (is_pressed()) {
+        uint64_t wait = pace_take(&client->pace, worker_now(), len);
+        if (wait > 0 || is_pressed()) {
                 stream_pause(client->stream);
-                timer_start(&client->pressure, RELIEF_MS, relieve);
+                timer_start(&client->pressure, wait > RELIEF_MS ? wait : RELIEF_MS, relieve);
         }
 }

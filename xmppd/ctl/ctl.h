@@ -69,6 +69,7 @@ int export_accounts(struct ctl *ctl, const struct line *line);
 int show_status(struct ctl *ctl, const struct line *line);
 int show_sessions(struct ctl *ctl, const struct line *line);
 int show_components(struct ctl *ctl, const struct line *line);
+int show_limits(struct ctl *ctl, const struct line *line);
 int show_sip_status(struct ctl *ctl, const struct line *line);
 int show_sip_dialogs(struct ctl *ctl, const struct line *line);
 int show_sip_routes(struct ctl *ctl, const struct line *line);

@@ -26,6 +26,7 @@ static const struct command commands[] = {
         { "status", "", "What the server is doing.", 0, 0, NULL, show_status },
         { "sessions", "", "Clients that are signed in.", 0, 0, NULL, show_sessions },
         { "components", "", "Streams of components.", 0, 0, NULL, show_components },
+        { "limits", "", "Every limit, and how often it was reached.", 0, 0, NULL, show_limits },
         { "sip status", "", "What the gateway is doing.", 0, 0, NULL, show_sip_status },
         { "sip dialogs", "", "Its subscriptions and sessions, for each SIP domain.", 0, 0, NULL, show_sip_dialogs },
         { "sip routes", "DOMAIN", "Where requests to a SIP domain go, and who may speak for it.", 1, 1, NULL, show_sip_routes },

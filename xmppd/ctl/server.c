@@ -57,6 +57,12 @@ show_components(struct ctl *ctl, const struct line *line)
 }
 
 int
+show_limits(struct ctl *ctl, const struct line *line)
+{
+        return ask_and_print(ctl, XMPPD, 1, (const char *const[]){ "limits" });
+}
+
+int
 show_sip_status(struct ctl *ctl, const struct line *line)
 {
         return ask_and_print(ctl, SIPCOMP, 1, (const char *const[]){ "status" });

@@ -10,6 +10,7 @@
 #include "shared/base/mem.h"
 #include "shared/base/panic.h"
 #include "shared/xmpp/ns.h"
+#include "xmppd/route/limits.h"
 #include "xmppd/route/route.h"
 #include "xmppd/route/snapshot.h"
 #include "xmppd/user/subscription.h"
@@ -283,6 +284,7 @@ blocking_block(struct stanza *iq)
         for (size_t i = 0; i < count; i++)
                 fresh += map_get_str(user->blocked, jids[i].full) == NULL;
         if (map_count(user->blocked) + fresh > (size_t)user_limit("max-blocked")) {
+                limit_note(LIMIT_BLOCKED);
                 route_error(iq, NOT_ALLOWED, "The blocking list is full.");
                 return;
         }

@@ -12,6 +12,7 @@
 #include "shared/base/mem.h"
 #include "shared/base/panic.h"
 #include "shared/xmpp/ns.h"
+#include "xmppd/route/limits.h"
 #include "xmppd/route/route.h"
 #include "xmppd/route/snapshot.h"
 #include "xmppd/user/tables.h"
@@ -123,6 +124,7 @@ offline_put(struct write *write, struct stanza *message, int64_t when)
         }
         count_kept(user);
         if (user->kept >= (size_t)user_limit("max-offline")) {
+                limit_note(LIMIT_OFFLINE);
                 route_error(message, SERVICE_UNAVAILABLE, "Too many messages are waiting for this user.");
                 return false;
         }

@@ -7,6 +7,7 @@
 #include "shared/base/clock.h"
 #include "shared/base/mem.h"
 #include "shared/base/panic.h"
+#include "xmppd/route/limits.h"
 #include "xmppd/route/route.h"
 #include "xmppd/route/snapshot.h"
 #include "xmppd/user/subscription.h"
@@ -191,6 +192,7 @@ send_directed(struct session *session, struct stanza *presence)
                 if (session->directed == NULL)
                         session->directed = map_new();
                 if (map_count(session->directed) >= (size_t)user_limit("max-directed")) {
+                        limit_note(LIMIT_DIRECTED);
                         log_info(&user_log, "%s: directed presence to too many addresses, one dropped", session->jid.full);
                         stanza_unref(&presence);
                         return;

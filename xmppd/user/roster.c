@@ -7,6 +7,7 @@
 #include "shared/base/mem.h"
 #include "shared/base/panic.h"
 #include "shared/xmpp/ns.h"
+#include "xmppd/route/limits.h"
 #include "xmppd/route/route.h"
 #include "xmppd/user/subscription.h"
 #include "xmppd/user/tables.h"
@@ -39,8 +40,10 @@ roster_add(struct user *user, const char *bare, bool listed)
 
         if (user->roster == NULL)
                 user->roster = map_new();
-        if (map_count(user->roster) >= limit && count_items(user, listed) >= limit)
+        if (map_count(user->roster) >= limit && count_items(user, listed) >= limit) {
+                limit_note(LIMIT_ROSTER);
                 return NULL;
+        }
         struct item *item = item_new(bare);
         must(map_put_str(user->roster, bare, item) == NULL);
         return item;

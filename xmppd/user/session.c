@@ -13,6 +13,7 @@
 #include "shared/config/config.h"
 #include "xmppd/extend/extension.h"
 #include "xmppd/route/home.h"
+#include "xmppd/route/limits.h"
 #include "xmppd/route/route.h"
 #include "xmppd/route/snapshot.h"
 #include "xmppd/user/sm.h"
@@ -139,6 +140,7 @@ session_open(const struct jid *account, const char *resource, const struct sessi
         }
         struct session *older = session_of(user, full.resource);
         if (older == NULL && is_full(user) && !give_up_oldest(user)) {
+                limit_note(LIMIT_RESOURCES);
                 *condition = RESOURCE_CONSTRAINT;
                 arena_free(&arena);
                 return NULL;

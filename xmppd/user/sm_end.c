@@ -9,6 +9,7 @@
 #include "shared/base/panic.h"
 #include "shared/xmpp/ns.h"
 #include "shared/xmpp/pledge.h"
+#include "xmppd/route/limits.h"
 #include "xmppd/route/route.h"
 #include "xmppd/user/sm_private.h"
 #include "xmppd/user/tables.h"
@@ -157,6 +158,7 @@ give_up(struct chore *chore)
         const struct session_edge *edge = session->edge;
         void *owner = session->edge_owner;
 
+        limit_note(LIMIT_UNACKED);
         log_info(&user_log, "%s: more than stream-management.max-unacked or max-unacked-bytes allow; the session ends",
                 session->jid.full);
         session_detach(session);

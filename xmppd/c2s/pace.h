@@ -1,0 +1,17 @@
+/* pace.h - how fast a client may send: no clock, no timer while it keeps within its rate */
+#ifndef XMPPD_C2S_PACE_H
+#define XMPPD_C2S_PACE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* A plain value, zero-initialised. Each is the moment, in microseconds of the monotonic clock, at which all it has sent would be paid for. */
+struct pace {
+        uint64_t stanzas, bytes;
+};
+
+/* A stanza of so many bytes came now (milliseconds of the worker's clock). Returns for how many milliseconds the client must not be read; 0: it
+ * is within its rate, which lets three seconds' worth through at once. */
+uint64_t pace_take(struct pace *pace, uint64_t now_ms, size_t len);
+
+#endif
