@@ -78,10 +78,8 @@ a_cut_or_newer_item_is_not_read(void **state)
 static void
 blocked_addresses_and_messages_too(void **state)
 {
+        struct kept_message kept = { 1234567890123, 77, 5, "<message/>", 10 }, again;
         struct buf out = { 0 };
-        const char *xml;
-        size_t len;
-        int64_t when;
 
         record_blocked(&out, "montague.example");
         char *jid = record_read_blocked(buf_data(&out), out.len);
@@ -89,13 +87,24 @@ blocked_addresses_and_messages_too(void **state)
         mem_free(jid);
         assert_null(record_read_blocked(buf_data(&out), out.len - 1));
         buf_clear(&out);
-        record_message(&out, 1234567890123, "<message/>", 10);
-        assert_true(record_read_message(buf_data(&out), out.len, &when, &xml, &len));
-        assert_int_equal(when, 1234567890123);
-        assert_int_equal(len, 10);
-        assert_memory_equal(xml, "<message/>", 10);
-        assert_false(record_read_message(buf_data(&out), out.len - 1, &when, &xml, &len));
+        record_message(&out, &kept);
+        assert_true(record_read_message(&again, buf_data(&out), out.len));
+        assert_true(again.when == kept.when && again.origin == 77 && again.origin_count == 5);
+        assert_int_equal(again.len, 10);
+        assert_memory_equal(again.xml, "<message/>", 10);
+        assert_false(record_read_message(&again, buf_data(&out), out.len - 1));
         buf_free(&out);
+}
+
+/* The first version did not know by which stream a message had come. */
+static void
+an_older_message_can_be_read(void **state)
+{
+        static const char old[] = "\001\000\000\001\037\161\373\004\313\000\000\000\012<message/>";
+        struct kept_message kept;
+
+        assert_true(record_read_message(&kept, old, sizeof(old) - 1));
+        assert_true(kept.when == 1234567890123 && kept.origin == 0 && kept.len == 10);
 }
 
 static void
@@ -119,6 +128,7 @@ main(void)
                 cmocka_unit_test(an_item_comes_back_as_it_was),
                 cmocka_unit_test(a_cut_or_newer_item_is_not_read),
                 cmocka_unit_test(blocked_addresses_and_messages_too),
+                cmocka_unit_test(an_older_message_can_be_read),
                 cmocka_unit_test(keys_of_kept_messages_are_in_the_order_of_their_numbers),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
