@@ -76,6 +76,7 @@ xmppd_libxmppd_a_SOURCES += xmppd/xep/0191_blocking.c
 xmppd_libxmppd_a_SOURCES += xmppd/xep/0198_sm.c
 xmppd_libxmppd_a_SOURCES += xmppd/xep/0199_ping.c
 xmppd_libxmppd_a_SOURCES += xmppd/xep/0202_time.c
+xmppd_libxmppd_a_SOURCES += xmppd/xep/0237_roster_version.c
 xmppd_libxmppd_a_SOURCES += xmppd/xep/0280_carbons.c
 xmppd_libxmppd_a_SOURCES += xmppd/xep/0334_hints.c
 xmppd_libxmppd_a_SOURCES += xmppd/xep/0352_csi.c

@@ -20,6 +20,7 @@ struct client {
         short first;             /* the worker it was handed to */
         struct session *session; /* from binding on */
         char *domain;            /* from the first header on */
+        char *lang;              /* of its stream header; NULL: none */
         char *account;           /* from login on: the bare JID */
         size_t max_queue;
         struct timer pressure; /* runs while it is paused because mailboxes are long, or it sends too fast */

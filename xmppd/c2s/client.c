@@ -133,6 +133,7 @@ see_closed(void *owner, const char *why)
         client_leave_worker(client);
         listen_leave_crowd(client->crowd);
         mem_free(client->domain);
+        mem_free(client->lang);
         mem_free(client->account);
         mem_free(client);
 }

@@ -12,6 +12,8 @@
 
 #include <string.h>
 
+enum { LANG_MAX = 64 };
+
 enum state { CONNECTED, OFFERED, SECURING, PROVING, PUNISHED, MOVING, KNOWN, BINDING, RESUMING, BOUND };
 
 static const char *const states[] = { "connected", "offered", "securing", "proving", "punished", "moving", "known", "binding",
@@ -61,6 +63,9 @@ answer_header(struct client *client, struct element *header)
                 mem_free(client->domain);
                 client->domain = mem_strdup(domain);
         }
+        mem_free(client->lang);
+        const char *lang = element_attribute_ns(header, "lang", XML_NS_XML);
+        client->lang = lang != NULL && strlen(lang) <= LANG_MAX && lang[0] != '\0' ? mem_strdup(lang) : NULL;
         stream_open(client->stream, domain, element_attribute(header, "from"), random_hex(id, 8), "en", "1.0");
         return true;
 }

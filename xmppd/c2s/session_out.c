@@ -294,6 +294,8 @@ bound_receive(struct client *client, struct arena *arena, struct element *elemen
                 return;
         }
         stanza_set_from(stanza, &client->session->jid);
+        if (stanza->lang == NULL && client->lang != NULL && stanza->kind != STANZA_IQ)
+                stanza->lang = arena_strdup(stanza->arena, client->lang); /* RFC 6120 4.7.4, 8.1.5 */
         session_receive(client->session, stanza);
         uint64_t wait = pace_take(&client->pace, worker_now(), len);
         if (wait > 0 || is_pressed()) {

@@ -144,6 +144,7 @@ blocking_tell(struct stanza *iq)
                 add_item(result, list, jid);
         if (session != NULL)
                 session->wants_blocklist = true;
+        session_note_change(session);
         if (user->writes == 0) {
                 route(result);
                 return;

@@ -4,6 +4,7 @@
  * The roster in memory is the truth at once; results and pushes wait for the disk. A get while something is being written waits too, so that
  * nobody is shown what a sudden death could take back.
  */
+#include "shared/base/digest.h"
 #include "shared/base/mem.h"
 #include "shared/base/panic.h"
 #include "shared/xmpp/ns.h"
@@ -13,6 +14,7 @@
 #include "xmppd/user/tables.h"
 #include "xmppd/user/user_private.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum { TEXT_MAX = 1023, GROUPS_OF_ITEM_MAX = 64, REQUESTS_MAX = 200 };
@@ -53,15 +55,63 @@ void
 roster_remove(struct user *user, struct item *item)
 {
         must(map_remove_str(user->roster, item->jid) == item);
+        user->roster_mark ^= item->mark;
         item_free(&item);
 }
 
+/* What clients see of it, in eight bytes; 0 for an item that they do not see. */
+static uint64_t
+mark_of(const struct item *item)
+{
+        struct buf seen = { 0 };
+        unsigned char digest[DIGEST_MAX];
+        uint64_t mark = 0;
+
+        if (!item->is_listed)
+                return 0;
+        buf_put(&seen, item->jid, strlen(item->jid) + 1);
+        buf_puts(&seen, subscription_name(item->state));
+        buf_puts(&seen, item->state & PENDING_OUT ? "?" : "");
+        buf_puts(&seen, item->name != NULL ? item->name : "");
+        for (char **group = item->groups; group != NULL && *group != NULL; group++)
+                buf_put(&seen, *group, strlen(*group) + 1);
+        digest_of(DIGEST_SHA256, buf_data(&seen), seen.len, digest);
+        memcpy(&mark, digest, sizeof(mark));
+        buf_free(&seen);
+        return mark;
+}
+
 void
-roster_save(struct write *write, const struct item *item)
+roster_note_change(struct user *user, struct item *item)
+{
+        user->roster_mark ^= item->mark;
+        item->mark = mark_of(item);
+        user->roster_mark ^= item->mark;
+}
+
+/* RFC 6121 2.6: equal rosters have equal versions, so none need be kept. */
+static void
+write_version(const struct user *user, struct arena *arena, struct element *query)
+{
+        char version[20];
+
+        snprintf(version, sizeof(version), "%016llx", (unsigned long long)user->roster_mark);
+        element_set(arena, query, "ver", version);
+}
+
+void
+roster_finish_push(const struct user *user, struct stanza *push)
+{
+        write_version(user, push->arena, stanza_payload(push));
+}
+
+void
+roster_save(struct write *write, struct item *item)
 {
         unsigned char key[RECORD_KEY];
         struct buf value = { 0 };
 
+        roster_note_change(write->user, item);
         record_key(key, write->user->id, item->jid);
         record_item(&value, item);
         batch_put(write->batch, TABLE_ROSTER, key, sizeof(key), buf_data(&value), value.len);
@@ -111,14 +161,23 @@ answer_get(struct user *user, struct stanza *iq)
 {
         struct session *session = session_find(&iq->from);
         struct stanza *result = stanza_result(iq);
-        struct element *query = element_add(result->arena, result->element, "query", NS_ROSTER);
+        const char *known = element_attribute(stanza_payload(iq), "ver");
+        struct element *query = element_new(result->arena, "query", NS_ROSTER);
         size_t at = 0;
 
-        for (struct item *item; user->roster != NULL && (item = map_next(user->roster, &at)) != NULL;)
-                if (item->is_listed)
-                        write_item(result->arena, query, item);
-        if (session != NULL)
+        if (known != NULL)
+                write_version(user, result->arena, query);
+        /* 2.6.2: whoever has this version already gets an empty result. */
+        if (known == NULL || known[0] == '\0' || strcmp(known, element_attribute(query, "ver")) != 0) {
+                element_append(result->element, query);
+                for (struct item *item; user->roster != NULL && (item = map_next(user->roster, &at)) != NULL;)
+                        if (item->is_listed)
+                                write_item(result->arena, query, item);
+        }
+        if (session != NULL && !session->wants_roster) {
                 session->wants_roster = true;
+                session_note_change(session);
+        }
         if (user->writes == 0) {
                 route(result);
                 return;

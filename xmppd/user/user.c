@@ -51,6 +51,7 @@ free_items(struct user *user)
         for (struct item *item; user->roster != NULL && (item = map_next(user->roster, &at)) != NULL;)
                 item_free(&item);
         map_free(&user->roster);
+        user->roster_mark = 0;
         at = 0;
         for (char *jid; user->blocked != NULL && (jid = map_next(user->blocked, &at)) != NULL;)
                 mem_free(jid);
@@ -155,6 +156,7 @@ load_item(void *arg, const void *key, size_t key_len, const void *value, size_t 
                 user->roster = map_new();
         struct item *before = map_put_str(user->roster, item->jid, item);
         item_free(&before);
+        roster_note_change(user, item);
         return true;
 }
 

@@ -20,9 +20,10 @@ struct user {
         uint64_t id;
         unsigned char key[ACCOUNT_KEY]; /* the id as the store has it: prefix of all records */
         struct list sessions;
-        struct map *roster;  /* bare JID -> struct item; NULL: empty */
-        struct map *blocked; /* address -> its text; NULL: empty */
-        struct link in_idle; /* while it has neither session nor write */
+        struct map *roster;   /* bare JID -> struct item; NULL: empty */
+        uint64_t roster_mark; /* the roster's version: the marks of all items */
+        struct map *blocked;  /* address -> its text; NULL: empty */
+        struct link in_idle;  /* while it has neither session nor write */
         uint64_t idle_since;
         char photo[40 + 1]; /* hash of the photo on its card; "": none */
         unsigned writes;    /* handed to the store and not completed */
@@ -96,7 +97,11 @@ struct item *roster_find(const struct user *user, const char *bare);
 struct item *roster_add(struct user *user, const char *bare, bool listed);
 void roster_remove(struct user *user, struct item *item);
 /* Puts the item as it is now into the write. */
-void roster_save(struct write *write, const struct item *item);
+void roster_save(struct write *write, struct item *item);
+/* Its part of the roster's version follows what it is now; roster_save does this. */
+void roster_note_change(struct user *user, struct item *item);
+/* The push that goes with a write says what the roster's version is behind it. */
+void roster_finish_push(const struct user *user, struct stanza *push);
 void roster_erase(struct write *write, const char *bare);
 /* The push that shows the item as it is now; removed: as gone. */
 struct stanza *roster_push(const struct item *item, bool removed);

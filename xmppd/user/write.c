@@ -64,6 +64,8 @@ finish(void *arg, enum store_outcome outcome)
 void
 write_commit(struct write *write)
 {
+        if (write->push != NULL && write->interest == IN_ROSTER)
+                roster_finish_push(write->user, write->push);
         write->user->writes++;
         user_note_use(write->user);
         batch_commit(write->batch, finish, write);
