@@ -187,16 +187,17 @@ struct audience {
 };
 
 static void
-note_audience(struct audience *audience, struct arena *arena, const struct user *user)
+note_audience(struct audience *audience, struct arena *arena, struct user *user)
 {
-        size_t room = user->roster != NULL ? map_count(user->roster) : 0, at = 0;
+        struct map *roster = roster_of(user);
+        size_t room = roster != NULL ? map_count(roster) : 0, at = 0;
 
         *audience = (struct audience){
                 .contacts = arena_alloc(arena, room * sizeof(*audience->contacts)),
                 .jids = arena_alloc(arena, room * sizeof(*audience->jids)),
                 .before = arena_alloc(arena, room * sizeof(*audience->before)),
         };
-        for (struct item *item; room > 0 && (item = map_next(user->roster, &at)) != NULL;) {
+        for (struct item *item; room > 0 && (item = map_next(roster, &at)) != NULL;) {
                 size_t i = audience->count;
                 if (!(item->state & SUBSCRIBED_BOTH) || !jid_parse(&audience->jids[i], arena, item->jid))
                         continue;

@@ -149,7 +149,9 @@ contact_show_requests(struct session *session)
         struct user *user = session->user;
         size_t at = 0;
 
-        for (struct item *item; user->roster != NULL && (item = map_next(user->roster, &at)) != NULL;) {
+        struct map *roster = roster_of(user);
+
+        for (struct item *item; roster != NULL && (item = map_next(roster, &at)) != NULL;) {
                 if (!(item->state & PENDING_IN))
                         continue;
                 struct buf xml = { 0 };

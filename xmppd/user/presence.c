@@ -23,7 +23,7 @@ send_copy(struct session *session, struct stanza *presence, const char *to)
 }
 
 static bool
-sees_user(const struct user *user, const char *bare)
+sees_user(struct user *user, const char *bare)
 {
         const struct item *item = roster_find(user, bare);
         return item != NULL && (item->state & SUBSCRIBED_FROM);
@@ -48,7 +48,9 @@ send_to_contacts(struct session *session, struct stanza *presence)
         struct user *user = session->user;
         size_t at = 0;
 
-        for (struct item *item; user->roster != NULL && (item = map_next(user->roster, &at)) != NULL;)
+        struct map *roster = roster_of(user);
+
+        for (struct item *item; roster != NULL && (item = map_next(roster, &at)) != NULL;)
                 if ((item->state & SUBSCRIBED_FROM) && !blocking_has_text(user, item->jid))
                         send_copy(session, presence, item->jid);
 }
@@ -80,7 +82,9 @@ presence_learn(struct session *session)
         struct user *user = session->user;
         size_t at = 0;
 
-        for (struct item *item; user->roster != NULL && (item = map_next(user->roster, &at)) != NULL;) {
+        struct map *roster = roster_of(user);
+
+        for (struct item *item; roster != NULL && (item = map_next(roster, &at)) != NULL;) {
                 if (!(item->state & (SUBSCRIBED_TO | PENDING_OUT)))
                         continue;
                 struct jid contact;

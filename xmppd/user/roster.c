@@ -3,6 +3,8 @@
  *
  * The roster in memory is the truth at once; results and pushes wait for the disk. A get while something is being written waits too, so that
  * nobody is shown what a sudden death could take back.
+ *
+ * Most users sit there and change nothing, so a roster that nobody has needed for a while is let go and read again when it is.
  */
 #include "shared/base/digest.h"
 #include "shared/base/mem.h"
@@ -17,12 +19,89 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { TEXT_MAX = 1023, GROUPS_OF_ITEM_MAX = 64, REQUESTS_MAX = 200 };
+enum { TEXT_MAX = 1023, GROUPS_OF_ITEM_MAX = 64, REQUESTS_MAX = 200, UNUSED_MS = 20 * 1000 };
+
+/* Of this worker. */
+static _Thread_local struct list loaded; /* users whose roster is in memory */
+static _Thread_local struct timer sweep;
+
+static bool
+load_item(void *arg, const void *key, size_t key_len, const void *value, size_t value_len)
+{
+        struct user *user = arg;
+        struct item *item = record_read_item(value, value_len);
+        struct arena *arena = arena_new(256);
+        struct jid jid;
+        bool is_address = item != NULL && jid_parse(&jid, arena, item->jid) && strcmp(jid.full, item->jid) == 0;
+
+        arena_free(&arena);
+        if (!is_address) {
+                item_free(&item);
+                log_error(&user_log, "%s: a roster record cannot be read and is left alone", user->jid.full);
+                return true;
+        }
+        if (user->roster == NULL)
+                user->roster = map_new();
+        struct item *before = map_put_str(user->roster, item->jid, item);
+        item_free(&before);
+        roster_note_change(user, item);
+        return true;
+}
+
+void
+roster_forget(struct user *user)
+{
+        size_t at = 0;
+
+        if (!user->has_roster)
+                return;
+        for (struct item *item; user->roster != NULL && (item = map_next(user->roster, &at)) != NULL;)
+                item_free(&item);
+        map_free(&user->roster);
+        user->roster_mark = 0;
+        user->has_roster = false;
+        list_remove(&loaded, &user->in_loaded);
+}
+
+/* What is on its way to the disk is not there yet, so those rosters stay. */
+static void
+forget_unused(struct timer *timer)
+{
+        uint64_t now = worker_now();
+
+        for (LIST_EACH(user, &loaded, struct user, in_loaded))
+                if (user->writes == 0 && now - user->roster_used >= UNUSED_MS)
+                        roster_forget(user);
+        if (!list_is_empty(&loaded))
+                timer_start(timer, UNUSED_MS / 2, forget_unused);
+}
+
+struct map *
+roster_of(struct user *user)
+{
+        user->roster_used = worker_now();
+        if (user->has_roster)
+                return user->roster;
+        user->has_roster = true;
+        list_append(&loaded, &user->in_loaded);
+        store_scan(user_store, TABLE_ROSTER, user->key, ACCOUNT_KEY, 0, load_item, user);
+        if (!timer_is_running(&sweep))
+                timer_start(&sweep, UNUSED_MS / 2, forget_unused);
+        return user->roster;
+}
+
+void
+roster_stop(void)
+{
+        timer_stop(&sweep);
+}
 
 struct item *
-roster_find(const struct user *user, const char *bare)
+roster_find(struct user *user, const char *bare)
 {
-        return user->roster == NULL ? NULL : map_get_str(user->roster, bare);
+        struct map *roster = roster_of(user);
+
+        return roster == NULL ? NULL : map_get_str(roster, bare);
 }
 
 static size_t
@@ -40,7 +119,7 @@ roster_add(struct user *user, const char *bare, bool listed)
 {
         size_t limit = listed ? (size_t)user_limit("max-roster") : REQUESTS_MAX;
 
-        if (user->roster == NULL)
+        if (roster_of(user) == NULL)
                 user->roster = map_new();
         if (map_count(user->roster) >= limit && count_items(user, listed) >= limit) {
                 limit_note(LIMIT_ROSTER);
@@ -161,6 +240,7 @@ answer_get(struct user *user, struct stanza *iq)
 {
         struct session *session = session_find(&iq->from);
         struct stanza *result = stanza_result(iq);
+        struct map *roster = roster_of(user); /* before its version is told */
         const char *known = element_attribute(stanza_payload(iq), "ver");
         struct element *query = element_new(result->arena, "query", NS_ROSTER);
         size_t at = 0;
@@ -170,7 +250,7 @@ answer_get(struct user *user, struct stanza *iq)
         /* 2.6.2: whoever has this version already gets an empty result. */
         if (known == NULL || known[0] == '\0' || strcmp(known, element_attribute(query, "ver")) != 0) {
                 element_append(result->element, query);
-                for (struct item *item; user->roster != NULL && (item = map_next(user->roster, &at)) != NULL;)
+                for (struct item *item; roster != NULL && (item = map_next(roster, &at)) != NULL;)
                         if (item->is_listed)
                                 write_item(result->arena, query, item);
         }

@@ -45,14 +45,11 @@ user_limit(const char *setting)
 }
 
 static void
-free_items(struct user *user)
+free_lists(struct user *user)
 {
         size_t at = 0;
-        for (struct item *item; user->roster != NULL && (item = map_next(user->roster, &at)) != NULL;)
-                item_free(&item);
-        map_free(&user->roster);
-        user->roster_mark = 0;
-        at = 0;
+
+        roster_forget(user);
         for (char *jid; user->blocked != NULL && (jid = map_next(user->blocked, &at)) != NULL;)
                 mem_free(jid);
         map_free(&user->blocked);
@@ -62,7 +59,7 @@ static void
 free_user(struct user *user)
 {
         must(user->writes == 0 && list_is_empty(&user->sessions));
-        free_items(user);
+        free_lists(user);
         offline_forget(user);
         mem_free(user->left);
         struct arena *arena = user->arena;
@@ -138,29 +135,6 @@ user_note_use(struct user *user)
 }
 
 static bool
-load_item(void *arg, const void *key, size_t key_len, const void *value, size_t value_len)
-{
-        struct user *user = arg;
-        struct item *item = record_read_item(value, value_len);
-        struct arena *arena = arena_new(256);
-        struct jid jid;
-        bool is_address = item != NULL && jid_parse(&jid, arena, item->jid) && strcmp(jid.full, item->jid) == 0;
-
-        arena_free(&arena);
-        if (!is_address) {
-                item_free(&item);
-                log_error(&user_log, "%s: a roster record cannot be read and is left alone", user->jid.full);
-                return true;
-        }
-        if (user->roster == NULL)
-                user->roster = map_new();
-        struct item *before = map_put_str(user->roster, item->jid, item);
-        item_free(&before);
-        roster_note_change(user, item);
-        return true;
-}
-
-static bool
 load_blocked(void *arg, const void *key, size_t key_len, const void *value, size_t value_len)
 {
         struct user *user = arg;
@@ -177,9 +151,8 @@ load_blocked(void *arg, const void *key, size_t key_len, const void *value, size
 }
 
 static void
-load_items(struct user *user)
+load_lists(struct user *user)
 {
-        store_scan(user_store, TABLE_ROSTER, user->key, ACCOUNT_KEY, 0, load_item, user);
         store_scan(user_store, TABLE_BLOCKED, user->key, ACCOUNT_KEY, 0, load_blocked, user);
 }
 
@@ -188,8 +161,8 @@ user_load_again(struct user *user)
 {
         if (user->is_gone)
                 return;
-        free_items(user);
-        load_items(user);
+        free_lists(user);
+        load_lists(user);
 }
 
 struct user *
@@ -219,7 +192,7 @@ user_load(const struct jid *jid)
         unsigned char key[16];
         record_offline_key(key, user->id, 0);
         memcpy(user->key, key, ACCOUNT_KEY);
-        load_items(user);
+        load_lists(user);
         if (users == NULL)
                 users = map_new();
         map_put(users, user->jid.full, user->jid.full_len, user);
@@ -240,6 +213,7 @@ void
 user_stop(void)
 {
         timer_stop(&sweep);
+        roster_stop();
         size_t at = 0;
         for (struct user *user; users != NULL && (user = map_next(users, &at)) != NULL;) {
                 drop_user(user);

@@ -20,7 +20,10 @@ struct user {
         uint64_t id;
         unsigned char key[ACCOUNT_KEY]; /* the id as the store has it: prefix of all records */
         struct list sessions;
-        struct map *roster;   /* bare JID -> struct item; NULL: empty */
+        struct map *roster;   /* bare JID -> struct item; NULL: empty, or not in memory */
+        bool has_roster;      /* it is in memory: roster_of */
+        uint64_t roster_used; /* worker_now() when it was needed last */
+        struct link in_loaded;
         uint64_t roster_mark; /* the roster's version: the marks of all items */
         struct map *blocked;  /* address -> its text; NULL: empty */
         struct link in_idle;  /* while it has neither session nor write */
@@ -92,7 +95,12 @@ void write_commit(struct write *write);
 void write_drop(struct write *write); /* nothing of it happens */
 
 /* roster.c */
-struct item *roster_find(const struct user *user, const char *bare);
+/* Read if it is not in memory. NULL: empty. Valid during this turn. */
+struct map *roster_of(struct user *user);
+void roster_forget(struct user *user);
+/* At stop. */
+void roster_stop(void);
+struct item *roster_find(struct user *user, const char *bare);
 /* Adds an empty item, to be listed or for a request only; NULL: there are too many of the kind. */
 struct item *roster_add(struct user *user, const char *bare, bool listed);
 void roster_remove(struct user *user, struct item *item);
