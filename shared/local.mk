@@ -62,6 +62,7 @@ shared_libshared_a_SOURCES += shared/dns/dns.c shared/dns/dns.h
 shared_libshared_a_SOURCES += shared/dns/order.c
 shared_libshared_a_SOURCES += shared/control/ask.c
 shared_libshared_a_SOURCES += shared/control/daemon.c shared/control/daemon.h
+shared_libshared_a_SOURCES += shared/control/common.c shared/control/common.h
 shared_libshared_a_SOURCES += shared/control/control.c shared/control/control.h
 shared_libshared_a_SOURCES += shared/control/words.c shared/control/words.h
 shared_libshared_a_SOURCES += shared/base/pages.c shared/base/pages.h

@@ -4,22 +4,12 @@
 #include "sipcomp/admin/admin.h"
 
 #include "shared/base/json.h"
-#include "shared/base/log.h"
 #include "shared/base/mem.h"
-#include "shared/control/control.h"
-
-#include <string.h>
+#include "shared/control/common.h"
 
 static struct admin_doors doors;
 static struct control *control;
 static struct gateway *gateway;
-
-static void
-answer(struct control_request *request, struct buf *json)
-{
-        control_answer(request, true, buf_text(json), json->len);
-        buf_free(json);
-}
 
 static void
 put_counters(struct json_writer *json, const char *domain)
@@ -74,7 +64,7 @@ tell_status(struct control_request *request, int argc, char *const *argv)
         put_domains(&json);
         put_connections(&json);
         json_close_object(&json);
-        answer(request, &out);
+        common_answer(request, &out);
 }
 
 static void
@@ -85,7 +75,7 @@ tell_dialogs(struct control_request *request, int argc, char *const *argv)
         json_open_object(&json, NULL);
         put_domains(&json);
         json_close_object(&json);
-        answer(request, &out);
+        common_answer(request, &out);
 }
 
 /* The hops of a domain in the order in which the next request would try them, and who may speak for it. */
@@ -122,46 +112,18 @@ tell_routes(struct control_request *request, int argc, char *const *argv)
                 json_put_text(&json, NULL, subjects[i]);
         json_close_array(&json);
         json_close_object(&json);
-        answer(request, &out);
+        common_answer(request, &out);
 }
 
 static void
 reload(struct control_request *request, int argc, char *const *argv)
 {
-        struct buf text = { 0 }, out = { 0 };
-        struct json_writer json = { .out = &out };
-        if (doors.reload(&text) != 0) {
-                control_answer(request, false, buf_text(&text), text.len);
-        } else {
-                json_open_object(&json, NULL);
-                json_put_text(&json, "note", text.len > 0 ? buf_text(&text) : NULL);
-                json_close_object(&json);
-                answer(request, &out);
-        }
-        buf_free(&text);
-}
-
-/* log ROOM LEVEL [--peer WHOM]; a level of "default" takes the exception back. */
-static void
-set_log(struct control_request *request, int argc, char *const *argv)
-{
-        bool has_peer = argc == 4 && strcmp(argv[2], "--peer") == 0;
-        bool is_default = argc >= 2 && strcmp(argv[1], "default") == 0;
-        int level = argc >= 2 && !is_default ? log_level_of(argv[1]) : -1;
-        struct buf out = { 0 };
-        if ((argc != 2 && !has_peer) || (level < 0 && !is_default)) {
-                control_refuse(request, "log SUBSYSTEM LEVEL [--peer DOMAIN]; levels: error, warn, info, debug, trace, default");
-        } else if (!log_set_exception(argv[0], has_peer ? argv[3] : "", level)) {
-                control_refuse(request, "too many levels are set apart; take one back with: log SUBSYSTEM default");
-        } else {
-                buf_puts(&out, "{}");
-                answer(request, &out);
-        }
+        common_reload(request, doors.reload);
 }
 
 /* clang-format off */
 static const struct control_command commands[] = {
-        { "status", tell_status }, { "dialogs", tell_dialogs }, { "routes", tell_routes }, { "reload", reload }, { "log", set_log }, { 0 },
+        { "status", tell_status }, { "dialogs", tell_dialogs }, { "routes", tell_routes }, { "reload", reload }, { "log", common_log }, { 0 },
 };
 /* clang-format on */
 

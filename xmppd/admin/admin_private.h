@@ -3,13 +3,10 @@
 #define XMPPD_ADMIN_ADMIN_PRIVATE_H
 
 #include "shared/base/json.h"
-#include "shared/control/control.h"
+#include "shared/control/common.h"
 #include "shared/store/store.h"
 
 extern struct store *admin_store;
-
-/* Answers with what the writer has written; empties it. */
-void admin_answer(struct control_request *request, struct buf *json);
 
 /* user.c */
 void admin_user_add(struct control_request *request, int argc, char *const *argv);

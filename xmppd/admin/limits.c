@@ -29,5 +29,5 @@ admin_limits(struct control_request *request, int argc, char *const *argv)
         }
         json_close_array(&json);
         json_close_object(&json);
-        admin_answer(request, &out);
+        common_answer(request, &out);
 }

@@ -59,7 +59,7 @@ answer_list(struct inquiry *inquiry, const char *name)
                 buf_free(part);
         }
         buf_puts(&out, "]}");
-        admin_answer(inquiry->request, &out);
+        common_answer(inquiry->request, &out);
         mem_free(inquiry);
 }
 
@@ -221,7 +221,7 @@ answer_status(void *arg)
         write_logins(&json);
         write_store(&json);
         json_close_object(&json);
-        admin_answer(inquiry->request, &out);
+        common_answer(inquiry->request, &out);
         mem_free(inquiry);
 }
 

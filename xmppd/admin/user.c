@@ -92,7 +92,7 @@ finish(void *arg, enum store_outcome outcome)
                 json_open_object(&json, NULL);
                 json_put_number(&json, "accounts", job->accounts);
                 json_close_object(&json);
-                admin_answer(job->request, &out);
+                common_answer(job->request, &out);
         }
         free_job(job);
 }
