@@ -81,8 +81,14 @@ find(const struct user *user, enum data_kind kind, const char *wanted, struct ar
         return read_value(value, value_len, arena, &name, len);
 }
 
-void
-data_set(struct stanza *iq, enum data_kind kind, const char *name, struct element *element)
+static void
+settle(struct write *write, bool done)
+{
+        write->user->data_writing -= write->tag;
+}
+
+static struct write *
+begin_set(struct stanza *iq, enum data_kind kind, const char *name, struct element *element)
 {
         struct user *user = user_load(&iq->to);
         struct buf document = { 0 };
@@ -92,8 +98,27 @@ data_set(struct stanza *iq, enum data_kind kind, const char *name, struct elemen
         if (element != NULL)
                 xml_write(&document, element, "");
         put(write, kind, name, buf_data(&document), document.len);
-        buf_free(&document);
         write->answer = stanza_result(iq);
+        write->then = settle;
+        write->tag = document.len;
+        user->data_writing += document.len;
+        buf_free(&document);
+        return write;
+}
+
+void
+data_set(struct stanza *iq, enum data_kind kind, const char *name, struct element *element)
+{
+        write_commit(begin_set(iq, kind, name, element));
+}
+
+/* A hash that could not be written goes with the next load of the account. */
+void
+data_set_card(struct stanza *iq, struct element *card, const char *photo)
+{
+        struct write *write = begin_set(iq, DATA_VCARD, "", card);
+
+        put(write, DATA_PHOTO, "", photo, strlen(photo));
         write_commit(write);
 }
 
@@ -171,7 +196,7 @@ data_size(const struct jid *account, enum data_kind kind, const char *without)
                 return 0;
         write_prefix(key, user->key, kind);
         store_scan(user_store, TABLE_DATA, key, DATA_PREFIX, 0, add_size, &sum);
-        return sum.bytes;
+        return sum.bytes + user->data_writing;
 }
 
 void

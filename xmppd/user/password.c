@@ -36,6 +36,13 @@ derive(struct offload *job)
 }
 
 static void
+settle(struct write *write, bool done)
+{
+        if (done)
+                log_info(&user_log, "%s has a new password", write->user->jid.full);
+}
+
+static void
 put(struct change *change)
 {
         struct arena *arena = arena_new(1024);
@@ -51,8 +58,8 @@ put(struct change *change)
                 account.sha256 = change->sha256;
                 account_change(write->batch, &account);
                 write->answer = stanza_result(change->iq);
+                write->then = settle;
                 write_commit(write);
-                log_info(&user_log, "%s has a new password", bare.full);
         }
         arena_free(&arena);
 }
@@ -61,7 +68,10 @@ static void
 finish(struct offload *job)
 {
         struct change *change = container_of(job, struct change, job);
+        struct user *user = user_loaded(&change->iq->from);
 
+        if (user != NULL)
+                user->changes_password = false;
         if (change->is_allowed)
                 put(change);
         else
@@ -80,6 +90,12 @@ password_change(struct stanza *iq, const char *password)
                 route_error(iq, NOT_ACCEPTABLE, "A password has 1 to 1023 bytes.");
                 return;
         }
+        struct user *user = user_load(&iq->from);
+        if (user == NULL || user->changes_password) {
+                route_error(iq, RESOURCE_CONSTRAINT, "The password is being changed already.");
+                return;
+        }
+        user->changes_password = true;
         struct change *change = MEM_NEW(change);
         change->iq = stanza_ref(iq);
         memcpy(change->password, password, len);

@@ -34,7 +34,7 @@ hash_photo(char hash[PHOTO_HASH], const char *base64)
         return size > 0;
 }
 
-void
+const char *
 photo_take(const struct jid *account, const struct element *card)
 {
         const struct element *photo = element_child(card, "PHOTO", NS_VCARD);
@@ -48,7 +48,7 @@ photo_take(const struct jid *account, const struct element *card)
                 hash[0] = '\0';
         arena_free(&arena);
         strcpy(user->photo, hash);
-        data_note(user, DATA_PHOTO, hash);
+        return user->photo;
 }
 
 const char *

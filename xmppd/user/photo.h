@@ -10,8 +10,8 @@ struct session;
 
 enum { PHOTO_HASH = 40 + 1 };
 
-/* The account's card is about to be this one. At home. */
-void photo_take(const struct jid *account, const struct element *card);
+/* Of the photo on this card, which is about to become the account's; "" if it has none. At home; the text lives as long as the account is loaded. */
+const char *photo_take(const struct jid *account, const struct element *card);
 /* Of the session's account; "" if there is no photo. */
 const char *photo_of(struct session *session);
 

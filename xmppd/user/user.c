@@ -156,6 +156,13 @@ load_lists(struct user *user)
         store_scan(user_store, TABLE_BLOCKED, user->key, ACCOUNT_KEY, 0, load_blocked, user);
 }
 
+static void
+load_photo(struct user *user)
+{
+        if (!data_read_note(&user->jid, DATA_PHOTO, user->photo, sizeof(user->photo)))
+                user->photo[0] = '\0';
+}
+
 void
 user_load_again(struct user *user)
 {
@@ -163,6 +170,7 @@ user_load_again(struct user *user)
                 return;
         free_lists(user);
         load_lists(user);
+        load_photo(user);
 }
 
 struct user *
@@ -196,8 +204,7 @@ user_load(const struct jid *jid)
         if (users == NULL)
                 users = map_new();
         map_put(users, user->jid.full, user->jid.full_len, user);
-        if (!data_read_note(&user->jid, DATA_PHOTO, user->photo, sizeof(user->photo)))
-                user->photo[0] = '\0';
+        load_photo(user);
         sm_load(user);
         user_note_use(user);
         return user;

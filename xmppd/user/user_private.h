@@ -28,11 +28,13 @@ struct user {
         struct map *blocked;  /* address -> its text; NULL: empty */
         struct link in_idle;  /* while it has neither session nor write */
         uint64_t idle_since;
-        char photo[40 + 1]; /* hash of the photo on its card; "": none */
-        unsigned writes;    /* handed to the store and not completed */
-        char *left;         /* last.c: when and how its last client left, on its way to the disk; NULL: the disk knows */
-        bool is_deleted;    /* there is no such account any more */
-        bool is_gone;       /* deleted or forgotten: no longer in the table */
+        char photo[40 + 1];    /* hash of the photo on its card; "": none */
+        size_t data_writing;   /* data.c: bytes of documents on their way to the disk */
+        bool changes_password; /* password.c: one change at a time */
+        unsigned writes;       /* handed to the store and not completed */
+        char *left;            /* last.c: when and how its last client left, on its way to the disk; NULL: the disk knows */
+        bool is_deleted;       /* there is no such account any more */
+        bool is_gone;          /* deleted or forgotten: no longer in the table */
 
         /* offline.c */
         bool knows_kept;

@@ -51,8 +51,7 @@ set(struct stanza *iq)
         if (bytes.len > most) {
                 route_error(iq, RESOURCE_CONSTRAINT, "The card is larger than vcard.max-bytes allows.");
         } else {
-                photo_take(&iq->to, card);
-                data_set(iq, DATA_VCARD, "", card);
+                data_set_card(iq, card, photo_take(&iq->to, card));
         }
         buf_free(&bytes);
 }
