@@ -2,7 +2,7 @@
 # directory: tests/unit/shared/ has libshared, tests/unit/xmppd/ libxmppd as well, tests/unit/sipcomp/ libsipcomp as well.
 LDADD = $(if $(findstring /fuzz/,$@),$(libs_fuzz),$(libs_test))
 libs_test = $(CMOCKA_LIBS) $(if $(findstring /unit/sipcomp/,$@),$(libs_sipcomp),$(if $(findstring /unit/xmppd/,$@),$(libs_xmppd),$(libs_shared)))
-libs_fuzz = $(fuzz_main) xmppd/libxmppd.a sipcomp/libsipcomp.a $(libs_shared) $(SASL_LIBS) $(OSIP_LIBS)
+libs_fuzz = $(fuzz_main) xmppd/libxmppd.a sipcomp/libsipcomp.a $(libs_shared) $(SASL_LIBS) $(LDAP_LIBS) $(OSIP_LIBS)
 
 check_LIBRARIES += tests/fuzz/libreplay.a
 tests_fuzz_libreplay_a_SOURCES = tests/fuzz/replay.c

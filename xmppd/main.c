@@ -15,6 +15,7 @@
 #include "xmppd/admin/admin.h"
 #include "xmppd/c2s/c2s.h"
 #include "xmppd/component/component.h"
+#include "xmppd/directory/directory.h"
 #include "xmppd/extend/extension.h"
 #include "xmppd/extend/server.h"
 #include "xmppd/route/home.h"
@@ -176,6 +177,7 @@ static void
 end_worker(void *unused)
 {
         user_stop();
+        directory_stop();
         snapshot_leave();
         worker_stop(worker_here());
 }
@@ -297,6 +299,7 @@ run(struct snapshot *snapshot)
         if (getenv("TEST_DELAY_LETTERS") != NULL)
                 mailbox_delay_at_random((unsigned)atoi(getenv("TEST_DELAY_LETTERS")));
         make_workers(snapshot);
+        directory_start(config_top(snapshot->config));
         sasl_start(server.store);
         user_start(server.store);
         route_set_doors(&(struct route_doors){ server_receive, user_receive, component_receive, NULL });

@@ -8,6 +8,7 @@
 #include "shared/base/panic.h"
 #include "shared/config/federation.h"
 #include "shared/xmpp/jid.h"
+#include "xmppd/directory/directory.h"
 #include "xmppd/extend/extension.h"
 
 #include <stdio.h>
@@ -81,6 +82,26 @@ static const struct setting login_settings[] = {
         { 0 },
 };
 
+static const struct setting directory_settings[] = {
+        { "servers", SETTING_LIST, NULL, LIVE,
+                "Servers, asked in this order until one answers: ldap://HOST[:PORT] or ldaps://HOST[:PORT].", NULL },
+        { "start-tls", SETTING_BOOL, "true", LIVE, "Change to TLS on ldap:// connections before anything is said.", NULL },
+        { "trust", SETTING_PATH, "/etc/ssl/certs/ca-certificates.crt", LIVE,
+                "PEM file with the authorities of the servers' certificates.", NULL },
+        { "bind-dn", SETTING_TEXT, "", LIVE, "Name under which users are looked up; empty: none, where the directory allows it.",
+                NULL },
+        { "bind-password", SETTING_SECRET, "", LIVE, "Its password: file:PATH.", NULL },
+        { "base", SETTING_TEXT, NULL, LIVE, "Entry below which users are looked up.", NULL },
+        { "filter", SETTING_TEXT, "(uid=%u)", LIVE,
+                "Finds the one entry of a user; %u is the part of the JID before the @. Active Directory: (sAMAccountName=%u).",
+                NULL },
+        { "mail-attribute", SETTING_TEXT, "mail", LIVE, "Attribute with the user's mail address.", NULL },
+        { "name-attribute", SETTING_TEXT, "displayName", LIVE, "Attribute with the user's name as people read it.", NULL },
+        { "timeout", SETTING_SECONDS, "5", LIVE, "Seconds for each step; then the next server is asked.", "1..60" },
+        { "at-most", SETTING_NUMBER, "8", AT_START, "Logins that are checked at the same time; others wait in line.", "1..64" },
+        { 0 },
+};
+
 static const struct setting user_settings[] = {
         { "max-roster", SETTING_NUMBER, "2000", LIVE, "Contacts in one roster; more are refused with not-allowed.", "1..100000" },
         { "max-offline", SETTING_NUMBER, "1000", LIVE, "Messages kept for one account; more come back with service-unavailable.",
@@ -142,6 +163,7 @@ static const struct section_rule own_sections[] = {
         { .name = "store", .settings = store_settings },
         { .name = "c2s", .settings = c2s_settings },
         { .name = "login", .settings = login_settings },
+        { .name = "directory", .titled = true, .settings = directory_settings, .title_is_domain = true },
         { .name = "user", .settings = user_settings },
         { .name = "s2s", .settings = s2s_settings, .unbuilt = NO_S2S },
         { .name = "components", .settings = components_settings },
@@ -235,6 +257,38 @@ check_certificates(const struct section *all, struct buf *errors)
         }
 }
 
+static void
+check_servers(const struct section *directory, struct buf *errors, struct buf *warnings)
+{
+        bool is_clear = false;
+
+        if (config_list_count(directory, "servers") == 0)
+                complain(errors, directory, "servers", "servers: at least one is needed");
+        for (size_t i = 0; i < config_list_count(directory, "servers"); i++) {
+                const char *server = config_list_item(directory, "servers", i);
+                if (strncmp(server, "ldap://", 7) != 0 && strncmp(server, "ldaps://", 8) != 0)
+                        complain(errors, directory, "servers", "servers: expected ldap://HOST[:PORT] or ldaps://HOST[:PORT]");
+                is_clear = is_clear || strncmp(server, "ldap://", 7) == 0;
+        }
+        if (is_clear && !config_bool(directory, "start-tls"))
+                complain(warnings, directory, "start-tls", "passwords of users go to the directory in clear text");
+}
+
+static void
+check_directories(const struct section *all, struct buf *errors, struct buf *warnings)
+{
+        const struct section *directory = NULL;
+        struct err err;
+
+        while ((directory = section_next(all, "directory", directory)) != NULL) {
+                if (section_titled(all, "domain", section_title(directory)) == NULL)
+                        complain(errors, directory, NULL, "there is no section domain of this name");
+                check_servers(directory, errors, warnings);
+                if (directory_check_filter(config_text(directory, "filter"), &err) != 0)
+                        complain(errors, directory, "filter", err.text);
+        }
+}
+
 /* Settings of sections that work, for parts that are not there yet. */
 static void
 note_unbuilt(const struct section *all, struct buf *warnings)
@@ -268,6 +322,7 @@ check_sections(const struct config *config, struct buf *errors, struct buf *warn
                 if (section_is_set(component, "secret") && config_text(component, "secret")[0] == '\0')
                         complain(errors, component, "secret", "the secret is empty");
         check_certificates(all, errors);
+        check_directories(all, errors, warnings);
         const char *target = config_text(log, "target");
         if (strcmp(target, "stderr") != 0 && target[0] != '/')
                 complain(errors, log, "target", "target: expected stderr or the whole path of a file");

@@ -24,6 +24,7 @@ shared/config           40
 shared/control          50
 xmppd/extend            60
 xmppd/route             60
+xmppd/directory         65
 xmppd/user              70
 xmppd/sasl              70
 xmppd/c2s               80
@@ -56,6 +57,7 @@ idna.h          shared/xmpp
 stringprep.h    shared/xmpp
 punycode.h      shared/xmpp
 sasl/           xmppd/sasl
+ldap.h          xmppd/directory
 osip2/          sipcomp/sip
 osipparser2/    sipcomp/sip
 strophe.h       xmppd/ctl

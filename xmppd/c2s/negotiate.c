@@ -82,10 +82,10 @@ offer_mechanisms(struct client *client, struct buf *out, bool secure)
                 else if (why[0] != '\0')
                         log_info(&client->log, "EXTERNAL is not offered, the client's certificate: %s", why);
         }
-        for (const char *const *name = sasl_mechanisms(secure); *name != NULL; name++)
+        for (const char *const *name = sasl_mechanisms(client->domain, secure); *name != NULL; name++)
                 buf_printf(out, "<mechanism>%s</mechanism>", *name);
         buf_puts(out, "</mechanisms>");
-        if (secure)
+        if (secure && strstr(sasl_mechanisms(client->domain, true)[0], "-PLUS") != NULL)
                 buf_puts(out,
                         "<sasl-channel-binding xmlns=\"urn:xmpp:sasl-cb:0\"><channel-binding type=\"tls-exporter\"/>"
                         "<channel-binding type=\"tls-server-end-point\"/></sasl-channel-binding>");

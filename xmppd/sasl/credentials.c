@@ -99,6 +99,15 @@ credentials_exist(const struct jid *bare)
 }
 
 bool
+credentials_are_here(const struct jid *bare)
+{
+        struct scram_keys sha1 = { 0 }, sha256 = { 0 };
+
+        read_keys(bare, &sha1, &sha256);
+        return sha1.rounds != 0 || sha256.rounds != 0;
+}
+
+bool
 credentials_name(struct jid *bare, struct arena *arena, const char *typed, const char *domain)
 {
         if (strchr(typed, '@') == NULL)

@@ -17,6 +17,8 @@ void credentials_find(const struct jid *bare, enum digest digest, struct scram_k
 enum digest credentials_find_any(const struct jid *bare, struct scram_keys *keys);
 /* Is there such an account, whatever its keys? */
 bool credentials_exist(const struct jid *bare);
+/* Has it keys of its own, so that no directory is asked? */
+bool credentials_are_here(const struct jid *bare);
 /* From what a client typed as its name ("juliet", or "juliet@capulet.example") to the bare JID in this domain. False: no such name can exist. */
 bool credentials_name(struct jid *bare, struct arena *arena, const char *typed, const char *domain);
 

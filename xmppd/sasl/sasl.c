@@ -10,9 +10,11 @@
 #include "shared/base/panic.h"
 #include "shared/base/text.h"
 #include "shared/loop/offload.h"
+#include "xmppd/directory/directory.h"
 #include "xmppd/sasl/credentials.h"
 #include "xmppd/sasl/cyrus.h"
 #include "xmppd/sasl/external.h"
+#include "xmppd/sasl/member.h"
 #include "xmppd/sasl/throttle.h"
 
 #include <string.h>
@@ -25,7 +27,8 @@ struct sasl {
         sasl_done *done;
         void *owner;
         struct cyrus *cyrus;
-        struct check *check; /* PLAIN under way */
+        struct check *check;   /* PLAIN under way */
+        struct member *member; /* the same, with the directory */
         bool is_external;
         char *account;
         const char *failure;
@@ -64,6 +67,7 @@ void
 sasl_start(struct store *store)
 {
         credentials_start(store);
+        member_start(store);
         throttle_start();
         cyrus_start();
         list_mechanisms();
@@ -76,8 +80,12 @@ sasl_stop(void)
 }
 
 const char *const *
-sasl_mechanisms(bool secure)
+sasl_mechanisms(const char *domain, bool secure)
 {
+        static const char *const plain[] = { "PLAIN", NULL };
+
+        if (directory_serves(domain))
+                return secure ? plain : plain + 1;
         return secure ? secure_mechanisms : clear_mechanisms;
 }
 
@@ -108,6 +116,7 @@ sasl_free(struct sasl **where)
                 return;
         if (sasl->check != NULL)
                 sasl->check->sasl = NULL;
+        member_forget(&sasl->member);
         cyrus_free(&sasl->cyrus);
         mem_free(sasl->domain);
         mem_free(sasl->account);
@@ -150,6 +159,32 @@ finish_check(struct offload *job)
                 refuse(sasl, "not-authorized");
 }
 
+static void
+hear_of_member(void *owner, const char *failure)
+{
+        struct sasl *sasl = owner;
+
+        sasl->member = NULL;
+        if (failure == NULL)
+                sasl->done(sasl->owner, SASL_SUCCESS, NULL, 0);
+        else
+                refuse(sasl, failure);
+}
+
+static void
+check_keys(struct sasl *sasl, const struct jid *account, const char *password)
+{
+        struct check *check = MEM_NEW(check);
+
+        sasl->check = check;
+        check->sasl = sasl;
+        check->len = strlen(password);
+        memcpy(check->password, password, check->len);
+        check->digest = credentials_find_any(account, &check->keys);
+        check->job = (struct offload){ .work = derive, .done = finish_check };
+        offload_start(&check->job);
+}
+
 /* The three fields of the message; false: malformed. */
 static bool
 split(struct arena *arena, const char *bytes, size_t len, const char *fields[3])
@@ -180,15 +215,11 @@ check_plain(struct sasl *sasl, const char *bytes, size_t len)
         } else if (fields[0][0] != '\0' && (!jid_parse(&wanted, arena, fields[0]) || !jid_equal(&wanted, &account))) {
                 refuse(sasl, "invalid-authzid");
         } else {
-                struct check *check = MEM_NEW(check);
                 sasl->account = mem_strdup(account.full);
-                sasl->check = check;
-                check->sasl = sasl;
-                check->len = strlen(fields[2]);
-                memcpy(check->password, fields[2], check->len);
-                check->digest = credentials_find_any(&account, &check->keys);
-                check->job = (struct offload){ .work = derive, .done = finish_check };
-                offload_start(&check->job);
+                if (directory_serves(sasl->domain) && !credentials_are_here(&account))
+                        sasl->member = member_check(&account, fields[2], hear_of_member, sasl);
+                else
+                        check_keys(sasl, &account, fields[2]);
         }
         arena_free(&arena);
 }
@@ -233,9 +264,9 @@ go_on(struct sasl *sasl, const char *mechanism, const char *bytes, size_t len)
 }
 
 static bool
-is_offered(const char *mechanism, bool secure)
+is_offered(const char *mechanism, const char *domain, bool secure)
 {
-        for (const char *const *name = sasl_mechanisms(secure); *name != NULL; name++)
+        for (const char *const *name = sasl_mechanisms(domain, secure); *name != NULL; name++)
                 if (strcmp(*name, mechanism) == 0)
                         return true;
         return false;
@@ -244,7 +275,7 @@ is_offered(const char *mechanism, bool secure)
 void
 sasl_begin(struct sasl *sasl, const char *mechanism, const char *initial, size_t len)
 {
-        must(sasl->cyrus == NULL && sasl->check == NULL);
+        must(sasl->cyrus == NULL && sasl->check == NULL && sasl->member == NULL);
         sasl->is_external = strcmp(mechanism, "EXTERNAL") == 0 && sasl->tls != NULL && tls_session_asks(sasl->tls);
         if (sasl->is_external) {
                 if (initial != NULL)
@@ -253,8 +284,8 @@ sasl_begin(struct sasl *sasl, const char *mechanism, const char *initial, size_t
                         sasl->done(sasl->owner, SASL_CHALLENGE, NULL, 0);
                 return;
         }
-        if (!is_offered(mechanism, sasl->tls != NULL)) {
-                refuse(sasl, is_offered(mechanism, true) ? "encryption-required" : "invalid-mechanism");
+        if (!is_offered(mechanism, sasl->domain, sasl->tls != NULL)) {
+                refuse(sasl, is_offered(mechanism, sasl->domain, true) ? "encryption-required" : "invalid-mechanism");
                 return;
         }
         if (strcmp(mechanism, "PLAIN") != 0) {
@@ -270,7 +301,7 @@ sasl_begin(struct sasl *sasl, const char *mechanism, const char *initial, size_t
 void
 sasl_step(struct sasl *sasl, const char *response, size_t len)
 {
-        must(sasl->check == NULL);
+        must(sasl->check == NULL && sasl->member == NULL);
         if (sasl->cyrus != NULL)
                 go_on(sasl, NULL, response, len);
         else if (sasl->is_external)

@@ -15,8 +15,9 @@
 void sasl_start(struct store *store);
 void sasl_stop(void);
 
-/* Names to offer, by preference, NULL-terminated; PLAIN only where secure. Computed once. */
-const char *const *sasl_mechanisms(bool secure);
+/* Names to offer, by preference, NULL-terminated; PLAIN only where secure. Where a directory serves the domain, only PLAIN: the directory shows
+ * no keys, and a client would choose SCRAM if it could. Computed once. */
+const char *const *sasl_mechanisms(const char *domain, bool secure);
 /* Has the client shown a certificate that names an account of this domain, so that EXTERNAL is offered before the others? If not, why holds the
  * reason in words; it is empty where none was shown. */
 bool sasl_offers_external(const char *domain, struct tls_session *tls, char *why, size_t room);

@@ -52,6 +52,8 @@ put(struct change *change)
 
         if (user == NULL || !account_find(user_store, arena, &bare, &account)) {
                 route_error(change->iq, ITEM_NOT_FOUND, "The account has been deleted.");
+        } else if (account.sha1.rounds == 0 && account.sha256.rounds == 0) {
+                route_error(change->iq, NOT_ALLOWED, "The password of this account is kept in a directory.");
         } else {
                 struct write *write = write_new(user, change->iq);
                 account.sha1 = change->sha1;
