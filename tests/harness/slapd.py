@@ -23,8 +23,8 @@ class Slapd:
     def __init__(self, people):
         self.directory = system.short_directory("sl-")
         self.port, self.tls_port = system.free_port(), system.free_port()
-        # libldap looks for the name of this machine where its URI says localhost.
-        certificate = pki.shared().issue(["localhost", socket.gethostname()])
+        # libldap takes "localhost" for the name of the machine.
+        certificate = pki.shared().issue(dict.fromkeys(["localhost", socket.gethostname(), socket.getfqdn()]))
         (self.directory / "db").mkdir()
         self.config = self.directory / "slapd.conf"
         self.config.write_text(f"""
