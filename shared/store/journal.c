@@ -42,7 +42,8 @@ struct waiter {
         struct waiter *next;
         void (*done)(void *arg, bool ok);
         void *arg;
-        int fd; /* of the segment that had the end of the journal, a descriptor of our own */
+        int fd;         /* of the segment that had the end of the journal, a descriptor of our own */
+        uint64_t start; /* of that segment */
         bool ok;
 };
 
@@ -141,11 +142,11 @@ sync_thread(void *arg)
 
         pthread_setname_np(pthread_self(), "journal");
         for (struct waiter *first; (first = wait_for_waiters(journal)) != NULL;) {
-                /* All that wait here asked before now, so one sync of the newest file serves those of the same file. */
-                struct waiter *newest = first;
-                while (newest->next != NULL)
-                        newest = newest->next;
-                bool ok = fdatasync(newest->fd) == 0;
+                /* All that wait here asked before now, so one sync of each file serves all of its own. */
+                bool ok = true;
+                for (struct waiter *waiter = first; waiter != NULL; waiter = waiter->next)
+                        if (waiter->next == NULL || waiter->next->start != waiter->start)
+                                ok &= fdatasync(waiter->fd) == 0;
                 for (struct waiter *waiter = first, *next; waiter != NULL; waiter = next) {
                         next = waiter->next;
                         waiter->ok &= ok;
@@ -257,6 +258,11 @@ journal_close(struct journal **closed, bool discard)
         mem_free(journal);
 }
 
+static void
+do_nothing(void *arg, bool ok)
+{
+}
+
 /* A new file if there can be one; otherwise the present one grows on. */
 static void
 start_segment(struct journal *journal)
@@ -265,6 +271,8 @@ start_segment(struct journal *journal)
 
         if (!flush(journal))
                 return;
+        /* Whoever asks for a sync later means this file too. */
+        journal_sync(journal, do_nothing, NULL);
         if (add_segment(journal, &err) != 0)
                 log_error(&scope, "%s; the present file is written on", err.text);
 }
@@ -368,6 +376,7 @@ journal_sync(struct journal *journal, void (*done)(void *arg, bool ok), void *ar
         waiter->arg = arg;
         waiter->ok = flush(journal);
         waiter->fd = dup(last_segment(journal)->fd);
+        waiter->start = last_segment(journal)->start;
         pthread_mutex_lock(&journal->lock);
         *journal->last = waiter;
         journal->last = &waiter->next;

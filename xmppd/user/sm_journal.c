@@ -145,7 +145,7 @@ rewrite_sent(struct sm *sm)
 static void
 drop_old(void *arg, bool ok)
 {
-        if (ok)
+        if (ok && here.journal != NULL)
                 journal_drop_below(here.journal, (uint64_t)(uintptr_t)arg);
 }
 

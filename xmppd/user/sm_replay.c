@@ -315,6 +315,34 @@ remove_kept(struct replay_state *replay, const struct found *found, const struct
         replay->puts++;
 }
 
+struct arrived {
+        struct replay_state *replay;
+        uint64_t acknowledged;
+};
+
+static bool
+remove_if_arrived(void *arg, const void *key, size_t key_len, const void *value, size_t value_len)
+{
+        struct arrived *arrived = arg;
+
+        if (sm_sent_key_count(key, key_len) <= arrived->acknowledged) {
+                batch_remove(arrived->replay->batch, TABLE_SENT, key, key_len);
+                arrived->replay->puts++;
+        }
+        return true;
+}
+
+/* A session that was being resumed is in the store as well, and the journal may not have all of it yet: what has not arrived stays. */
+static void
+forget_acknowledged(struct replay_state *replay, const struct found *found)
+{
+        struct arrived arrived = { replay, found->state.acknowledged };
+        unsigned char key[SM_KEY];
+
+        sm_key(key, found->state.account, found->id);
+        store_scan(user_store, TABLE_SENT, key, sizeof(key), 0, remove_if_arrived, &arrived);
+}
+
 static void
 put_session(struct replay_state *replay, struct found *found)
 {
@@ -337,7 +365,7 @@ put_session(struct replay_state *replay, struct found *found)
         encode_text(&value, jid_bare(&found->jid, replay->arena).full);
         batch_put(replay->batch, TABLE_SESSION_END, end_key, sizeof(end_key), buf_data(&value), value.len);
         buf_free(&value);
-        batch_remove_prefix(replay->batch, TABLE_SENT, key, sizeof(key));
+        forget_acknowledged(replay, found);
         for (const struct sent_note *note = found->first; note != NULL; note = note->next)
                 if (note->count > record->acknowledged)
                         put_sent(replay, found, note);
