@@ -162,6 +162,21 @@ hibernate_find(const struct user *user, uint64_t id)
         return NULL;
 }
 
+/* The journal goes on until the store has also what came while the session was being moved. */
+static void
+finish_leaving(struct sm *sm)
+{
+        if (sm->place != LEAVING || !sm->has_left || sm->puts > 0)
+                return;
+        sm->has_left = false;
+        journal_forget_session(sm);
+        journal_note_end(sm->id);
+        queue_free(sm);
+        sm->synced = sm->sent;
+        sm->place = IN_STORE;
+        sm_go_on(sm);
+}
+
 static void
 settle(struct write *write, bool done)
 {
@@ -175,12 +190,8 @@ settle(struct write *write, bool done)
                 sm_give_up(sm);
                 return;
         }
-        journal_forget_session(sm);
-        journal_note_end(sm->id);
-        queue_free(sm);
-        sm->synced = sm->sent;
-        sm->place = IN_STORE;
-        sm_go_on(sm);
+        sm->has_left = true;
+        finish_leaving(sm);
 }
 
 void
@@ -220,6 +231,8 @@ note_put(struct write *write, bool done)
         sm->puts--;
         if (!done)
                 sm_give_up(sm); /* the client would count what it cannot get */
+        else if (sm->place == LEAVING)
+                finish_leaving(sm);
         else
                 sm_go_on(sm);
 }

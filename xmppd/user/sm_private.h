@@ -53,6 +53,7 @@ struct sm {
         struct sent *queue; /* IN_JOURNAL, LEAVING: a ring with those behind `acknowledged` */
         size_t room, first;
         uint64_t synced;         /* up to here no pledge is held */
+        bool has_left;           /* LEAVING: the batch that moves it is on disk */
         unsigned puts;           /* IN_STORE, LEAVING: on their way to the disk */
         uint64_t low, high;      /* numbers in the offline store between which all are in the queue; 0: none */
         struct link in_journal;  /* of this worker, while IN_JOURNAL */
