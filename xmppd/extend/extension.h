@@ -50,11 +50,14 @@ struct extension {
         const char *name; /* also the title of its settings: ping { idle = 300 } */
         int xep;
         const char *version;
-        void (*start)(void);         /* once, before workers run */
+        void (*start)(void); /* once, before workers run */
+        /* Is it switched on by the settings in force on this worker? While it is not, nothing shows it and nothing of it runs, but for the hooks
+         * by which a session ends. NULL: always. */
+        bool (*is_on)(void);
         const char *const *features; /* of the server's disco#info, NULL-terminated; NULL: none */
         const char *const *account_features;
-        void (*info)(struct stanza *result, struct element *query); /* adds to the server's disco#info (XEP-0128) */
-        const struct iq_handler *iqs;                               /* ends with .answer == NULL */
+        void (*info)(struct arena *arena, struct element *query); /* adds to the server's disco#info (XEP-0128) */
+        const struct iq_handler *iqs;                             /* ends with .answer == NULL */
         const struct nonza_handler *nonzas;
         void (*offer)(struct buf *out); /* adds to the stream features after login */
         const struct hook *hooks;       /* ends with .run == NULL */
@@ -64,6 +67,8 @@ struct extension {
 /* Once, before workers run. all ends with NULL and must stay. */
 void extend_start(const struct extension *const *all);
 const struct extension *const *extend_all(void);
+/* Fills a disco#info query with what the server or, of_account, an account is and can do now (XEP-0030, XEP-0128). */
+void extend_describe(struct arena *arena, struct element *query, bool of_account);
 /* Finds the handler for an iq get or set and runs it. False: there is none (the caller refuses with service-unavailable). */
 bool extend_answer(struct stanza *iq, int where);
 /* False: no extension knows it. */

@@ -31,49 +31,14 @@ begin_answer(const struct stanza *iq, const char *ns, struct element **query)
 }
 
 static void
-add_identity(struct stanza *result, struct element *query, const char *category, const char *type)
-{
-        struct element *identity = element_add(result->arena, query, "identity", NULL);
-
-        element_set(result->arena, identity, "category", category);
-        element_set(result->arena, identity, "type", type);
-}
-
-static void
-add_features(struct stanza *result, struct element *query, bool of_account)
-{
-        for (const struct extension *const *all = extend_all(); *all != NULL; all++) {
-                const char *const *feature = of_account ? (*all)->account_features : (*all)->features;
-                for (; feature != NULL && *feature != NULL; feature++)
-                        element_set(result->arena, element_add(result->arena, query, "feature", NULL), "var", *feature);
-        }
-}
-
-/* XEP-0128 */
-static void
-add_information(struct stanza *result, struct element *query)
-{
-        for (const struct extension *const *all = extend_all(); *all != NULL; all++)
-                if ((*all)->info != NULL)
-                        (*all)->info(result, query);
-}
-
-static void
 tell_info(struct stanza *iq)
 {
-        bool of_account = iq->to.local != NULL;
         struct element *query;
         struct stanza *result = begin_answer(iq, NS_DISCO_INFO, &query);
 
         if (result == NULL)
                 return;
-        if (of_account)
-                add_identity(result, query, "account", "registered");
-        else
-                add_identity(result, query, "server", "im");
-        add_features(result, query, of_account);
-        if (!of_account)
-                add_information(result, query);
+        extend_describe(result->arena, query, iq->to.local != NULL);
         route(result);
 }
 

@@ -25,8 +25,7 @@ may_change(const struct stanza *iq)
                 route_error(iq, FORBIDDEN, NULL);
                 return false;
         }
-        if (!config_bool(snapshot_section("register"), "change-password") ||
-                strcmp(config_text(snapshot_section("c2s"), "tls"), "required") != 0) {
+        if (strcmp(config_text(snapshot_section("c2s"), "tls"), "required") != 0) {
                 route_error(iq, NOT_ALLOWED, "Passwords are not changed this way here.");
                 return false;
         }
@@ -70,10 +69,17 @@ change(struct stanza *iq)
         arena_free(&arena);
 }
 
+static bool
+is_on(void)
+{
+        return config_bool(snapshot_section("register"), "change-password");
+}
+
 const struct extension xep_0077_register = {
         .name = "register",
         .xep = 77,
         .version = "2.4",
+        .is_on = is_on,
         .features = (const char *const[]){ NS_REGISTER, NULL },
         .iqs = (const struct iq_handler[]){ { IQ_GET, TO_SERVER | TO_ACCOUNT, NS_REGISTER, "query", tell },
                 { IQ_SET, TO_SERVER | TO_ACCOUNT, NS_REGISTER, "query", change }, { 0 } },

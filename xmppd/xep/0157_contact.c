@@ -26,7 +26,7 @@ static const struct setting settings[] = {
 };
 
 static void
-add_addresses(struct stanza *result, struct element *query)
+add_addresses(struct arena *arena, struct element *query)
 {
         const struct section *contact = snapshot_section("contact");
         struct element *form = NULL;
@@ -36,8 +36,8 @@ add_addresses(struct stanza *result, struct element *query)
                 snprintf(name, sizeof(name), "%s-addresses", setting->name);
                 for (size_t i = 0; i < config_list_count(contact, setting->name); i++) {
                         if (form == NULL)
-                                form = form_begin(result->arena, query, "http://jabber.org/network/serverinfo");
-                        form_add(result->arena, form, name, config_list_item(contact, setting->name, i));
+                                form = form_begin(arena, query, "http://jabber.org/network/serverinfo");
+                        form_add(arena, form, name, config_list_item(contact, setting->name, i));
                 }
         }
 }

@@ -10,14 +10,14 @@
 static void
 offer(struct buf *out)
 {
-        if (sm_is_possible())
-                buf_puts(out, "<sm xmlns=\"" NS_SM "\"/>");
+        buf_puts(out, "<sm xmlns=\"" NS_SM "\"/>");
 }
 
 const struct extension xep_0198_sm = {
         .name = "stream-management",
         .xep = 198,
         .version = "1.6.3",
+        .is_on = sm_is_possible,
         .offer = offer,
         .settings = (const struct
                 setting[]){ { "resume-max", SETTING_SECONDS, "600", LIVE,
