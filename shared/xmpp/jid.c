@@ -312,6 +312,15 @@ jid_make(struct jid *jid, struct arena *arena, const char *local, const char *do
         return assemble(jid, arena, local, local_len, domain, domain_len, resource, resource_len);
 }
 
+bool
+jid_of_user(struct jid *jid, struct arena *arena, const char *user, const char *domain)
+{
+        char prepared[JID_PART_MAX + 1];
+
+        *jid = (struct jid){ 0 };
+        return prepare_part(prepared, user, strlen(user), LOCAL) && jid_make(jid, arena, prepared, domain, NULL);
+}
+
 struct jid
 jid_bare(const struct jid *jid, struct arena *arena)
 {

@@ -24,6 +24,8 @@ bool jid_parse(struct jid *jid, struct arena *arena, const char *text);
 bool jid_parse_len(struct jid *jid, struct arena *arena, const char *text, size_t len);
 /* From parts, each prepared; local and resource may be NULL. */
 bool jid_make(struct jid *jid, struct arena *arena, const char *local, const char *domain, const char *resource);
+/* The bare JID of this user name, as a person writes it, in a prepared domain. False for what cannot be a localpart. */
+bool jid_of_user(struct jid *jid, struct arena *arena, const char *user, const char *domain);
 /* The bare JID, as a jid in the arena. */
 struct jid jid_bare(const struct jid *jid, struct arena *arena);
 /* The same account with this (already prepared or to be prepared) resource. */

@@ -28,5 +28,6 @@
 #define NS_STANZA_ID       "urn:xmpp:sid:0"
 #define NS_SM              "urn:xmpp:sm:3"
 #define NS_VCARD           "vcard-temp"
+#define NS_REGISTER        "jabber:iq:register"
 
 #endif

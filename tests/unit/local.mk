@@ -58,3 +58,4 @@ test_programs += tests/unit/xmppd/sasl/test_sasl
 test_programs += tests/unit/xmppd/sasl/test_throttle
 test_programs += tests/unit/shared/xmpp/test_pledge
 test_programs += tests/unit/shared/xmpp/test_stream
+test_programs += tests/unit/shared/xmpp/test_form

@@ -41,8 +41,10 @@ struct login {
         struct sasl *sasl;
         char *success; /* base64 for <success/>; NULL: no data */
         const char *failure;
-        uint64_t asked; /* monotonic ms of the client's last SASL message */
-        bool waiting;   /* a SASL answer comes later: the stream is paused */
+        uint64_t asked;                    /* monotonic ms of the client's last SASL message */
+        bool waiting;                      /* a SASL answer comes later: the stream is paused */
+        struct registration *registration; /* an account is being made for it (register.c): the stream is paused */
+        char *registration_id;             /* of the iq that asked for that */
 };
 
 enum event {
@@ -62,6 +64,8 @@ enum event {
         RESUME, /* XEP-0198 */
         NOT_RESUMED,
         ENABLE,
+        REGISTER,   /* XEP-0077: an iq about an account, before login */
+        REGISTERED, /* it has been answered */
         STANZA,
         OTHER, /* any other element */
 };
@@ -92,6 +96,11 @@ void login_succeed(struct client *client, struct element *unused);
 void login_punish(struct client *client, struct element *unused);
 void login_fail(struct client *client, struct element *unused);
 void login_free(struct client *client);
+
+/* register.c: an account before login */
+bool register_is_offered(const struct client *client);
+void register_answer(struct client *client, struct element *iq);
+void register_abandon(struct login *login);
 
 /* resume.c: stream management */
 /* An element of a bound stream; false: it is none of stream management. */

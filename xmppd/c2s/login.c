@@ -326,6 +326,7 @@ login_free(struct client *client)
         timer_stop(&login->pause);
         worker_forget_chore(&login->moving);
         sasl_free(&login->sasl);
+        register_abandon(login);
         mem_free(login->success);
         mem_free(login);
         client->login = NULL;

@@ -14,12 +14,13 @@
 
 enum { LANG_MAX = 64 };
 
-enum state { CONNECTED, OFFERED, SECURING, PROVING, PUNISHED, MOVING, KNOWN, BINDING, RESUMING, BOUND };
+enum state { CONNECTED, OFFERED, REGISTERING, SECURING, PROVING, PUNISHED, MOVING, KNOWN, BINDING, RESUMING, BOUND };
 
-static const char *const states[] = { "connected", "offered", "securing", "proving", "punished", "moving", "known", "binding",
-        "resuming", "bound" };
+static const char *const states[] = { "connected", "offered", "registering", "securing", "proving", "punished", "moving", "known",
+        "binding", "resuming", "bound" };
 static const char *const events[] = { "header", "starttls", "secured", "auth", "response", "abort", "challenge", "proven",
-        "refused", "forgiven", "home", "bind", "bound", "resume", "not resumed", "enable", "stanza", "other" };
+        "refused", "forgiven", "home", "bind", "bound", "resume", "not resumed", "enable", "register", "registered", "stanza",
+        "other" };
 
 struct step {
         enum state in;
@@ -104,6 +105,8 @@ offer_login(struct client *client, struct element *header)
                 buf_printf(out, "<starttls xmlns=\"" NS_TLS "\">%s</starttls>", strcmp(tls, "required") == 0 ? "<required/>" : "");
         if (!must_encrypt(client))
                 offer_mechanisms(client, out, secure);
+        if (register_is_offered(client))
+                buf_puts(out, "<register xmlns=\"http://jabber.org/features/iq-register\"/>");
         buf_puts(out, "</stream:features>");
 }
 
@@ -165,6 +168,7 @@ static const struct step steps[] = {
         /* in          when       act              then */
         { CONNECTED, HEADER, offer_login, OFFERED }, { OFFERED, STARTTLS, start_tls, SECURING },
         { SECURING, SECURED, note_tls, CONNECTED }, { CONNECTED, SECURED, note_tls, CONNECTED }, /* TLS from the first byte */
+        { OFFERED, REGISTER, register_answer, REGISTERING }, { REGISTERING, REGISTERED, do_nothing, OFFERED }, /* XEP-0077 */
         { OFFERED, AUTH, begin_login, PROVING }, { PROVING, CHALLENGE, login_challenge, PROVING },
         { PROVING, RESPONSE, login_go_on, PROVING }, { PROVING, ABORT, login_abort, PROVING },
         { PROVING, REFUSED, login_punish, PUNISHED },

@@ -16,6 +16,8 @@ static const struct limit_row rows[LIMITS] = {
         [LIMIT_CONNECTIONS] = { "c2s", "max-connections-per-address", 0, "the connection is closed at once" },
         [LIMIT_NEGOTIATING] = { "c2s", "max-negotiating", 0, "the connection is closed at once" },
         [LIMIT_LOGIN_TIME] = { "c2s", "login-timeout", 0, "the stream ends with connection-timeout" },
+        [LIMIT_REGISTRATIONS] = { "register", "accounts-per-hour", 0,
+                "of one address: registration is refused with resource-constraint" },
         [LIMIT_QUEUE] = { "c2s", "max-queue", 0, "the stream of a client that does not read ends with resource-constraint" },
         [LIMIT_RESOURCES] = { "c2s", "max-resources", 0, "binding is refused with resource-constraint" },
         [LIMIT_ROSTER] = { "user", "max-roster", 0, "the contact is refused with not-allowed" },

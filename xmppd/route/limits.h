@@ -18,6 +18,7 @@ enum limit {
         LIMIT_CONNECTIONS,
         LIMIT_NEGOTIATING,
         LIMIT_LOGIN_TIME,
+        LIMIT_REGISTRATIONS,
         LIMIT_QUEUE,
         LIMIT_RESOURCES,
         LIMIT_ROSTER,

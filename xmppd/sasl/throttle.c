@@ -19,6 +19,7 @@ enum {
         FREE = 3, /* a wrong key or two happens to everybody */
         COUNT_MAX = 255,
         HALVINGS_MAX = 8,
+        HOUR_MS = 3600 * 1000,
 };
 
 /* tally: 32 bits of the name's hash, 8 bits how many, 24 bits when (seconds, modulo 2^24); 0: nobody's. */
@@ -27,7 +28,7 @@ struct place {
         atomic_uint_least64_t until; /* ms: answers to this address wait for it */
 };
 
-static struct place addresses[SETS][WAYS], accounts[SETS][WAYS];
+static struct place addresses[SETS][WAYS], accounts[SETS][WAYS], registrations[SETS][WAYS];
 static unsigned char secret[32]; /* nobody can choose names that meet in one set */
 static atomic_uint_least64_t refused, delayed, longest_ms;
 
@@ -39,6 +40,8 @@ throttle_start(void)
                 atomic_store(&addresses[i / WAYS][i % WAYS].tally, 0);
                 atomic_store(&addresses[i / WAYS][i % WAYS].until, 0);
                 atomic_store(&accounts[i / WAYS][i % WAYS].tally, 0);
+                atomic_store(&registrations[i / WAYS][i % WAYS].tally, 0);
+                atomic_store(&registrations[i / WAYS][i % WAYS].until, 0);
         }
         atomic_store(&refused, 0);
         atomic_store(&delayed, 0);
@@ -168,6 +171,22 @@ throttle_wait(const struct address *from, const char *account, bool is_wrong, co
                         atomic_store_explicit(&longest_ms, wait, memory_order_relaxed);
         }
         return wait;
+}
+
+/* until is the moment at which all it has made would be paid for, each account costing its part of an hour. */
+bool
+throttle_may_register(const struct address *from, uint64_t per_hour, uint64_t now)
+{
+        uint64_t hash = hash_of_address(from), cost = HOUR_MS / (per_hour > 0 ? per_hour : 1);
+        struct place *place = find_or_take(registrations, hash, HOUR_MS, now);
+        uint64_t until = atomic_load_explicit(&place->until, memory_order_relaxed);
+
+        until = (until > now ? until : now) + cost;
+        if (until > now + HOUR_MS)
+                return false;
+        count_up(place, hash, HOUR_MS, now);
+        atomic_store_explicit(&place->until, until, memory_order_relaxed);
+        return true;
 }
 
 void

@@ -32,6 +32,8 @@ void throttle_start(void);
  * monotonic ms. An address without one (a unix socket) is one client like any other. */
 uint64_t
 throttle_wait(const struct address *from, const char *account, bool is_wrong, const struct throttle_rules *rules, uint64_t now);
+/* Any worker. May this address make one more account (XEP-0077)? At most so many in an hour, all at once if it likes; it is counted if it may. */
+bool throttle_may_register(const struct address *from, uint64_t per_hour, uint64_t now);
 void throttle_counters(struct throttle_counters *counters);
 
 #endif

@@ -1,7 +1,8 @@
 /*
  * XEP-0077: In-Band Registration
  *
- * A signed-in user may change his password (3.3), over TLS only. Accounts are made and deleted by the administrator.
+ * A signed-in user may change his password (3.3), over TLS only, and delete his account where the configuration allows it (3.2). Accounts are
+ * made by the administrator, or, where that is switched on, before login (3.1, c2s/register.c).
  */
 #include "shared/base/text.h"
 #include "shared/xmpp/ns.h"
@@ -9,10 +10,15 @@
 #include "xmppd/route/route.h"
 #include "xmppd/route/snapshot.h"
 #include "xmppd/user/password.h"
+#include "xmppd/user/registration.h"
 
 #include <string.h>
 
-#define NS_REGISTER "jabber:iq:register"
+static bool
+allows(const char *setting)
+{
+        return config_bool(snapshot_section("register"), setting);
+}
 
 /* To the server or the own account, over a stream that cannot be read by others. False: the request has been refused. */
 static bool
@@ -46,22 +52,37 @@ tell(struct stanza *iq)
         route(result);
 }
 
+/* 3.2 */
+static void
+cancel(struct stanza *iq, const struct element *remove)
+{
+        if (!allows("cancel"))
+                route_error(iq, NOT_ALLOWED, "Ask the administrator to delete the account.");
+        else if (element_first(stanza_payload(iq)) != remove || element_next(remove) != NULL)
+                route_error(iq, BAD_REQUEST, NULL);
+        else
+                registration_cancel(iq);
+}
+
 static void
 change(struct stanza *iq)
 {
         const struct element *query = stanza_payload(iq);
         const struct element *name = element_child(query, "username", NS_REGISTER);
         const struct element *password = element_child(query, "password", NS_REGISTER);
+        const struct element *remove = element_child(query, "remove", NS_REGISTER);
         struct arena *arena = arena_new(1024);
         struct jid jid;
 
         if (!may_change(iq)) {
                 ;
-        } else if (element_child(query, "remove", NS_REGISTER) != NULL) {
-                route_error(iq, NOT_ALLOWED, "Ask the administrator to delete the account."); /* 3.2 */
+        } else if (remove != NULL) {
+                cancel(iq, remove);
+        } else if (!allows("change-password")) {
+                route_error(iq, NOT_ALLOWED, "Passwords are not changed this way here.");
         } else if (name == NULL || password == NULL) {
                 route_error(iq, BAD_REQUEST, NULL);
-        } else if (!jid_make(&jid, arena, element_text(name, arena), iq->from.domain, NULL) || !jid_equal_bare(&jid, &iq->from)) {
+        } else if (!jid_of_user(&jid, arena, element_text(name, arena), iq->from.domain) || !jid_equal_bare(&jid, &iq->from)) {
                 route_error(iq, NOT_ALLOWED, "This is not your user name.");
         } else {
                 password_change(iq, element_text(password, arena));
@@ -72,7 +93,7 @@ change(struct stanza *iq)
 static bool
 is_on(void)
 {
-        return config_bool(snapshot_section("register"), "change-password");
+        return allows("change-password") || allows("accounts") || allows("cancel");
 }
 
 const struct extension xep_0077_register = {
@@ -83,7 +104,11 @@ const struct extension xep_0077_register = {
         .features = (const char *const[]){ NS_REGISTER, NULL },
         .iqs = (const struct iq_handler[]){ { IQ_GET, TO_SERVER | TO_ACCOUNT, NS_REGISTER, "query", tell },
                 { IQ_SET, TO_SERVER | TO_ACCOUNT, NS_REGISTER, "query", change }, { 0 } },
-        .settings =
-                (const struct setting[]){
-                        { "change-password", SETTING_BOOL, "true", LIVE, "Users may change their own password.", NULL }, { 0 } },
+        .settings = (const struct setting[]){ { "change-password", SETTING_BOOL, "true", LIVE,
+                                                      "Users may change their own password.", NULL },
+                { "accounts", SETTING_BOOL, "false", LIVE,
+                        "Whoever reaches the server may make an account, over TLS; not in domains that a directory serves.", NULL },
+                { "accounts-per-hour", SETTING_NUMBER, "5", LIVE,
+                        "Of one address (IPv6: one /64); further ones are refused with resource-constraint.", "1..100000" },
+                { "cancel", SETTING_BOOL, "false", LIVE, "Users may delete their own account.", NULL }, { 0 } },
 };

@@ -174,6 +174,20 @@ compares_what_it_prepared(void **state)
 }
 
 static void
+a_user_name_is_prepared(void **state)
+{
+        struct arena *arena = arena_new(256);
+        struct jid jid;
+
+        assert_true(jid_of_user(&jid, arena, "Juliet", "capulet.example"));
+        assert_string_equal(jid.full, "juliet@capulet.example");
+        assert_false(jid_of_user(&jid, arena, "", "capulet.example"));
+        assert_false(jid_of_user(&jid, arena, "the nurse", "capulet.example"));
+        assert_false(jid_of_user(&jid, arena, "nurse@capulet.example", "capulet.example"));
+        arena_free(&arena);
+}
+
+static void
 escapes_foreign_names_and_back(void **state)
 {
         static const struct {
@@ -238,6 +252,7 @@ main(void)
                 cmocka_unit_test(refuses_what_is_no_address),
                 cmocka_unit_test(a_part_has_at_most_1023_bytes),
                 cmocka_unit_test(compares_what_it_prepared),
+                cmocka_unit_test(a_user_name_is_prepared),
                 cmocka_unit_test(escapes_foreign_names_and_back),
                 cmocka_unit_test(domains_have_one_unicode_and_one_ascii_form),
         };

@@ -135,6 +135,21 @@ one_of_many_guessers_keeps_its_place(void **state)
         assert_int_equal(guess("192.0.2.1", NULL, 1), 10000);
 }
 
+static void
+an_address_makes_so_many_accounts_an_hour(void **state)
+{
+        struct address one = at("192.0.2.1"), other = at("2001:db8::1"), neighbour = at("2001:db8::2");
+
+        for (int i = 0; i < 3; i++)
+                assert_true(throttle_may_register(&one, 3, now));
+        assert_false(throttle_may_register(&one, 3, now));
+        assert_true(throttle_may_register(&other, 1, now));
+        assert_false(throttle_may_register(&neighbour, 1, now)); /* the same /64 */
+        now += 20 * 60 * 1000;                                   /* a third of an hour pays for one of three */
+        assert_true(throttle_may_register(&one, 3, now));
+        assert_false(throttle_may_register(&one, 3, now));
+}
+
 int
 main(void)
 {
@@ -146,6 +161,7 @@ main(void)
                 cmocka_unit_test_setup(guesses_at_the_same_moment_stand_in_line_and_a_right_one_with_them, forget_all),
                 cmocka_unit_test_setup(what_was_counted_is_forgotten_by_halves, forget_all),
                 cmocka_unit_test_setup(one_of_many_guessers_keeps_its_place, forget_all),
+                cmocka_unit_test_setup(an_address_makes_so_many_accounts_an_hour, forget_all),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
