@@ -239,7 +239,7 @@ conn_pause(struct conn *conn)
         must(on_home(conn->worker));
         conn->paused = true;
         if (conn->state == CONN_OPEN)
-                conn_watch(conn);
+                worker_at_turn_end(&conn->chore);
 }
 
 void

@@ -20,19 +20,31 @@ enum {
         SEAL_MAX = 256 * 1024,   /* encrypted at once */
         WIRE_KEPT = 1024 * 1024, /* memory the worker's wire buffer keeps */
         LINGER_MS = 1000,        /* for the peer's FIN behind ours */
+        JOINED_MAX = 16 * 1024,  /* records of libssl's own that leave together with the owner's output */
 };
+
+static int
+interest_of(const struct conn *conn)
+{
+        int writable = conn->blocked ? UV_WRITABLE : 0;
+
+        switch (conn->state) {
+        case CONN_DIALLING:
+                return UV_WRITABLE;
+        case CONN_OPEN:
+                return (conn->paused ? 0 : UV_READABLE) | writable;
+        case CONN_GONE:
+                return 0;
+        default:
+                return UV_READABLE | writable;
+        }
+}
 
 void
 conn_watch(struct conn *conn)
 {
-        int interest = 0;
+        int interest = interest_of(conn);
 
-        if (conn->state == CONN_DIALLING)
-                interest = UV_WRITABLE;
-        else if (conn->state == CONN_OPEN)
-                interest = (conn->paused ? 0 : UV_READABLE) | (conn->blocked ? UV_WRITABLE : 0);
-        else if (conn->state != CONN_GONE)
-                interest = UV_READABLE | (conn->blocked ? UV_WRITABLE : 0);
         if (interest == conn->interest || conn->state == CONN_GONE)
                 return;
         conn->interest = interest;
@@ -85,11 +97,16 @@ flush_buf(struct conn *conn, struct buf *buf)
         return true;
 }
 
+/* Libssl's own records (a session ticket) stand in front of what is sealed now: one system call for both. */
 static bool
 flush_sealed(struct conn *conn)
 {
         struct buf *wire = &conn->worker->wire;
 
+        if (conn->wire.len > 0) {
+                buf_put(wire, buf_data(&conn->wire), conn->wire.len);
+                buf_free(&conn->wire);
+        }
         while (conn->out.len > 0) {
                 size_t len = conn->out.len < SEAL_MAX ? conn->out.len : SEAL_MAX;
                 if (!tls_session_write(conn->tls, buf_data(&conn->out), len, wire)) {
@@ -132,12 +149,14 @@ flush(struct conn *conn)
 {
         if (conn->state == CONN_DIALLING || conn->state >= CONN_LINGERING)
                 return;
-        if (!flush_buf(conn, &conn->wire))
+        bool is_sealed = conn->tls != NULL && tls_session_is_established(conn->tls);
+        bool is_joined = is_sealed && conn->out.len > 0 && conn->wire.len <= JOINED_MAX;
+        if (!is_joined && !flush_buf(conn, &conn->wire))
                 return;
         if (conn->tls == NULL) {
                 if (!flush_buf(conn, &conn->out))
                         return;
-        } else if (tls_session_is_established(conn->tls)) {
+        } else if (is_sealed) {
                 if (!flush_sealed(conn))
                         return;
         }
@@ -226,6 +245,8 @@ pump(struct conn *conn)
                 if (n == 0)
                         break;
                 deliver(conn, conn->worker->clear, (size_t)n);
+                if (conn->state == CONN_GONE || tls_session_is_drained(conn->tls))
+                        break;
         }
         if (conn->state == CONN_GONE)
                 return;
@@ -311,8 +332,8 @@ conn_ready(uv_poll_t *poll, int status, int events)
                 if ((events & UV_READABLE) != 0 && (!conn->paused || conn->state > CONN_OPEN || status < 0))
                         read_some(conn);
         }
-        if (conn->state != CONN_GONE)
-                conn_watch(conn);
+        if (conn->state != CONN_GONE && conn->interest != interest_of(conn))
+                worker_at_turn_end(&conn->chore);
         handler_end(worker);
 }
 

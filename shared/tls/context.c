@@ -272,6 +272,8 @@ set_alpn(struct tls_context *context, enum tls_side side, const char *const *nam
 static void
 set_manners(SSL_CTX *ssl, const struct tls_options *options)
 {
+        /* RFC 8446, 9.1: the first is the one that everybody has. It costs half of the next in a handshake, since processors know SHA-256. */
+        static const char suites[] = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
         uint64_t flags = SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_NO_TICKET | SSL_OP_CIPHER_SERVER_PREFERENCE |
                 SSL_OP_PRIORITIZE_CHACHA | SSL_OP_IGNORE_UNEXPECTED_EOF;
 
@@ -281,6 +283,7 @@ set_manners(SSL_CTX *ssl, const struct tls_options *options)
         SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
         SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
         SSL_CTX_set_num_tickets(ssl, 0);
+        must(SSL_CTX_set_ciphersuites(ssl, suites) == 1);
 }
 
 static void

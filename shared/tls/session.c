@@ -150,9 +150,18 @@ tls_session_settle(struct tls_session *session)
 }
 
 bool
-tls_session_has_input(const struct tls_session *session)
+tls_session_is_drained(const struct tls_session *session)
 {
-        return session->in_len > 0;
+        /* Libssl never reads beyond a record. */
+        return session->in_len == 0 && session->problem == NULL && SSL_pending(session->ssl) == 0;
+}
+
+/* SSL_get_error wants an empty queue; emptying one that is empty costs more than looking. */
+static void
+forget_errors(void)
+{
+        if (ERR_peek_error() != 0)
+                ERR_clear_error();
 }
 
 static void
@@ -179,7 +188,7 @@ tls_session_handshake(struct tls_session *session, struct buf *wire)
         must(!session->established);
         if (session->problem != NULL)
                 return TLS_FAILED;
-        ERR_clear_error();
+        forget_errors();
         session->wire = wire;
         int answer = SSL_do_handshake(session->ssl);
         session->wire = NULL;
@@ -210,13 +219,15 @@ tls_session_read(struct tls_session *session, void *out, size_t room, struct buf
                 return -1;
         session->wire = wire;
         while (total < room) {
-                ERR_clear_error();
-                if (SSL_read_ex(session->ssl, (char *)out + total, room - total, &len) == 1) {
-                        total += len;
-                        continue;
+                forget_errors();
+                if (SSL_read_ex(session->ssl, (char *)out + total, room - total, &len) != 1) {
+                        error = SSL_get_error(session->ssl, 0);
+                        break;
                 }
-                error = SSL_get_error(session->ssl, 0);
-                break;
+                total += len;
+                /* Asking once more would only make libssl take a buffer and give it back. */
+                if (tls_session_is_drained(session))
+                        break;
         }
         session->wire = NULL;
         if (error == SSL_ERROR_NONE || error == SSL_ERROR_WANT_READ)
@@ -239,7 +250,7 @@ tls_session_write(struct tls_session *session, const void *bytes, size_t len, st
                 return false;
         session->wire = wire;
         while (len > 0) {
-                ERR_clear_error();
+                forget_errors();
                 if (SSL_write_ex(session->ssl, at, len, &written) != 1) {
                         fail(session);
                         break;
@@ -258,11 +269,11 @@ tls_session_close(struct tls_session *session, struct buf *wire)
         if (!session->established || session->close_sent || session->failed)
                 return;
         session->close_sent = true;
-        ERR_clear_error();
+        forget_errors();
         session->wire = wire;
         SSL_shutdown(session->ssl);
         session->wire = NULL;
-        ERR_clear_error();
+        forget_errors();
 }
 
 const char *
@@ -315,7 +326,7 @@ tls_session_exporter(struct tls_session *session, unsigned char out[32])
 
         if (!session->established || (SSL_version(session->ssl) < TLS1_3_VERSION && SSL_get_extms_support(session->ssl) != 1))
                 return false;
-        ERR_clear_error();
+        forget_errors();
         /* An empty context is not the same as none before TLS 1.3; RFC 9266 wants the empty one. */
         return SSL_export_keying_material(session->ssl, out, 32, label, sizeof(label) - 1, (const unsigned char *)"", 0, 1) == 1;
 }
@@ -328,7 +339,7 @@ tls_session_end_point(struct tls_session *session, unsigned char out[64])
         int hash = NID_undef;
         unsigned len = 0;
 
-        ERR_clear_error();
+        forget_errors();
         if (certificate == NULL || X509_get_signature_info(certificate, &hash, NULL, NULL, NULL) != 1 || hash == NID_undef)
                 return 0; /* Ed25519 names no hash, so the binding is undefined */
         if (hash == NID_md5 || hash == NID_sha1)

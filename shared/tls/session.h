@@ -23,7 +23,8 @@ void tls_session_free(struct tls_session **session);
 /* Lends bytes from the wire until tls_session_settle, which keeps a copy of what has not been used by then. */
 void tls_session_feed(struct tls_session *session, const void *bytes, size_t len);
 void tls_session_settle(struct tls_session *session);
-bool tls_session_has_input(const struct tls_session *session);
+/* Reading would give nothing, not even an end, before more is fed. */
+bool tls_session_is_drained(const struct tls_session *session);
 
 enum tls_progress { TLS_MORE, TLS_DONE, TLS_FAILED };
 /* Goes on with the handshake; appends what must be sent to wire, also when it failed (the alert). TLS_FAILED: tls_session_problem says why. */

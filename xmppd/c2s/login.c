@@ -285,9 +285,9 @@ login_move(struct client *client, struct element *unused)
 
         client->account = mem_strdup(sasl_account(login->sasl));
         sasl_free(&login->sasl);
-        /* Not from inside the parser's event: at the end of this turn. */
+        /* Not from inside the parser's event: at the end of this turn, before the connection takes notice of the pause. */
         login->moving.run = leave;
-        worker_at_turn_end(&login->moving);
+        worker_before_turn_end(&login->moving);
 }
 
 static void
