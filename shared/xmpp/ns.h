@@ -29,5 +29,6 @@
 #define NS_SM              "urn:xmpp:sm:3"
 #define NS_VCARD           "vcard-temp"
 #define NS_REGISTER        "jabber:iq:register"
+#define NS_PRE_APPROVAL    "urn:xmpp:features:pre-approval"
 
 #endif

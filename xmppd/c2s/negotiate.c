@@ -116,7 +116,9 @@ offer_binding(struct client *client, struct element *header)
         if (!answer_header(client, header))
                 return;
         struct buf *out = conn_output(stream_conn(client->stream));
-        buf_puts(out, "<stream:features><bind xmlns=\"" NS_BIND "\"/><session xmlns=\"" NS_SESSION "\"><optional/></session>");
+        buf_puts(out,
+                "<stream:features><bind xmlns=\"" NS_BIND "\"/><session xmlns=\"" NS_SESSION "\"><optional/></session>"
+                "<sub xmlns=\"" NS_PRE_APPROVAL "\"/>");
         extend_offer(out);
         buf_puts(out, "</stream:features>");
 }

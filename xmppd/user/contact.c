@@ -45,12 +45,13 @@ set_request(struct item *item, const struct stanza *presence)
 
 /* Puts the item into its new state, in memory and on its way to the disk. The item may be gone afterwards. */
 static void
-change(struct user *user, struct item *item, uint8_t then, bool lists, struct stanza *cause)
+change(struct user *user, struct item *item, uint8_t then, bool approved, bool lists, struct stanza *cause)
 {
         const uint8_t visible = SUBSCRIBED_BOTH | PENDING_OUT;
-        bool shows = (item->state & visible) != (then & visible) || (lists && !item->is_listed);
+        bool shows = (item->state & visible) != (then & visible) || item->is_approved != approved || (lists && !item->is_listed);
 
         item->state = then;
+        item->is_approved = approved;
         item->is_listed |= lists;
         if (!(then & PENDING_IN))
                 set_request(item, NULL);
@@ -80,11 +81,13 @@ contact_ask(struct session *session, struct stanza *presence)
         struct item *item = roster_find(user, bare.full);
         uint8_t state = item != NULL ? item->state : SUBSCRIPTION_NONE;
         struct subscription_step step = subscription_out(presence->type, state);
-        if (!step.passes)
+        bool was_approved = item != NULL && item->is_approved;
+        bool approved = step.approves || (was_approved && presence->type != PRESENCE_UNSUBSCRIBED);
+        if (!step.passes && approved == was_approved)
                 return;
 
         bool lists = presence->type == PRESENCE_SUBSCRIBE || presence->type == PRESENCE_SUBSCRIBED;
-        if (item == NULL && step.then != SUBSCRIPTION_NONE && (item = roster_add(user, bare.full, true)) == NULL) {
+        if (item == NULL && (step.then != SUBSCRIPTION_NONE || approved) && (item = roster_add(user, bare.full, true)) == NULL) {
                 struct stanza *error = stanza_error(presence, NOT_ALLOWED, "The roster is full.");
                 if (error != NULL)
                         session_deliver(session, error);
@@ -93,8 +96,10 @@ contact_ask(struct session *session, struct stanza *presence)
         }
         bool hides = (state & SUBSCRIBED_FROM) && !(step.then & SUBSCRIBED_FROM);
         bool shows = !(state & SUBSCRIBED_FROM) && (step.then & SUBSCRIBED_FROM);
-        if (item != NULL && (step.then != state || (lists && !item->is_listed)))
-                change(user, item, step.then, lists, presence);
+        if (item != NULL && (step.then != state || approved != was_approved || (lists && !item->is_listed)))
+                change(user, item, step.then, approved, lists, presence);
+        if (!step.passes)
+                return;
         if (hides && !blocking_has(user, &bare))
                 presence_hide_from(user, &bare); /* 3.2.1 */
         route(stanza_ref(presence));
@@ -117,12 +122,18 @@ contact_told(struct user *user, struct stanza *presence)
         struct jid bare = jid_bare(&presence->from, arena);
         struct item *item = roster_find(user, bare.full);
         uint8_t state = item != NULL ? item->state : SUBSCRIPTION_NONE;
-        struct subscription_step step = subscription_in(presence->type, state);
+        bool approved = item != NULL && item->is_approved;
+        struct subscription_step step = approved && presence->type == PRESENCE_SUBSCRIBE ? subscription_in_approved(state)
+                                                                                         : subscription_in(presence->type, state);
 
         if (jid_equal_bare(&bare, &user->jid))
                 goto out;
         if (step.answered)
                 contact_send(user, PRESENCE_SUBSCRIBED, bare.full); /* 3.1.3: has been approved before */
+        if (step.answered && step.then != state) {
+                change(user, item, step.then, approved, true, presence);
+                presence_show_to(user, bare.full);
+        }
         if (!step.passes)
                 goto out;
         if (item == NULL && (item = roster_add(user, bare.full, false)) == NULL) {
@@ -133,7 +144,7 @@ contact_told(struct user *user, struct stanza *presence)
         if (presence->type == PRESENCE_SUBSCRIBE)
                 set_request(item, presence);
         bool hides = (state & SUBSCRIBED_FROM) && !(step.then & SUBSCRIBED_FROM);
-        change(user, item, step.then, false, presence);
+        change(user, item, step.then, approved, false, presence);
         deliver_to_sessions(user, shown);
         stanza_unref(&shown);
         if (hides && !blocking_has(user, &bare))

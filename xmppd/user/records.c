@@ -10,7 +10,10 @@
 
 #include <string.h>
 
-enum { ITEM_VERSION = 1, BLOCKED_VERSION = 1, MESSAGE_VERSION = 2, GROUPS_MAX = 1024 };
+enum { ITEM_VERSION = 2, BLOCKED_VERSION = 1, MESSAGE_VERSION = 2, GROUPS_MAX = 1024 };
+
+/* Of an item; its first version knew the first one only. */
+enum { IS_LISTED = 1, IS_APPROVED = 2 };
 
 struct item *
 item_new(const char *jid)
@@ -95,7 +98,7 @@ record_item(struct buf *out, const struct item *item)
         encode_u8(out, ITEM_VERSION);
         encode_text(out, item->jid);
         encode_u8(out, item->state);
-        encode_u8(out, item->is_listed);
+        encode_u8(out, (uint8_t)((item->is_listed ? IS_LISTED : 0) | (item->is_approved ? IS_APPROVED : 0)));
         encode_text(out, item->name);
         encode_u32(out, groups);
         for (uint32_t i = 0; i < groups; i++)
@@ -118,18 +121,21 @@ record_read_item(const void *bytes, size_t len)
         struct arena *arena = arena_new(512);
         struct item *item = NULL;
 
-        if (decode_u8(&cursor) != ITEM_VERSION)
+        uint8_t version = decode_u8(&cursor);
+        if (version < 1 || version > ITEM_VERSION)
                 goto out;
         const char *jid = decode_text(&cursor, arena);
         if (jid == NULL || jid[0] == '\0')
                 goto out;
         item = item_new(jid);
         item->state = decode_u8(&cursor);
-        uint8_t listed = decode_u8(&cursor);
-        item->is_listed = listed != 0;
+        uint8_t flags = decode_u8(&cursor);
+        item->is_listed = (flags & IS_LISTED) != 0;
+        item->is_approved = (flags & IS_APPROVED) != 0;
         item->name = keep(decode_text(&cursor, arena));
         uint32_t groups = decode_u32(&cursor);
-        if (groups > GROUPS_MAX || listed > 1 || !subscription_is_valid(item->state))
+        if (groups > GROUPS_MAX || flags > (version == 1 ? IS_LISTED : IS_LISTED | IS_APPROVED) ||
+                !subscription_is_valid(item->state))
                 cursor.broken = true;
         if (groups > 0 && !cursor.broken) {
                 item->groups = mem_array(groups + 1, sizeof(char *));

@@ -19,9 +19,10 @@ struct item {
         char **groups; /* NULL-terminated; NULL: none */
         char *request; /* inside of the pending subscribe stanza; NULL: none */
         size_t request_len;
-        uint64_t mark;  /* roster.c: its part of the roster's version */
-        uint8_t state;  /* subscription.h */
-        bool is_listed; /* in the roster; false: only a pending request (RFC 6121 3.1.3) */
+        uint64_t mark;    /* roster.c: its part of the roster's version */
+        uint8_t state;    /* subscription.h */
+        bool is_listed;   /* in the roster; false: only a pending request (RFC 6121 3.1.3) */
+        bool is_approved; /* in advance (RFC 6121 3.4) */
 };
 
 /* Allocated with mem_*; the parts too. */

@@ -151,6 +151,7 @@ mark_of(const struct item *item)
         buf_put(&seen, item->jid, strlen(item->jid) + 1);
         buf_puts(&seen, subscription_name(item->state));
         buf_puts(&seen, item->state & PENDING_OUT ? "?" : "");
+        buf_puts(&seen, item->is_approved ? "!" : "");
         buf_puts(&seen, item->name != NULL ? item->name : "");
         for (char **group = item->groups; group != NULL && *group != NULL; group++)
                 buf_put(&seen, *group, strlen(*group) + 1);
@@ -215,6 +216,8 @@ write_item(struct arena *arena, struct element *query, const struct item *item)
         element_set(arena, element, "subscription", subscription_name(item->state));
         if (item->state & PENDING_OUT)
                 element_set(arena, element, "ask", "subscribe");
+        if (item->is_approved)
+                element_set(arena, element, "approved", "true");
         for (char **group = item->groups; group != NULL && *group != NULL; group++)
                 element_add_text(arena, element, "group", NULL, *group);
 }

@@ -16,7 +16,7 @@
 #define FROM_OUT    (SUBSCRIBED_FROM | PENDING_OUT)
 #define BOTH        SUBSCRIBED_BOTH
 
-enum { STOPS = 0, PASSES = 1, ANSWERED = 2 };
+enum { STOPS = 0, PASSES = 1, ANSWERED = 2, APPROVES = 3 };
 
 struct row {
         uint8_t state, what, then;
@@ -54,14 +54,14 @@ static const struct table out[] = {
                         { FROM_OUT, PASSES, FROM },
                         { BOTH, PASSES, FROM },
                 } },
-        /* A.2.3 */
+        /* A.2.3, 3.4.2 */
         { PRESENCE_SUBSCRIBED,
                 {
-                        { NONE, STOPS, NONE },
-                        { NONE_OUT, STOPS, NONE_OUT },
+                        { NONE, APPROVES, NONE },
+                        { NONE_OUT, APPROVES, NONE_OUT },
                         { NONE_IN, PASSES, FROM },
                         { NONE_OUT_IN, PASSES, FROM_OUT },
-                        { TO, STOPS, TO },
+                        { TO, APPROVES, TO },
                         { TO_IN, PASSES, BOTH },
                         { FROM, STOPS, FROM },
                         { FROM_OUT, STOPS, FROM_OUT },
@@ -147,6 +147,7 @@ find_step(const struct table *tables, enum stanza_type type, uint8_t state)
                                         .then = tables[i].rows[j].then,
                                         .passes = tables[i].rows[j].what == PASSES,
                                         .answered = tables[i].rows[j].what == ANSWERED,
+                                        .approves = tables[i].rows[j].what == APPROVES,
                                 };
         panic(__FILE__, __LINE__, "no such step");
 }
@@ -161,6 +162,12 @@ struct subscription_step
 subscription_in(enum stanza_type type, uint8_t state)
 {
         return find_step(in, type, state);
+}
+
+struct subscription_step
+subscription_in_approved(uint8_t state)
+{
+        return (struct subscription_step){ .then = (uint8_t)((state & ~PENDING_IN) | SUBSCRIBED_FROM), .answered = true };
 }
 
 bool

@@ -21,11 +21,14 @@ struct subscription_step {
         uint8_t then;
         bool passes;   /* outgoing: is routed to the contact; incoming: is delivered to the user */
         bool answered; /* the server answers `subscribed` for the user */
+        bool approves; /* the contact will not have to ask (3.4) */
 };
 
 /* type is one of PRESENCE_SUBSCRIBE, SUBSCRIBED, UNSUBSCRIBE, UNSUBSCRIBED. */
 struct subscription_step subscription_out(enum stanza_type type, uint8_t state);
 struct subscription_step subscription_in(enum stanza_type type, uint8_t state);
+/* A request of a contact whom the user has approved in advance (3.4.2). */
+struct subscription_step subscription_in_approved(uint8_t state);
 /* Is it one of the nine? */
 bool subscription_is_valid(uint8_t state);
 /* "none", "to", "from", "both": as the roster shows it. */

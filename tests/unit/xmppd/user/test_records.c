@@ -20,6 +20,7 @@ make_full_item(void)
         item_set_groups(item, groups, 2);
         item->state = SUBSCRIBED_TO | PENDING_IN;
         item->is_listed = true;
+        item->is_approved = true;
         item->request = mem_strdup("<status>hi</status>");
         item->request_len = strlen(item->request);
         return item;
@@ -40,6 +41,7 @@ an_item_comes_back_as_it_was(void **state)
         assert_null(again->groups[2]);
         assert_int_equal(again->state, item->state);
         assert_true(again->is_listed);
+        assert_true(again->is_approved);
         assert_string_equal(again->request, item->request);
         assert_int_equal(again->request_len, item->request_len);
         item_free(&item);
@@ -54,6 +56,7 @@ an_item_comes_back_as_it_was(void **state)
         assert_null(again->groups);
         assert_null(again->request);
         assert_false(again->is_listed);
+        assert_false(again->is_approved);
         item_free(&item);
         item_free(&again);
         buf_free(&out);
@@ -107,6 +110,32 @@ an_older_message_can_be_read(void **state)
         assert_true(kept.when == 1234567890123 && kept.origin == 0 && kept.len == 10);
 }
 
+/* The first version knew nothing of approval in advance. */
+static void
+an_older_item_can_be_read(void **state)
+{
+        static const char old[] = "\001\000\000\000\003a@b\001\001\000\000\000\001N\000\000\000\000\000";
+        struct item *item = record_read_item(old, sizeof(old) - 1);
+
+        assert_non_null(item);
+        assert_string_equal(item->jid, "a@b");
+        assert_string_equal(item->name, "N");
+        assert_int_equal(item->state, SUBSCRIBED_TO);
+        assert_true(item->is_listed && !item->is_approved);
+        item_free(&item);
+
+        char wrong[sizeof(old)];
+        memcpy(wrong, old, sizeof(old));
+        wrong[9] = 3; /* the flag it did not have */
+        assert_null(record_read_item(wrong, sizeof(old) - 1));
+        wrong[0] = 2;
+        item = record_read_item(wrong, sizeof(old) - 1);
+        assert_true(item != NULL && item->is_listed && item->is_approved);
+        item_free(&item);
+        wrong[9] = 4;
+        assert_null(record_read_item(wrong, sizeof(old) - 1));
+}
+
 static void
 keys_of_kept_messages_are_in_the_order_of_their_numbers(void **state)
 {
@@ -129,6 +158,7 @@ main(void)
                 cmocka_unit_test(a_cut_or_newer_item_is_not_read),
                 cmocka_unit_test(blocked_addresses_and_messages_too),
                 cmocka_unit_test(an_older_message_can_be_read),
+                cmocka_unit_test(an_older_item_can_be_read),
                 cmocka_unit_test(keys_of_kept_messages_are_in_the_order_of_their_numbers),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -49,6 +49,7 @@ check(struct subscription_step (*step)(enum stanza_type, uint8_t), enum stanza_t
                 assert_int_equal(got.then, after);
                 assert_int_equal(got.passes, strcmp(rows[i].passes, "MUST") == 0);
                 assert_int_equal(got.answered, strcmp(rows[i].passes, "MUST NOT, answered") == 0);
+                assert_int_equal(got.approves, strcmp(rows[i].passes, "MUST NOT, approved in advance") == 0);
         }
 }
 
@@ -91,11 +92,11 @@ outgoing_subscribed(void **state)
 {
         check(subscription_out, PRESENCE_SUBSCRIBED,
                 (const struct expectation[9]){
-                        { "None", "MUST NOT", NULL },
-                        { "None + Pending Out", "MUST NOT", NULL },
+                        { "None", "MUST NOT, approved in advance", NULL },
+                        { "None + Pending Out", "MUST NOT, approved in advance", NULL },
                         { "None + Pending In", "MUST", "From" },
                         { "None + Pending Out+In", "MUST", "From + Pending Out" },
-                        { "To", "MUST NOT", NULL },
+                        { "To", "MUST NOT, approved in advance", NULL },
                         { "To + Pending In", "MUST", "Both" },
                         { "From", "MUST NOT", NULL },
                         { "From + Pending Out", "MUST NOT", NULL },
@@ -135,6 +136,19 @@ incoming_subscribe(void **state)
                         { "From + Pending Out", "MUST NOT, answered", NULL },
                         { "Both", "MUST NOT, answered", NULL },
                 });
+}
+
+/* 3.4.2 */
+static void
+incoming_subscribe_of_the_approved(void **state)
+{
+        static const char *const after[9] = { "From", "From + Pending Out", "From", "From + Pending Out", "Both", "Both", "From",
+                "From + Pending Out", "Both" };
+        for (int i = 0; i < 9; i++) {
+                struct subscription_step got = subscription_in_approved(states[i].state);
+                assert_int_equal(got.then, state_of(after[i]));
+                assert_true(got.answered && !got.passes && !got.approves);
+        }
 }
 
 static void
@@ -210,6 +224,7 @@ main(void)
                 cmocka_unit_test(outgoing_subscribed),
                 cmocka_unit_test(outgoing_unsubscribed),
                 cmocka_unit_test(incoming_subscribe),
+                cmocka_unit_test(incoming_subscribe_of_the_approved),
                 cmocka_unit_test(incoming_unsubscribe),
                 cmocka_unit_test(incoming_subscribed),
                 cmocka_unit_test(incoming_unsubscribed),
