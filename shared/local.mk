@@ -46,6 +46,7 @@ shared_libshared_a_SOURCES += shared/xmpp/saslprep.c shared/xmpp/saslprep.h
 shared_libshared_a_SOURCES += shared/xml/element.c shared/xml/element.h
 shared_libshared_a_SOURCES += shared/xml/parser.c shared/xml/parser.h
 shared_libshared_a_SOURCES += shared/xml/writer.c shared/xml/writer.h
+shared_libshared_a_SOURCES += shared/xmpp/disco.c shared/xmpp/disco.h
 shared_libshared_a_SOURCES += shared/xmpp/errors.c shared/xmpp/errors.h
 shared_libshared_a_SOURCES += shared/xmpp/form.c shared/xmpp/form.h
 shared_libshared_a_SOURCES += shared/xmpp/jid.c shared/xmpp/jid.h

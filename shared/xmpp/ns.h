@@ -27,6 +27,7 @@
 #define NS_CSI             "urn:xmpp:csi:0"
 #define NS_STANZA_ID       "urn:xmpp:sid:0"
 #define NS_SM              "urn:xmpp:sm:3"
+#define NS_CAPS            "http://jabber.org/protocol/caps"
 #define NS_VCARD           "vcard-temp"
 #define NS_REGISTER        "jabber:iq:register"
 #define NS_PRE_APPROVAL    "urn:xmpp:features:pre-approval"

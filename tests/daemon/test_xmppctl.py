@@ -100,6 +100,30 @@ def test_ten_thousand_accounts_in_seconds(xmppd):
     assert signs_in(xmppd, "bulk9999@example.com", "pencil")
 
 
+def test_sessions_name_the_client(xmppd):
+    """XEP-0115: what the client says of itself, believed once its hash is right."""
+    xmppd.ctl("user", "add", "adam@example.com", "--password", "x")
+    link = stream.Stream("127.0.0.1", xmppd.c2s)
+    link.secure("example.com")
+    link.login("adam", "example.com", "x")
+    link.bind("example.com", "desk")
+    try:
+        assert session_of(xmppd, "adam@example.com/desk")["client"] == ""
+        link.send('<presence><c xmlns="http://jabber.org/protocol/caps" hash="sha-1" node="urn:exodus" ver="QgayPKawpkPSDYmwT/WM94uAlu0="/></presence>')
+        question = link.wait("iq")
+        features = "".join(f'<feature var="http://jabber.org/protocol/{name}"/>' for name in ("caps", "disco#info", "disco#items", "muc"))
+        link.send(f'<iq type="result" to="example.com" id="{question.attributes["id"]}"><query xmlns="http://jabber.org/protocol/disco#info">'
+                  f'<identity category="client" type="pc" name="Exodus 0.9.1"/>{features}</query></iq>')
+        assert system.wait_until(lambda: session_of(xmppd, "adam@example.com/desk")["client"] == "Exodus 0.9.1", 5, 0.1)
+        assert "Exodus 0.9.1" in xmppd.ctl("sessions").stdout
+    finally:
+        link.close()
+
+
+def session_of(xmppd, jid):
+    return next(row for row in json.loads(xmppd.ctl("--json", "sessions").stdout)["sessions"] if row["jid"] == jid)
+
+
 def test_a_bad_line_of_an_import_is_named(xmppd):
     path = xmppd.directory / "bad.jsonl"
     path.write_text('{"jid": "fine@example.com", "password": "x"}\n{"jid": "no password@", "password": "x"}\n')

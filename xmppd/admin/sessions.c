@@ -9,6 +9,7 @@
 #include "xmppd/route/home.h"
 #include "xmppd/route/snapshot.h"
 #include "xmppd/sasl/throttle.h"
+#include "xmppd/user/caps.h"
 #include "xmppd/user/session.h"
 #include "xmppd/user/user.h"
 
@@ -67,6 +68,7 @@ static void
 write_session(void *arg, struct session *session)
 {
         struct json_writer *json = arg;
+        const char *name = caps_name(session);
         char edge[120];
 
         session->edge->describe(session->edge_owner, edge, sizeof(edge));
@@ -77,6 +79,7 @@ write_session(void *arg, struct session *session)
         json_put_number(json, "priority", session->priority);
         json_put_number(json, "opened", session->opened);
         json_put_number(json, "worker", worker_index(worker_here()) + 1);
+        json_put_text(json, "client", name != NULL ? name : "");
         json_close_object(json);
 }
 

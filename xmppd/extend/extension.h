@@ -22,13 +22,14 @@ struct iq_handler {
 };
 
 enum hook_point {
-        HOOK_FROM_CLIENT,   /* a stanza of this session, from and to stamped, not yet routed or sealed */
-        HOOK_TO_SESSION,    /* a stanza about to be delivered to this session */
-        HOOK_DELIVERED,     /* a message for the account went to this session as the rules of delivery say; others may get a copy */
-        HOOK_SESSION_OPEN,  /* bound; the stanza is NULL */
-        HOOK_SESSION_LOST,  /* its stream is gone, it may be resumed; the stanza is NULL */
-        HOOK_SESSION_CLOSE, /* it ends; the stanza is NULL */
-        HOOK_SESSION_IDLE,  /* silent for ping.idle seconds; the stanza is NULL */
+        HOOK_FROM_CLIENT,  /* a stanza of this session, from and to stamped, not yet routed or sealed */
+        HOOK_TO_SESSION,   /* a stanza about to be delivered to this session */
+        HOOK_DELIVERED,    /* a message for the account went to this session as the rules of delivery say; others may get a copy */
+        HOOK_SESSION_OPEN, /* bound; the stanza is NULL */
+        HOOK_SESSION_LOST, /* its stream is gone, it may be resumed; the stanza is NULL */
+        HOOK_SESSION_RESUMED, /* it has a stream again and has been sent what it missed; the stanza is NULL */
+        HOOK_SESSION_CLOSE,   /* it ends; the stanza is NULL */
+        HOOK_SESSION_IDLE,    /* silent for ping.idle seconds; the stanza is NULL */
         HOOK_POINTS
 };
 /* STOP: the hook has dealt with the stanza (answered or dropped it); nobody else sees it. */

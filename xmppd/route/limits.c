@@ -25,6 +25,8 @@ static const struct limit_row rows[LIMITS] = {
         [LIMIT_BLOCKED] = { "user", "max-blocked", 0, "the entry is refused with not-allowed" },
         [LIMIT_DIRECTED] = { "user", "max-directed", 0, "the presence is dropped" },
         [LIMIT_UNACKED] = { "stream-management", "max-unacked", 0, "the session ends; its messages are kept for later" },
+        [LIMIT_CAPS] = { "caps", "max-entries", 0,
+                "on one worker: the kind of client seen longest ago is forgotten and asked again" },
 };
 
 static atomic_uint_least64_t hits[LIMITS];

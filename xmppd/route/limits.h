@@ -26,6 +26,7 @@ enum limit {
         LIMIT_BLOCKED,
         LIMIT_DIRECTED,
         LIMIT_UNACKED,
+        LIMIT_CAPS,
         LIMITS
 };
 

@@ -11,6 +11,8 @@
 #include "xmppd/route/home.h"
 
 static _Thread_local struct snapshot *here;
+static atomic_uint_least64_t last_number;
+
 struct snapshot *
 snapshot_new(struct config *config)
 {
@@ -18,6 +20,7 @@ snapshot_new(struct config *config)
         struct snapshot *snapshot = ARENA_NEW(arena, snapshot);
 
         atomic_init(&snapshot->refs, 1);
+        snapshot->number = atomic_fetch_add(&last_number, 1) + 1;
         snapshot->arena = arena;
         snapshot->config = config;
         snapshot->domains = map_new();

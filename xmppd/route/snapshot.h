@@ -12,6 +12,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 enum domain_kind {
         DOMAIN_LOCAL,     /* has accounts */
@@ -28,6 +29,7 @@ struct domain {
 
 struct snapshot {
         atomic_uint refs;
+        uint64_t number; /* no two have the same */
         struct arena *arena;
         struct config *config;
         struct map *domains;         /* name -> struct domain */

@@ -16,6 +16,7 @@
 #include "xmppd/route/limits.h"
 #include "xmppd/route/route.h"
 #include "xmppd/route/snapshot.h"
+#include "xmppd/user/caps.h"
 #include "xmppd/user/sm.h"
 #include "xmppd/user/user_private.h"
 
@@ -230,6 +231,7 @@ session_attach(struct session *session, const struct session_edge *edge, void *e
 void
 session_catch_up(struct session *session, bool missed)
 {
+        extend_run(HOOK_SESSION_RESUMED, session, NULL);
         if (session->presence == NULL)
                 return;
         if (missed)
@@ -253,6 +255,7 @@ session_revive(struct user *user, const struct jid *full, int64_t opened)
 void
 session_unload(struct session *session)
 {
+        caps_leave(session);
         list_remove(&session->user->sessions, &session->in_user);
         sm_free(&session->sm);
         stanza_unref(&session->presence);

@@ -57,6 +57,7 @@ struct session {
         struct sm *sm;        /* stream management is on (sm.h); NULL: it is not */
         struct timer idle;
         uint64_t asked; /* monotonic ms of the last question whether it is there; 0: none is open */
+        uint64_t caps;  /* number of what is known of its client (caps.c); 0: it has said nothing of itself */
 };
 
 /* At home. resource NULL: made by us. An older session with the same resource is ended with <conflict/>.

@@ -15,6 +15,7 @@
 #include "xmppd/route/route.h"
 #include "xmppd/route/snapshot.h"
 #include "xmppd/user/account.h"
+#include "xmppd/user/caps.h"
 #include "xmppd/user/data.h"
 #include "xmppd/user/delivery.h"
 #include "xmppd/user/tables.h"
@@ -221,6 +222,7 @@ user_stop(void)
 {
         timer_stop(&sweep);
         roster_stop();
+        caps_stop();
         size_t at = 0;
         for (struct user *user; users != NULL && (user = map_next(users, &at)) != NULL;) {
                 drop_user(user);

@@ -10,8 +10,12 @@
 #include "xmppd/route/route.h"
 #include "xmppd/route/snapshot.h"
 #include "xmppd/user/user.h"
+#include "xmppd/xep/xep_private.h"
 
-/* Neither the server nor an account has nodes: an answer to be filled, or NULL when the question has been refused. */
+#include <string.h>
+
+/* The server has the node of its capabilities (XEP-0115) and no other, an account has none: an answer to be filled, or NULL when the question has
+ * been refused. */
 static struct stanza *
 begin_answer(const struct stanza *iq, const char *ns, struct element **query)
 {
@@ -21,12 +25,15 @@ begin_answer(const struct stanza *iq, const char *ns, struct element **query)
                 route_error(iq, SERVICE_UNAVAILABLE, NULL);
                 return NULL;
         }
-        if (node != NULL && node[0] != '\0') {
+        bool is_own = iq->to.local == NULL && node != NULL && strcmp(ns, NS_DISCO_INFO) == 0 && caps_is_own_node(node);
+        if (node != NULL && node[0] != '\0' && !is_own) {
                 route_error(iq, ITEM_NOT_FOUND, "There is no such node.");
                 return NULL;
         }
         struct stanza *result = stanza_result(iq);
         *query = element_add(result->arena, result->element, "query", ns);
+        if (is_own)
+                element_set(result->arena, *query, "node", node);
         return result;
 }
 
