@@ -19,6 +19,7 @@
 #include "shared/xmpp/pledge.h"
 #include "shared/xmpp/stream.h"
 #include "xmppd/component/component_private.h"
+#include "xmppd/extend/extension.h"
 #include "xmppd/route/home.h"
 #include "xmppd/route/route.h"
 #include "xmppd/user/user.h"
@@ -354,6 +355,8 @@ handle(struct component *component, struct stanza *stanza)
                 stanza_unref(&stanza);
         } else if (is_ping_to_server(stanza)) {
                 hold_ping(component, stanza);
+        } else if (extend_run(HOOK_FROM_OUTSIDE, NULL, stanza) == STOP) {
+                stanza_unref(&stanza);
         } else {
                 pledge_take(component->pledge, stanza);
                 route(stanza);

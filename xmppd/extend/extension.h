@@ -23,6 +23,7 @@ struct iq_handler {
 
 enum hook_point {
         HOOK_FROM_CLIENT,  /* a stanza of this session, from and to stamped, not yet routed or sealed */
+        HOOK_FROM_OUTSIDE, /* a stanza from a component, not yet routed or sealed; the session is NULL */
         HOOK_TO_SESSION,   /* a stanza about to be delivered to this session */
         HOOK_DELIVERED,    /* a message for the account went to this session as the rules of delivery say; others may get a copy */
         HOOK_SESSION_OPEN, /* bound; the stanza is NULL */

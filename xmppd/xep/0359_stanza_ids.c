@@ -5,10 +5,9 @@
  * same holds for all else that only a server says.
  */
 #include "shared/base/mem.h"
-#include "shared/base/text.h"
 #include "shared/xmpp/ns.h"
 #include "xmppd/extend/extension.h"
-#include "xmppd/user/session.h"
+#include "xmppd/route/snapshot.h"
 
 #include <string.h>
 
@@ -23,32 +22,55 @@ static const struct {
         { NS_CARBONS, "received", NULL }, { "urn:xmpp:mam:2", "result", NULL }, /* XEP-0313: forwarded as by the archive */
 };
 
-/* Does the author it names stand for us: the server or the account? */
+/* Does the author it names stand for this server: one of its domains, or an account, whoever's? The recipient believes his own. A full address is
+ * a client's. */
 static bool
-is_ours(const struct session *session, const char *author)
+is_ours(const char *author)
 {
-        return author == NULL || text_equal(author, session->jid.domain) || jid_has_bare(&session->jid, author, strlen(author));
+        struct arena *arena = arena_new(256);
+        struct jid jid;
+        const struct domain *domain = jid_parse(&jid, arena, author) && jid.resource == NULL ? snapshot_domain(jid.domain) : NULL;
+
+        arena_free(&arena);
+        return domain != NULL && domain->kind == DOMAIN_LOCAL;
 }
 
 static bool
-is_owned(const struct session *session, const struct element *child)
+is_owned(const struct element *child, bool from_client)
 {
-        for (size_t i = 0; i < array_len(owned); i++)
-                if (element_is(child, owned[i].name, owned[i].ns))
-                        return owned[i].whose == NULL || is_ours(session, element_attribute(child, owned[i].whose));
+        for (size_t i = 0; i < array_len(owned); i++) {
+                if (!element_is(child, owned[i].name, owned[i].ns))
+                        continue;
+                const char *author = owned[i].whose == NULL ? NULL : element_attribute(child, owned[i].whose);
+                return author == NULL ? from_client : is_ours(author);
+        }
         return false;
 }
 
-static enum verdict
-strip(struct session *session, struct stanza *stanza)
+static void
+strip(struct stanza *stanza, bool from_client)
 {
         if (stanza->kind == STANZA_IQ)
-                return PASS;
+                return;
         for (struct element *child = stanza_payload(stanza), *next; child != NULL; child = next) {
                 next = element_next(child);
-                if (strcmp(child->ns, XML_CONTENT_NS) != 0 && is_owned(session, child))
+                if (strcmp(child->ns, XML_CONTENT_NS) != 0 && is_owned(child, from_client))
                         stanza_strip(stanza, child);
         }
+}
+
+static enum verdict
+strip_from_client(struct session *session, struct stanza *stanza)
+{
+        strip(stanza, true);
+        return PASS;
+}
+
+/* A room or another server speaks for itself, but not for this one. */
+static enum verdict
+strip_from_outside(struct session *unused, struct stanza *stanza)
+{
+        strip(stanza, false);
         return PASS;
 }
 
@@ -57,5 +79,6 @@ const struct extension xep_0359_stanza_ids = {
         .xep = 359,
         .version = "0.7.0",
         .account_features = (const char *const[]){ NS_STANZA_ID, NULL },
-        .hooks = (const struct hook[]){ { HOOK_FROM_CLIENT, 10, strip }, { 0 } },
+        .hooks = (const struct hook[]){ { HOOK_FROM_CLIENT, 10, strip_from_client }, { HOOK_FROM_OUTSIDE, 10, strip_from_outside },
+                { 0 } },
 };
