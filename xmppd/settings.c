@@ -56,17 +56,6 @@ static const struct setting c2s_settings[] = {
                 NULL },
         { "max-stanza", SETTING_NUMBER, "262144", LIVE, "Bytes of one stanza; a larger one ends the stream with policy-violation.",
                 "10000..16777216" },
-        { "max-queue", SETTING_NUMBER, "4194304", LIVE, "Bytes waiting for a client that does not read; more ends its stream.",
-                "65536..1073741824" },
-        { "max-resources", SETTING_NUMBER, "20", LIVE, "Connected resources of one account.", "1..1000" },
-        { "max-negotiating", SETTING_NUMBER, "10000", LIVE,
-                "Connections that have not signed in yet; further ones are closed at once.", "10..1000000" },
-        { "max-connections-per-address", SETTING_NUMBER, "20000", LIVE,
-                "Connections from one address (IPv6: one /64) at a time; further ones are closed at once.", "1..10000000" },
-        { "max-stanzas-per-second", SETTING_NUMBER, "2000", LIVE,
-                "Stanzas of one client, with three seconds' worth at once; then the server reads more slowly.", "1..1000000" },
-        { "max-bytes-per-second", SETTING_NUMBER, "4194304", LIVE, "The same for bytes.", "1024..1073741824" },
-        { "login-timeout", SETTING_SECONDS, "60", LIVE, "Seconds a client has until it is bound.", "1..3600" },
         { 0 },
 };
 
@@ -102,15 +91,6 @@ static const struct setting directory_settings[] = {
         { 0 },
 };
 
-static const struct setting user_settings[] = {
-        { "max-roster", SETTING_NUMBER, "2000", LIVE, "Contacts in one roster; more are refused with not-allowed.", "1..100000" },
-        { "max-offline", SETTING_NUMBER, "1000", LIVE, "Messages kept for one account; more come back with service-unavailable.",
-                "0..1000000" },
-        { "max-blocked", SETTING_NUMBER, "1000", LIVE, "Entries of one blocking list.", "1..100000" },
-        { "max-directed", SETTING_NUMBER, "1000", LIVE, "Addresses one session may send directed presence to.", "1..100000" },
-        { 0 },
-};
-
 static const struct setting s2s_settings[] = {
         { "listen", SETTING_ADDRESSES, "{ \"[::]:5269\" }", LIVE, "Addresses for other servers.", NULL },
         { "listen-tls", SETTING_ADDRESSES, "{ }", LIVE, "Addresses for other servers with TLS from the first byte.", NULL },
@@ -123,8 +103,6 @@ static const struct setting s2s_settings[] = {
 static const struct setting components_settings[] = {
         { "listen", SETTING_ADDRESSES, "{ \"127.0.0.1:5347\" }", LIVE, "Addresses for components (XEP-0114).", NULL },
         { "secret", SETTING_SECRET, "", LIVE, "Secret of the components that serve the SIP domains of federation.conf.", NULL },
-        { "max-stanza", SETTING_NUMBER, "524288", LIVE, "Bytes of one stanza from a component.", "10000..16777216" },
-        { "max-queue", SETTING_NUMBER, "67108864", LIVE, "Bytes waiting for a component that does not read.", "65536..1073741824" },
         { 0 },
 };
 
@@ -164,7 +142,6 @@ static const struct section_rule own_sections[] = {
         { .name = "c2s", .settings = c2s_settings },
         { .name = "login", .settings = login_settings },
         { .name = "directory", .titled = true, .settings = directory_settings, .title_is_domain = true },
-        { .name = "user", .settings = user_settings },
         { .name = "s2s", .settings = s2s_settings, .unbuilt = NO_S2S },
         { .name = "components", .settings = components_settings },
         { .name = "component", .titled = true, .settings = component_settings, .title_is_domain = true },
@@ -190,6 +167,7 @@ settings_rules(void)
                 return &file;
         for (size_t i = 0; i < array_len(own_sections); i++)
                 sections[count++] = own_sections[i];
+        sections[count++] = (struct section_rule){ .name = "limits", .settings = limit_settings() };
         for (const struct extension *const *extension = extend_all(); *extension != NULL; extension++) {
                 if ((*extension)->settings == NULL)
                         continue;
@@ -408,6 +386,7 @@ settings_load(const char *path, struct buf *errors, struct buf *warnings)
                 return NULL;
 
         struct snapshot *snapshot = snapshot_new(config);
+        limit_read(config_top(config), snapshot->limits);
         add_domains(snapshot);
         add_certificates(snapshot, errors, warnings);
         if (errors->len > 0)

@@ -234,6 +234,12 @@ conn_tell_drained(struct conn *conn, size_t mark)
 }
 
 void
+conn_allow(struct conn *conn, size_t bytes)
+{
+        conn->allowance = bytes;
+}
+
+void
 conn_pause(struct conn *conn)
 {
         must(on_home(conn->worker));

@@ -25,6 +25,9 @@ struct conn_events {
         size_t (*data)(void *owner, const char *bytes, size_t len);
         /* The queue was above the mark given to conn_tell_drained and has fallen below a quarter of it. May be NULL. */
         void (*drained)(void *owner);
+        /* The peer has sent more than conn_allow allowed. The owner may send a last word; the connection closes when this returns, and drops
+         * what else comes. May be NULL. */
+        void (*excess)(void *owner);
         /* The last event, exactly once, never from inside a call of the owner's; why is a sentence ("closed by peer", "TLS: ...").
          * The conn is freed when it returns. Not called after conn_free or conn_pack. */
         void (*closed)(void *owner, const char *why);
@@ -53,6 +56,9 @@ struct buf *conn_output(struct conn *conn);
 /* Bytes that have not gone to the kernel yet: the owner keeps the bound. */
 size_t conn_queued(const struct conn *conn);
 void conn_tell_drained(struct conn *conn, size_t mark);
+
+/* The peer may send so many bytes more, TLS counted; then excess() comes. 0: as many as it likes. */
+void conn_allow(struct conn *conn, size_t bytes);
 
 /* Stop and go on reading; bytes left untaken are delivered again on the next turn. */
 void conn_pause(struct conn *conn);

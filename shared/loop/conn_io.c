@@ -268,6 +268,28 @@ take_input(struct conn *conn, const char *bytes, size_t len)
         pump(conn);
 }
 
+/* Takes n bytes off what the peer may send; true: that was more. */
+static bool
+exceeds_allowance(struct conn *conn, size_t n)
+{
+        if (conn->allowance == 0 || conn->state != CONN_OPEN)
+                return false;
+        if (n < conn->allowance) {
+                conn->allowance -= n;
+                return false;
+        }
+        conn->allowance = 0;
+        return true;
+}
+
+static void
+end_excess(struct conn *conn)
+{
+        if (conn->events->excess != NULL)
+                conn->events->excess(conn->owner);
+        conn_close(conn);
+}
+
 static void
 read_some(struct conn *conn)
 {
@@ -275,7 +297,10 @@ read_some(struct conn *conn)
 
         if (n > 0) {
                 conn->last_heard = worker_now();
-                take_input(conn, conn->worker->input, (size_t)n);
+                if (exceeds_allowance(conn, (size_t)n))
+                        end_excess(conn);
+                else
+                        take_input(conn, conn->worker->input, (size_t)n);
         } else if (n == 0) {
                 conn_fail(conn, conn->state == CONN_OPEN ? "closed by peer" : "closed");
         } else if (errno != EAGAIN && errno != EINTR) {

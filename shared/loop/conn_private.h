@@ -29,6 +29,7 @@ struct conn {
         struct address peer, local;
         uint64_t last_heard;
         size_t mark;
+        size_t allowance; /* bytes the peer may still send; 0: any number */
         int fd;
         int failure;  /* errno of a dial that failed at once */
         int interest; /* what libuv watches for us */

@@ -20,7 +20,7 @@
 #include <expat.h>
 #include <string.h>
 
-enum { PIECE = 4096, FIRST_BLOCK = 1024, NAME_MAX_BYTES = 1024, PREFIX_MAX = 31, DECLARATIONS_MAX = 32, PRIME_MAX = 2048 };
+enum { PIECE = 4096, FIRST_BLOCK = 1024, NAME_BYTES = 1024, PREFIX_MAX = 31, DECLARATIONS_MAX = 32, PRIME_MAX = 2048 };
 
 #define SEPARATOR '\xff' /* cannot occur in UTF-8 */
 #define NS_STREAM "http://etherx.jabber.org/streams"
@@ -144,8 +144,8 @@ keep_text(struct xml_parser *parser)
         buf_clear(&parser->text);
 }
 
-/* Adds an element below the current one; false if it breaks a limit. */
-static bool
+/* Adds an element below the current one, unless it breaks a limit. */
+static enum xml_problem
 build_element(struct xml_parser *parser, const struct name *name, const char **attributes)
 {
         struct element *element = ARENA_NEW(parser->arena, element);
@@ -156,8 +156,10 @@ build_element(struct xml_parser *parser, const struct name *name, const char **a
         struct attribute **last = &element->attributes;
         for (; attributes[0] != NULL; attributes += 2) {
                 struct name key = split_name(attributes[0]);
-                if (++count > parser->limits.attributes || key.local_len + key.ns_len > NAME_MAX_BYTES)
-                        return false;
+                if (++count > parser->limits.attributes)
+                        return XML_TOO_MANY_ATTRIBUTES;
+                if (key.local_len + key.ns_len > parser->limits.name_bytes)
+                        return XML_NAME_TOO_LONG;
                 struct attribute *attribute = ARENA_NEW(parser->arena, attribute);
                 attribute->name = arena_strndup(parser->arena, key.local, key.local_len);
                 if (key.ns_len > 0) {
@@ -173,7 +175,7 @@ build_element(struct xml_parser *parser, const struct name *name, const char **a
         if (parser->current != NULL)
                 element_append(parser->current, element);
         parser->current = element;
-        return true;
+        return XML_FINE;
 }
 
 /* Declarations of the root are gathered for the prime; those at a child decide whether its inside can stand elsewhere. */
@@ -200,7 +202,7 @@ see_declaration(void *arg, const char *prefix, const char *uri)
         }
 
         if (++parser->declarations > DECLARATIONS_MAX || parser->prime.len + 6 * strlen(uri) > PRIME_MAX) {
-                give_up(parser, XML_TOO_DEEP);
+                give_up(parser, XML_TOO_MANY_ATTRIBUTES);
                 return;
         }
         if (is_default) {
@@ -254,7 +256,7 @@ open_root(struct xml_parser *parser, const struct name *name, const char **attri
         if (parser->is_primed)
                 return;
         if (strlen(name->prefix) > PREFIX_MAX) {
-                give_up(parser, XML_TOO_DEEP);
+                give_up(parser, XML_NAME_TOO_LONG);
                 return;
         }
         if (parser->quiet_at > parser->limits.stanza_bytes) {
@@ -265,12 +267,13 @@ open_root(struct xml_parser *parser, const struct name *name, const char **attri
         finish_prime(parser, name);
 
         parser->arena = arena_new(FIRST_BLOCK);
-        if (build_element(parser, name, attributes)) {
+        enum xml_problem problem = build_element(parser, name, attributes);
+        if (problem == XML_FINE) {
                 struct element *header = parser->current;
                 parser->current = NULL;
                 parser->events->opened(parser->owner, header, parser->default_ns);
         } else {
-                give_up(parser, XML_TOO_DEEP);
+                give_up(parser, problem);
         }
         parser->current = NULL;
         arena_free(&parser->arena);
@@ -297,8 +300,8 @@ start_element(void *arg, const char *full, const char **attributes)
                 return;
         struct name name = split_name(full);
 
-        if (name.local_len + name.ns_len > NAME_MAX_BYTES) {
-                give_up(parser, XML_TOO_DEEP);
+        if (name.local_len + name.ns_len > parser->limits.name_bytes) {
+                give_up(parser, XML_NAME_TOO_LONG);
                 return;
         }
         int root = parser->is_document ? 0 : 1;
@@ -313,8 +316,10 @@ start_element(void *arg, const char *full, const char **attributes)
         parser->depth++;
         if (is_text(name.ns, name.ns_len, NS_STREAM))
                 parser->is_plain = false;
-        if (parser->depth - root > parser->limits.depth || !build_element(parser, &name, attributes)) {
-                give_up(parser, XML_TOO_DEEP);
+        enum xml_problem problem =
+                parser->depth - root > parser->limits.depth ? XML_TOO_DEEP : build_element(parser, &name, attributes);
+        if (problem != XML_FINE) {
+                give_up(parser, problem);
                 return;
         }
         if (parser->child == NULL)
@@ -512,16 +517,18 @@ struct xml_parser *
 xml_parser_new(const struct xml_limits *limits, const struct xml_events *events, void *owner)
 {
         struct xml_parser *parser = MEM_NEW(parser);
-        parser->limits = *limits;
+        xml_parser_set_limits(parser, limits);
         parser->events = events;
         parser->owner = owner;
         return parser;
 }
 
 void
-xml_parser_set_stanza_bytes(struct xml_parser *parser, size_t bytes)
+xml_parser_set_limits(struct xml_parser *parser, const struct xml_limits *limits)
 {
-        parser->limits.stanza_bytes = bytes;
+        parser->limits = *limits;
+        if (parser->limits.name_bytes == 0)
+                parser->limits.name_bytes = NAME_BYTES;
 }
 
 void
@@ -685,9 +692,10 @@ xml_parser_rest(struct xml_parser *parser)
 struct element *
 xml_parse_document(const char *bytes, size_t len, const struct xml_limits *limits, struct arena **arena, enum xml_problem *problem)
 {
-        struct xml_parser parser = { .limits = *limits, .is_document = true };
+        struct xml_parser parser = { .is_document = true };
         struct element *root = NULL;
 
+        xml_parser_set_limits(&parser, limits);
         *arena = NULL;
         *problem = XML_TOO_LARGE;
         if (len > limits->stanza_bytes)

@@ -17,6 +17,7 @@ struct xml_limits {
         size_t stanza_bytes; /* of one child of the stream's root, and of the stream header */
         int depth;           /* below the root; 64 unless there is a reason */
         int attributes;      /* on one element; 64 */
+        size_t name_bytes;   /* of the name of an element or attribute with its namespace; 0: 1024 */
 };
 
 /* What a stanza looked like on the wire. Bytes of the inside (between start and end tag) can be passed on as they are if `plain`: nothing
@@ -33,7 +34,9 @@ enum xml_problem {
         XML_RESTRICTED,           /* comment, PI, DTD, entity */
         XML_UNSUPPORTED_ENCODING, /* declared something other than UTF-8 */
         XML_TOO_LARGE,            /* limits.stanza_bytes */
-        XML_TOO_DEEP,             /* limits.depth or limits.attributes or the length of a name */
+        XML_TOO_DEEP,             /* limits.depth */
+        XML_TOO_MANY_ATTRIBUTES,  /* limits.attributes, or declarations of namespaces at the root */
+        XML_NAME_TOO_LONG,        /* limits.name_bytes, or the prefix of the root */
         XML_BAD_NAMESPACE_PREFIX, /* an unbound prefix */
         XML_STRAY_TEXT,           /* text other than white space between two stanzas (RFC 6120 4.9.3.1) */
 };
@@ -48,8 +51,8 @@ struct xml_events {
 };
 
 struct xml_parser *xml_parser_new(const struct xml_limits *limits, const struct xml_events *events, void *owner);
-/* Another limits.stanza_bytes from now on. */
-void xml_parser_set_stanza_bytes(struct xml_parser *parser, size_t bytes);
+/* Other limits from now on, for what is not complete yet too. */
+void xml_parser_set_limits(struct xml_parser *parser, const struct xml_limits *limits);
 /* Never from inside one of its events: use xml_parser_stop there and free later. */
 void xml_parser_free(struct xml_parser **parser);
 /* Feeds bytes. *used is how many were consumed: all, unless an event called xml_parser_stop, when it points behind that element, or a

@@ -201,7 +201,13 @@ fail_for_problem(struct stream *stream, enum xml_problem problem)
                 stream_fail(stream, STREAM_POLICY_VIOLATION, "stanza too large");
                 return;
         case XML_TOO_DEEP:
-                stream_fail(stream, STREAM_POLICY_VIOLATION, "too many levels or attributes");
+                stream_fail(stream, STREAM_POLICY_VIOLATION, "too many levels");
+                return;
+        case XML_TOO_MANY_ATTRIBUTES:
+                stream_fail(stream, STREAM_POLICY_VIOLATION, "too many attributes");
+                return;
+        case XML_NAME_TOO_LONG:
+                stream_fail(stream, STREAM_POLICY_VIOLATION, "a name is too long");
                 return;
         case XML_STRAY_TEXT:
                 stream_fail(stream, STREAM_BAD_FORMAT, "text between stanzas");
@@ -274,6 +280,17 @@ see_drained(void *owner)
 }
 
 static void
+see_excess(void *owner)
+{
+        struct stream *stream = owner;
+        set_why(stream, "too many bytes");
+        if (stream->events->excess != NULL)
+                stream->events->excess(stream->owner);
+        stream->is_closing = stream->is_deaf = true;
+        timer_stop(&stream->timer);
+}
+
+static void
 see_closed(void *owner, const char *why)
 {
         struct stream *stream = owner;
@@ -284,7 +301,7 @@ see_closed(void *owner, const char *why)
         release(stream);
 }
 
-static const struct conn_events conn_events = { see_connected, see_secured, take_bytes, see_drained, see_closed };
+static const struct conn_events conn_events = { see_connected, see_secured, take_bytes, see_drained, see_excess, see_closed };
 
 static struct stream *
 make_stream(const char *content_ns, const struct xml_limits *limits, const struct stream_events *events, void *owner)
@@ -362,11 +379,11 @@ stream_restart(struct stream *stream, const struct xml_limits *limits)
 }
 
 void
-stream_set_stanza_bytes(struct stream *stream, size_t bytes)
+stream_set_limits(struct stream *stream, const struct xml_limits *limits)
 {
-        stream->limits.stanza_bytes = bytes;
+        stream->limits = *limits;
         if (stream->parser != NULL)
-                xml_parser_set_stanza_bytes(stream->parser, bytes);
+                xml_parser_set_limits(stream->parser, limits);
 }
 
 static bool

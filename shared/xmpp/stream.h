@@ -23,6 +23,7 @@ struct stream_events {
          * here: the stream closes, and closed() says "stream error from peer: ...". */
         void (*element)(void *owner, struct arena *arena, struct element *element, const struct xml_source *source);
         void (*drained)(void *owner); /* may be NULL */
+        void (*excess)(void *owner);  /* more has come than conn_allow allowed; stream_fail is in place. May be NULL */
         /* The last event, once, never from inside a call of the owner's: the stream is freed when it returns. why is a sentence. */
         void (*closed)(void *owner, const char *why);
 };
@@ -39,7 +40,7 @@ void stream_open(struct stream *stream, const char *from, const char *to, const 
 /* From inside an event, or between two: what follows is a new stream (RFC 6120 4.3.3), new parser, new limits if not NULL. */
 void stream_restart(struct stream *stream, const struct xml_limits *limits);
 /* Another limit for stanzas from now on: the administrator has changed it. */
-void stream_set_stanza_bytes(struct stream *stream, size_t bytes);
+void stream_set_limits(struct stream *stream, const struct xml_limits *limits);
 /* Sends bytes or an element. */
 void stream_send_text(struct stream *stream, const char *xml);
 void stream_send_element(struct stream *stream, const struct element *element);

@@ -136,7 +136,7 @@ class World:
     def __init__(self, workers, seed):
         self.random = random.Random(seed)
         random.seed(seed)
-        self.server = servers.Xmppd([DOMAIN], {"c2s": {"tls": "none"}, "user": {"max-offline": 1000000}}, workers=workers)
+        self.server = servers.Xmppd([DOMAIN], {"c2s": {"tls": "none"}, "limits": {"max-offline": 1000000}}, workers=workers)
         kinds = ["online"] * 3 + ["hibernated"] * 2 + ["offline"]
         self.clients = [Client(self, f"user{i}", kind) for i, kind in enumerate(kinds)]
         self.server.start()

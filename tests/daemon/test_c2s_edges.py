@@ -14,7 +14,7 @@ PING = "<iq type='get' id='{0}' to='" + DOMAIN + "'><ping xmlns='urn:xmpp:ping'/
 
 @pytest.fixture(scope="module", params=[1, pytest.param(4, marks=pytest.mark.workers4)], ids=["1", "4"])
 def xmppd(request):
-    server = servers.Xmppd([DOMAIN], {"c2s": {"login-timeout": 2, "max-queue": 262144}}, workers=request.param).start()
+    server = servers.Xmppd([DOMAIN], {"limits": {"login-timeout": 2, "max-queue": 262144}}, workers=request.param).start()
     server.add_users([(f"{name}@{DOMAIN}", "pencil") for name in ("juliet", "romeo", "nurse", "tybalt", "paris")])
     yield server
     assert server.stop() is None
@@ -172,7 +172,7 @@ def test_an_old_password_does_not_bind(xmppd):
 
 
 def test_beyond_the_bound_newcomers_are_closed_at_once():
-    server = servers.Xmppd([DOMAIN], {"c2s": {"max-negotiating": 10}}, workers=1).start()
+    server = servers.Xmppd([DOMAIN], {"limits": {"max-negotiating": 10}}, workers=1).start()
     early = [stream.Stream("127.0.0.1", server.c2s) for _ in range(10)]
     late = stream.Stream("127.0.0.1", server.c2s)
     assert late.receive(10 * system.PATIENCE)[0] == "end"

@@ -24,7 +24,7 @@ def test_the_sample_is_good(program):
 
 
 @pytest.mark.parametrize("sample, tables", [
-    ("xmppd.conf", ["xmppd/settings.c"]),
+    ("xmppd.conf", ["xmppd/settings.c", "xmppd/route/limits.c"]),
     ("sipcomp.conf", ["sipcomp/settings.c"]),
     ("federation.conf", ["shared/config/federation.c"]),
 ])

@@ -101,7 +101,7 @@ def test_a_large_backlog_comes_in_portions_and_new_messages_behind_it(workers):
 
 @pytest.mark.slow
 def test_offline_messages_behind_an_answered_ping_survive_a_kill(workers):
-    server = servers.Xmppd(settings={**ECHO, "user": {"max-offline": 100000}}, workers=workers)
+    server = servers.Xmppd(settings={**ECHO, "limits": {"max-offline": 100000}}, workers=workers)
     try:
         server.start()
         server.add_users([("juliet@capulet.example", "pencil")])

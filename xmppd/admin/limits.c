@@ -3,7 +3,6 @@
  */
 #include "xmppd/admin/admin_private.h"
 #include "xmppd/route/limits.h"
-#include "xmppd/route/snapshot.h"
 
 #include <stdio.h>
 
@@ -18,11 +17,10 @@ admin_limits(struct control_request *request, int argc, char *const *argv)
         for (enum limit limit = 0; limit < LIMITS; limit++) {
                 const struct limit_row *row = limit_row(limit);
                 char name[80];
-                snprintf(name, sizeof(name), "%s.%s", row->section, row->setting != NULL ? row->setting : "(fixed)");
+                snprintf(name, sizeof(name), "%s.%s", row->section, row->setting.name);
                 json_open_object(&json, NULL);
                 json_put_text(&json, "limit", name);
-                json_put_number(&json, "value",
-                        row->setting != NULL ? config_number(snapshot_section(row->section), row->setting) : row->value);
+                json_put_number(&json, "value", limit_value(limit));
                 json_put_number(&json, "hits", (int64_t)limit_hits(limit));
                 json_put_text(&json, "consequence", row->consequence);
                 json_close_object(&json);

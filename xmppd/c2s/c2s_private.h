@@ -22,8 +22,7 @@ struct client {
         char *domain;            /* from the first header on */
         char *lang;              /* of its stream header; NULL: none */
         char *account;           /* from login on: the bare JID */
-        size_t max_queue;
-        struct timer pressure; /* runs while it is paused because mailboxes are long, or it sends too fast */
+        struct timer pressure;   /* runs while it is paused because mailboxes are long, or it sends too fast */
         struct pace pace;
         uint64_t crowd;      /* its address, as listen.c counts them */
         struct login *login; /* until it is bound: what only negotiation needs */
@@ -78,6 +77,8 @@ struct client *client_new(int fd, bool direct, int first, uint64_t crowd);
 extern const struct stream_events client_events;
 void client_join_worker(struct client *client); /* counts among the streams of this worker */
 void client_leave_worker(struct client *client);
+/* What its parser allows: less before login. */
+struct xml_limits client_limits(const struct client *client);
 bool client_is_stopping(void); /* this worker takes no more streams */
 void client_stop_negotiating(struct client *client);
 

@@ -12,13 +12,6 @@
 #include <stdatomic.h>
 #include <string.h>
 
-enum {
-        /* Before login nobody needs more: a header, <auth/> and a few bytes of SASL. */
-        EARLY_BYTES = 10000,
-        EARLY_DEPTH = 8,
-        ATTRIBUTES = 64,
-};
-
 /* One of these per worker; nobody else looks. */
 static _Thread_local struct list clients;
 static _Thread_local uint64_t negotiating;
@@ -56,6 +49,19 @@ client_stop_negotiating(struct client *client)
                 return;
         negotiating--;
         login_free(client);
+}
+
+struct xml_limits
+client_limits(const struct client *client)
+{
+        bool is_early = client->account == NULL;
+
+        return (struct xml_limits){
+                .stanza_bytes = (size_t)limit_value(is_early ? LIMIT_EARLY_BYTES : LIMIT_STANZA_BYTES),
+                .depth = (int)limit_value(is_early ? LIMIT_EARLY_DEPTH : LIMIT_DEPTH),
+                .attributes = (int)limit_value(LIMIT_ATTRIBUTES),
+                .name_bytes = (size_t)limit_value(LIMIT_NAME),
+        };
 }
 
 static enum event
@@ -111,6 +117,31 @@ see_element(void *owner, struct arena *arena, struct element *element, const str
         arena_free(&arena);
 }
 
+/* Which limit an element went beyond, if it was one. */
+static void
+note_problem(const struct client *client, enum xml_problem problem)
+{
+        bool is_early = client->account == NULL;
+
+        if (problem == XML_TOO_LARGE)
+                limit_note(is_early ? LIMIT_EARLY_BYTES : LIMIT_STANZA_BYTES);
+        else if (problem == XML_TOO_DEEP)
+                limit_note(is_early ? LIMIT_EARLY_DEPTH : LIMIT_DEPTH);
+        else if (problem == XML_TOO_MANY_ATTRIBUTES)
+                limit_note(LIMIT_ATTRIBUTES);
+        else if (problem == XML_NAME_TOO_LONG)
+                limit_note(LIMIT_NAME);
+}
+
+static void
+see_excess(void *owner)
+{
+        struct client *client = owner;
+
+        limit_note(LIMIT_EARLY_TOTAL);
+        stream_fail(client->stream, STREAM_POLICY_VIOLATION, "too much was sent before login");
+}
+
 static void
 see_closed(void *owner, const char *why)
 {
@@ -119,10 +150,7 @@ see_closed(void *owner, const char *why)
         bool for_good = stream_was_ended(client->stream);
         enum xml_problem problem = stream_problem(client->stream);
 
-        if (problem == XML_TOO_LARGE)
-                limit_note(client->account != NULL ? LIMIT_STANZA_BYTES : LIMIT_EARLY_BYTES);
-        else if (problem == XML_TOO_DEEP)
-                limit_note(LIMIT_DEPTH);
+        note_problem(client, problem);
 
         client->stream = NULL;
         if (client->session != NULL)
@@ -142,7 +170,7 @@ see_closed(void *owner, const char *why)
 }
 
 const struct stream_events client_events = {
-        .secured = see_secured, .opened = see_header, .element = see_element, .closed = see_closed
+        .secured = see_secured, .opened = see_header, .element = see_element, .excess = see_excess, .closed = see_closed
 };
 
 static void
@@ -159,8 +187,8 @@ give_up(struct timer *timer)
 struct client *
 client_new(int fd, bool direct, int first, uint64_t crowd)
 {
-        static const struct xml_limits early = { .stanza_bytes = EARLY_BYTES, .depth = EARLY_DEPTH, .attributes = ATTRIBUTES };
         struct client *client = MEM_NEW(client);
+        struct xml_limits early = client_limits(client);
         struct login *login = MEM_NEW(login);
         char peer[ADDRESS_TEXT];
 
@@ -174,7 +202,8 @@ client_new(int fd, bool direct, int first, uint64_t crowd)
         log_scope_set(
                 &client->log, "c2s", "%s#%u", address_format(peer, conn_peer_address(conn)), atomic_fetch_add(&last_number, 1) + 1);
         client_join_worker(client);
-        timer_start(&login->deadline, (uint64_t)config_number(snapshot_section("c2s"), "login-timeout") * 1000, give_up);
+        conn_allow(conn, (size_t)limit_value(LIMIT_EARLY_TOTAL));
+        timer_start(&login->deadline, (uint64_t)limit_value(LIMIT_LOGIN_TIME) * 1000, give_up);
         if (direct)
                 conn_start_tls(conn, snapshot_now()->c2s_tls, TLS_SERVER, NULL);
         if (stopping)
@@ -193,18 +222,16 @@ c2s_stop_streams(void)
 void
 c2s_take_settings(void)
 {
-        const struct section *c2s = snapshot_section("c2s");
-
         for (LIST_EACH(client, &clients, struct client, in_worker)) {
-                if (client->account == NULL || client->stream == NULL)
+                if (client->stream == NULL)
                         continue;
-                const struct domain *domain = snapshot_domain(client->domain);
-                if (domain == NULL || domain->kind != DOMAIN_LOCAL) {
+                const struct domain *domain = client->account == NULL ? NULL : snapshot_domain(client->domain);
+                if (client->account != NULL && (domain == NULL || domain->kind != DOMAIN_LOCAL)) {
                         stream_fail(client->stream, STREAM_HOST_GONE, NULL);
                         continue;
                 }
-                client->max_queue = (size_t)config_number(c2s, "max-queue");
-                stream_set_stanza_bytes(client->stream, (size_t)config_number(c2s, "max-stanza"));
+                struct xml_limits limits = client_limits(client);
+                stream_set_limits(client->stream, &limits);
         }
 }
 

@@ -15,10 +15,12 @@
 #include <stdatomic.h>
 #include <unistd.h>
 
-enum { WORKERS_MAX = 64 };
+enum { WORKERS_MAX = 64, RATES = 4096, SECOND_US = 1000 * 1000 };
 
 struct arrival {
         struct letter letter;
+        struct link in_line; /* of those who came too fast */
+        struct timer turn;
         int fd, worker;
         bool direct;
         uint64_t crowd;
@@ -51,6 +53,7 @@ receive(struct letter *letter)
 /* Hash of an address -> how many connections it has. The main thread's; a departure comes as a letter. */
 static struct map *crowds;
 static struct worker *doorkeeper;
+static struct list line; /* connections that wait for their turn: their address has sent too many at once */
 
 struct departure {
         struct letter letter;
@@ -126,11 +129,64 @@ choose_worker(void)
 static bool
 is_crowded(void)
 {
-        int64_t all = 0;
+        int64_t all = (int64_t)line.count;
 
         for (int i = 0; i < home_count() && i < WORKERS_MAX; i++)
                 all += atomic_load_explicit(&negotiating[i], memory_order_relaxed);
-        return all >= config_number(snapshot_section("c2s"), "max-negotiating");
+        return all >= limit_value(LIMIT_NEGOTIATING);
+}
+
+/* ---- how fast those of one address come ---- */
+
+/* The moments, in microseconds, at which all that came is paid for (as in pace.c), by a hash of the address. Who meets another there shares its
+ * rate. */
+static uint64_t paid[RATES];
+/* Milliseconds until the next one of this crowd is served. */
+static uint64_t
+wait_of(uint64_t crowd)
+{
+        uint64_t now = worker_now() * 1000, burst = (uint64_t)limit_value(LIMIT_BURST) * SECOND_US, *moment = &paid[crowd % RATES];
+
+        if (*moment < now)
+                *moment = now;
+        *moment += SECOND_US / (uint64_t)limit_value(LIMIT_CONNECTION_RATE);
+        return *moment > now + burst ? (*moment - now - burst + 999) / 1000 : 0;
+}
+
+static void
+serve(struct arrival *arrival)
+{
+        arrival->worker = choose_worker();
+        atomic_fetch_add_explicit(&negotiating[arrival->worker], 1, memory_order_relaxed);
+        worker_post(home_worker(arrival->worker), &arrival->letter);
+}
+
+static void
+take_turn(struct timer *turn)
+{
+        struct arrival *arrival = container_of(turn, struct arrival, turn);
+
+        list_remove(&line, &arrival->in_line);
+        serve(arrival);
+}
+
+static void
+send_line_away(void)
+{
+        for (LIST_EACH(arrival, &line, struct arrival, in_line)) {
+                timer_stop(&arrival->turn);
+                list_remove(&line, &arrival->in_line);
+                close(arrival->fd);
+                mem_free(arrival);
+        }
+}
+
+static void
+refuse(int fd, enum limit limit)
+{
+        limit_note(limit);
+        log_debug(&scope, "closed at once: limits.%s is reached", limit_row(limit)->setting.name);
+        close(fd);
 }
 
 static void
@@ -139,16 +195,12 @@ hand_over(void *owner, int fd, const struct address *peer)
         uint64_t crowd = crowd_of(peer);
         uintptr_t others = size_of_crowd(crowd);
 
-        if (others >= (uintptr_t)config_number(snapshot_section("c2s"), "max-connections-per-address")) {
-                limit_note(LIMIT_CONNECTIONS);
-                log_debug(&scope, "closed at once: c2s.max-connections-per-address is reached");
-                close(fd);
+        if (others >= (uintptr_t)limit_value(LIMIT_CONNECTIONS)) {
+                refuse(fd, LIMIT_CONNECTIONS);
                 return;
         }
         if (is_crowded()) {
-                limit_note(LIMIT_NEGOTIATING);
-                log_debug(&scope, "closed at once: c2s.max-negotiating is reached");
-                close(fd);
+                refuse(fd, LIMIT_NEGOTIATING);
                 return;
         }
         struct arrival *arrival = MEM_NEW(arrival);
@@ -157,10 +209,15 @@ hand_over(void *owner, int fd, const struct address *peer)
         arrival->crowd = crowd;
         count_crowd(crowd, others + 1);
         arrival->direct = *(const bool *)owner;
-        arrival->worker = choose_worker();
         arrival->letter.open = receive;
-        atomic_fetch_add_explicit(&negotiating[arrival->worker], 1, memory_order_relaxed);
-        worker_post(home_worker(arrival->worker), &arrival->letter);
+        uint64_t wait = wait_of(crowd);
+        if (wait == 0) {
+                serve(arrival);
+                return;
+        }
+        limit_note(LIMIT_CONNECTION_RATE);
+        list_append(&line, &arrival->in_line);
+        timer_start(&arrival->turn, wait, take_turn);
 }
 
 static int
@@ -192,4 +249,5 @@ void
 c2s_stop_listening(void)
 {
         ports_close(&ports);
+        send_line_away();
 }

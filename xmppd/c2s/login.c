@@ -17,10 +17,7 @@
 #include <string.h>
 
 enum {
-        ATTEMPTS_MAX = 3, /* RFC 6120 6.4.5 */
         DATA_MAX = 8192,
-        LATE_DEPTH = 64,
-        LATE_ATTRIBUTES = 64,
 };
 
 /* The client waits while the answer is being made; what it sends meanwhile stays unread. */
@@ -226,7 +223,8 @@ login_fail(struct client *client, struct element *unused)
 
         buf_printf(out, "<failure xmlns=\"" NS_SASL "\"><%s/></failure>", client->login->failure);
         sasl_free(&client->login->sasl);
-        if (strcmp(client->login->failure, "aborted") != 0 && ++client->attempts >= ATTEMPTS_MAX) {
+        if (strcmp(client->login->failure, "aborted") != 0 && ++client->attempts >= limit_value(LIMIT_LOGIN_ATTEMPTS)) {
+                limit_note(LIMIT_LOGIN_ATTEMPTS);
                 stream_fail(client->stream, STREAM_POLICY_VIOLATION, "too many failed logins");
                 return;
         }
@@ -302,8 +300,7 @@ give_up_binding(struct timer *timer)
 void
 login_succeed(struct client *client, struct element *unused)
 {
-        const struct section *c2s = snapshot_section("c2s");
-        struct xml_limits late = { .depth = LATE_DEPTH, .attributes = LATE_ATTRIBUTES };
+        struct xml_limits late = client_limits(client);
         struct buf *out = conn_output(stream_conn(client->stream));
         const char *data = client->login->success;
 
@@ -311,10 +308,9 @@ login_succeed(struct client *client, struct element *unused)
                 listen_count_out(client->first);
         client->counted = false;
         buf_printf(out, "<success xmlns=\"" NS_SASL "\">%s</success>", data == NULL ? "" : data);
-        late.stanza_bytes = (size_t)config_number(c2s, "max-stanza");
-        client->max_queue = (size_t)config_number(c2s, "max-queue");
         stream_restart(client->stream, &late);
-        timer_start(&client->login->deadline, (uint64_t)config_number(c2s, "login-timeout") * 1000, give_up_binding);
+        conn_allow(stream_conn(client->stream), 0);
+        timer_start(&client->login->deadline, (uint64_t)limit_value(LIMIT_LOGIN_TIME) * 1000, give_up_binding);
 }
 
 void

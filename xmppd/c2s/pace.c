@@ -4,9 +4,8 @@
 #include "xmppd/c2s/pace.h"
 
 #include "xmppd/route/limits.h"
-#include "xmppd/route/snapshot.h"
 
-enum { BURST_US = 3 * 1000 * 1000, SECOND_US = 1000 * 1000 };
+enum { SECOND_US = 1000 * 1000 };
 
 /* Microseconds beyond what may come at once. */
 static uint64_t
@@ -15,16 +14,16 @@ pay(uint64_t *paid, uint64_t now, uint64_t cost)
         if (*paid < now)
                 *paid = now;
         *paid += cost;
-        return *paid > now + BURST_US ? *paid - now - BURST_US : 0;
+        uint64_t burst = (uint64_t)limit_value(LIMIT_BURST) * SECOND_US;
+        return *paid > now + burst ? *paid - now - burst : 0;
 }
 
 uint64_t
 pace_take(struct pace *pace, uint64_t now_ms, size_t len)
 {
-        const struct section *c2s = snapshot_section("c2s");
         uint64_t now = now_ms * 1000;
-        uint64_t stanzas = pay(&pace->stanzas, now, SECOND_US / (uint64_t)config_number(c2s, "max-stanzas-per-second"));
-        uint64_t bytes = pay(&pace->bytes, now, (uint64_t)len * SECOND_US / (uint64_t)config_number(c2s, "max-bytes-per-second"));
+        uint64_t stanzas = pay(&pace->stanzas, now, SECOND_US / (uint64_t)limit_value(LIMIT_STANZA_RATE));
+        uint64_t bytes = pay(&pace->bytes, now, (uint64_t)len * SECOND_US / (uint64_t)limit_value(LIMIT_BYTE_RATE));
 
         if (stanzas > 0)
                 limit_note(LIMIT_STANZA_RATE);

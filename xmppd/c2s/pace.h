@@ -11,7 +11,7 @@ struct pace {
 };
 
 /* A stanza of so many bytes came now (milliseconds of the worker's clock). Returns for how many milliseconds the client must not be read; 0: it
- * is within its rate, which lets three seconds' worth through at once. */
+ * is within its rate, which lets limits.burst seconds' worth through at once. */
 uint64_t pace_take(struct pace *pace, uint64_t now_ms, size_t len);
 
 #endif

@@ -141,7 +141,7 @@ make_account(struct client *client, const char *id, const struct element *query)
 {
         struct arena *arena = arena_new(1024);
         const struct address *from = conn_peer_address(stream_conn(client->stream));
-        uint64_t per_hour = (uint64_t)config_number(snapshot_section("register"), "accounts-per-hour");
+        uint64_t per_hour = (uint64_t)limit_value(LIMIT_REGISTRATIONS);
         struct form form;
         struct jid bare;
 

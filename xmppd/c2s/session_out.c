@@ -28,7 +28,7 @@ enum {
 static void
 check_queue(struct client *client)
 {
-        if (stream_is_closing(client->stream) || conn_queued(stream_conn(client->stream)) <= client->max_queue)
+        if (stream_is_closing(client->stream) || conn_queued(stream_conn(client->stream)) <= (size_t)limit_value(LIMIT_QUEUE))
                 return;
         limit_note(LIMIT_QUEUE);
         stream_fail(client->stream, STREAM_RESOURCE_CONSTRAINT, "the client does not read");

@@ -163,7 +163,7 @@ component_accept(int fd)
         }
         struct component *component = add_component();
         struct xml_limits limits = {
-                .stanza_bytes = (size_t)config_number(snapshot_section("components"), "max-stanza"),
+                .stanza_bytes = (size_t)limit_value(LIMIT_COMPONENT_STANZA),
                 .depth = 64,
                 .attributes = 64,
         };
@@ -490,9 +490,9 @@ component_receive(struct stanza *stanza)
         } else {
                 stream_send(component->stream, stanza);
                 component->out++;
-                if (conn_queued(stream_conn(component->stream)) >
-                        (size_t)config_number(snapshot_section("components"), "max-queue")) {
-                        log_error(&component->log, "does not read what it is sent: max-queue is reached");
+                if (conn_queued(stream_conn(component->stream)) > (size_t)limit_value(LIMIT_COMPONENT_QUEUE)) {
+                        limit_note(LIMIT_COMPONENT_QUEUE);
+                        log_error(&component->log, "does not read what it is sent: limits.max-component-queue is reached");
                         end(component, STREAM_POLICY_VIOLATION, "too much is waiting to be read");
                 }
         }

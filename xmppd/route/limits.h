@@ -1,42 +1,72 @@
-/* limits.h - every limit that a peer can run into: where it is set, how often it was hit
+/* limits.h - every limit that a peer can run into: its setting, what happens when it is reached, and how often it was
  *
- * Who keeps a limit notes here when it was reached; the administrator sees all of them (xmppctl limits). Reaching one is rare, so a note may
- * cost an atomic addition.
+ * One row here is all that a new limit needs: the section `limits` of xmppd.conf is made of the rows, xmppctl limits shows them. Who keeps a limit
+ * notes when it was reached. Reaching one is rare, so a note may cost an atomic addition; asking for a value costs nothing.
  */
 #ifndef XMPPD_ROUTE_LIMITS_H
 #define XMPPD_ROUTE_LIMITS_H
+
+#include "shared/config/config.h"
 
 #include <stddef.h>
 #include <stdint.h>
 
 enum limit {
+        /* before login */
+        LIMIT_EARLY_BYTES,
+        LIMIT_EARLY_TOTAL,
+        LIMIT_EARLY_DEPTH,
+        LIMIT_LOGIN_TIME,
+        LIMIT_LOGIN_ATTEMPTS,
+        LIMIT_CONNECTIONS,
+        LIMIT_CONNECTION_RATE,
+        LIMIT_NEGOTIATING,
+        LIMIT_REGISTRATIONS,
+        /* of a stream */
         LIMIT_STANZA_BYTES,
         LIMIT_DEPTH,
-        LIMIT_EARLY_BYTES,
+        LIMIT_ATTRIBUTES,
+        LIMIT_NAME,
         LIMIT_STANZA_RATE,
         LIMIT_BYTE_RATE,
-        LIMIT_CONNECTIONS,
-        LIMIT_NEGOTIATING,
-        LIMIT_LOGIN_TIME,
-        LIMIT_REGISTRATIONS,
+        LIMIT_BURST,
         LIMIT_QUEUE,
+        LIMIT_UNACKED,
+        LIMIT_UNACKED_BYTES,
+        LIMIT_UNACKED_TIME,
+        LIMIT_HELD,
+        LIMIT_HELD_BYTES,
+        LIMIT_DIRECTED,
+        /* of an account */
         LIMIT_RESOURCES,
         LIMIT_ROSTER,
+        LIMIT_REQUESTS,
         LIMIT_OFFLINE,
         LIMIT_BLOCKED,
-        LIMIT_DIRECTED,
-        LIMIT_UNACKED,
+        LIMIT_PRIVATE,
+        LIMIT_CARD,
+        /* of a worker */
         LIMIT_CAPS,
+        /* of a component */
+        LIMIT_COMPONENT_STANZA,
+        LIMIT_COMPONENT_QUEUE,
         LIMITS
 };
 
 struct limit_row {
-        const char *section, *setting; /* setting NULL: fixed, as `value` says */
-        int64_t value;
+        const char *section; /* where the setting stands */
+        struct setting setting;
         const char *consequence;
 };
 /* How it is set and what happens when it is reached. */
 const struct limit_row *limit_row(enum limit limit);
+/* The settings of the section `limits`, for the reader of the configuration. */
+const struct setting *limit_settings(void);
+/* The values of a configuration, one for each limit. */
+void limit_read(const struct section *all, int64_t values[LIMITS]);
+
+/* What is in force on this worker. */
+int64_t limit_value(enum limit limit);
 /* Any thread. */
 void limit_note(enum limit limit);
 uint64_t limit_hits(enum limit limit);

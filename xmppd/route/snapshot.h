@@ -9,6 +9,7 @@
 #include "shared/base/map.h"
 #include "shared/config/config.h"
 #include "shared/tls/context.h"
+#include "xmppd/route/limits.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -34,6 +35,7 @@ struct snapshot {
         struct config *config;
         struct map *domains;         /* name -> struct domain */
         struct tls_context *c2s_tls; /* NULL where TLS is none */
+        int64_t limits[LIMITS];
 };
 
 /* Empty, one reference; the maker fills it before anyone else sees it. Takes config. */

@@ -285,7 +285,7 @@ blocking_block(struct stanza *iq)
                 user->blocked = map_new();
         for (size_t i = 0; i < count; i++)
                 fresh += map_get_str(user->blocked, jids[i].full) == NULL;
-        if (map_count(user->blocked) + fresh > (size_t)user_limit("max-blocked")) {
+        if (map_count(user->blocked) + fresh > (size_t)limit_value(LIMIT_BLOCKED)) {
                 limit_note(LIMIT_BLOCKED);
                 route_error(iq, NOT_ALLOWED, "The blocking list is full.");
                 return;

@@ -119,7 +119,7 @@ find_or_add(const char *key, enum digest digest)
         struct entry *entry = map_get_str(by_key, key);
         if (entry != NULL)
                 return entry;
-        make_room((size_t)config_number(snapshot_section("caps"), "max-entries"));
+        make_room((size_t)limit_value(LIMIT_CAPS));
         entry = MEM_NEW(entry);
         entry->number = ++last_number;
         entry->digest = digest;

@@ -123,7 +123,7 @@ offline_put(struct write *write, struct stanza *message, int64_t when)
                 return false;
         }
         count_kept(user);
-        if (user->kept >= (size_t)user_limit("max-offline")) {
+        if (user->kept >= (size_t)limit_value(LIMIT_OFFLINE)) {
                 limit_note(LIMIT_OFFLINE);
                 route_error(message, SERVICE_UNAVAILABLE, "Too many messages are waiting for this user.");
                 return false;
@@ -288,7 +288,7 @@ deliver_portion(struct timer *timer)
         struct session *reader = user->reader;
         struct kept *first = LIST_ITEM(user->waiting.first, struct kept, link);
         /* Beside a portion there must be room for what others send. */
-        size_t limit = (size_t)config_number(snapshot_section("c2s"), "max-queue") / 4;
+        size_t limit = (size_t)limit_value(LIMIT_QUEUE) / 4;
 
         if (!may_read(reader)) {
                 change_reader(user);

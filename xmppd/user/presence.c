@@ -195,7 +195,7 @@ send_directed(struct session *session, struct stanza *presence)
         if (presence->type == PRESENCE_AVAILABLE && !is_known) {
                 if (session->directed == NULL)
                         session->directed = map_new();
-                if (map_count(session->directed) >= (size_t)user_limit("max-directed")) {
+                if (map_count(session->directed) >= (size_t)limit_value(LIMIT_DIRECTED)) {
                         limit_note(LIMIT_DIRECTED);
                         log_info(&user_log, "%s: directed presence to too many addresses, one dropped", session->jid.full);
                         stanza_unref(&presence);

@@ -19,7 +19,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { TEXT_MAX = 1023, GROUPS_OF_ITEM_MAX = 64, REQUESTS_MAX = 200, UNUSED_MS = 20 * 1000 };
+enum { TEXT_MAX = 1023, GROUPS_OF_ITEM_MAX = 64, UNUSED_MS = 20 * 1000 };
 
 /* Of this worker. */
 static _Thread_local struct list loaded; /* users whose roster is in memory */
@@ -117,12 +117,13 @@ count_items(const struct user *user, bool listed)
 struct item *
 roster_add(struct user *user, const char *bare, bool listed)
 {
-        size_t limit = listed ? (size_t)user_limit("max-roster") : REQUESTS_MAX;
+        enum limit kind = listed ? LIMIT_ROSTER : LIMIT_REQUESTS;
+        size_t limit = (size_t)limit_value(kind);
 
         if (roster_of(user) == NULL)
                 user->roster = map_new();
         if (map_count(user->roster) >= limit && count_items(user, listed) >= limit) {
-                limit_note(LIMIT_ROSTER);
+                limit_note(kind);
                 return NULL;
         }
         struct item *item = item_new(bare);

@@ -107,7 +107,7 @@ put_session(struct user *user, struct arena *arena, const struct jid *full, cons
 static bool
 is_full(const struct user *user)
 {
-        return user->sessions.count >= (size_t)config_number(snapshot_section("c2s"), "max-resources");
+        return user->sessions.count >= (size_t)limit_value(LIMIT_RESOURCES);
 }
 
 /* Sessions whose client is away make room for one that is there. */

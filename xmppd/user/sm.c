@@ -21,12 +21,6 @@ enum { PLEDGED_MAX = 64 }; /* stanzas after which one asks by itself whether the
 /* What one stanza looks like on the wire; of this worker, so that nothing is allocated for it. */
 static _Thread_local struct buf wire;
 
-int64_t
-sm_limit(const char *setting)
-{
-        return config_number(snapshot_section("stream-management"), setting);
-}
-
 void
 sm_forget_wire(void)
 {
@@ -51,7 +45,7 @@ sm_enable(struct session *session, bool may_resume, uint64_t seconds)
         if (session->sm != NULL || session->user == NULL)
                 return false;
         struct sm *sm = MEM_NEW(sm);
-        uint64_t most = (uint64_t)sm_limit("resume-max");
+        uint64_t most = (uint64_t)limit_value(LIMIT_UNACKED_TIME);
 
         sm->session = session;
         sm->user = session->user;
@@ -238,7 +232,8 @@ sm_sent_count(const struct session *session)
 static bool
 is_too_much(const struct sm *sm)
 {
-        return sm->sent - sm->acknowledged > (uint64_t)sm_limit("max-unacked") || sm->bytes > (size_t)sm_limit("max-unacked-bytes");
+        return sm->sent - sm->acknowledged > (uint64_t)limit_value(LIMIT_UNACKED) ||
+                sm->bytes > (size_t)limit_value(LIMIT_UNACKED_BYTES);
 }
 
 /* Presence of contacts is a state, not news: a client that comes back is told what it is then. */

@@ -158,9 +158,11 @@ give_up(struct chore *chore)
         const struct session_edge *edge = session->edge;
         void *owner = session->edge_owner;
 
-        limit_note(LIMIT_UNACKED);
-        log_info(&user_log, "%s: more than stream-management.max-unacked or max-unacked-bytes allow; the session ends",
-                session->jid.full);
+        bool has_many = sm->sent - sm->acknowledged > (uint64_t)limit_value(LIMIT_UNACKED);
+
+        limit_note(has_many ? LIMIT_UNACKED : LIMIT_UNACKED_BYTES);
+        log_info(&user_log, "%s: more than limits.max-unacked%s allows; the session ends", session->jid.full,
+                has_many ? "" : "-bytes");
         session_detach(session);
         edge->end(owner, STREAM_RESOURCE_CONSTRAINT, "too much is not acknowledged");
 }

@@ -159,7 +159,6 @@ void sweep_start_here(void);
 void sweep_stop_here(void);
 
 /* sm.c */
-int64_t sm_limit(const char *setting);
 void sm_forget_wire(void); /* this worker's buffer, at stop */
 bool sm_is_connected(const struct sm *sm);
 /* Something it waited for has happened: it is resumed or goes into the store, if that is possible now. */

@@ -9,6 +9,7 @@
 #include "shared/base/panic.h"
 #include "shared/store/codec.h"
 #include "xmppd/route/home.h"
+#include "xmppd/route/limits.h"
 #include "xmppd/user/sm_private.h"
 #include "xmppd/user/tables.h"
 
@@ -68,6 +69,7 @@ give_up(const struct due *due)
                 return false;
         if (sm_is_at_rest(sm->session)) {
                 struct session *session = sm->session;
+                limit_note(LIMIT_UNACKED_TIME);
                 session_close(&session, true);
         }
         return true;

@@ -39,12 +39,6 @@ user_start(struct store *store)
         user_store = store;
 }
 
-int64_t
-user_limit(const char *setting)
-{
-        return config_number(snapshot_section("user"), setting);
-}
-
 static void
 free_lists(struct user *user)
 {

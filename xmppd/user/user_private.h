@@ -56,8 +56,6 @@ struct user *user_loaded(const struct jid *jid);
 void user_note_use(struct user *user);
 /* Lists as the disk has them: what was changed in memory could not be written. */
 void user_load_again(struct user *user);
-/* A number of the section `user` of the configuration. */
-int64_t user_limit(const char *setting);
 
 /* session.c: the session with this resource, or NULL. */
 struct session *session_of(const struct user *user, const char *resource);

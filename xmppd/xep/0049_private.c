@@ -64,7 +64,7 @@ get(struct stanza *iq)
 static void
 set(struct stanza *iq)
 {
-        size_t most = (size_t)config_number(snapshot_section("private"), "max-bytes");
+        size_t most = (size_t)limit_value(LIMIT_PRIVATE);
         char name[NAME_BYTES];
         struct element *document = find_document(iq, name);
         struct buf bytes = { 0 };
@@ -72,10 +72,12 @@ set(struct stanza *iq)
         if (document == NULL)
                 return;
         xml_write(&bytes, document, "");
-        if (bytes.len + data_size(&iq->to, DATA_PRIVATE, name) > most)
-                route_error(iq, RESOURCE_CONSTRAINT, "More than private.max-bytes allows.");
-        else
+        if (bytes.len + data_size(&iq->to, DATA_PRIVATE, name) > most) {
+                limit_note(LIMIT_PRIVATE);
+                route_error(iq, RESOURCE_CONSTRAINT, "More than limits.max-private allows.");
+        } else {
                 data_set(iq, DATA_PRIVATE, name, document);
+        }
         buf_free(&bytes);
 }
 
@@ -86,10 +88,4 @@ const struct extension xep_0049_private = {
         .features = (const char *const[]){ NS_PRIVATE, NULL },
         .iqs = (const struct iq_handler[]){ { IQ_GET, TO_ACCOUNT, NS_PRIVATE, "query", get },
                 { IQ_SET, TO_ACCOUNT, NS_PRIVATE, "query", set }, { 0 } },
-        .settings =
-                (const struct setting[]){
-                        { "max-bytes", SETTING_NUMBER, "262144", LIVE,
-                                "All private documents of one account together; more is refused with resource-constraint.",
-                                "1024..16777216" },
-                        { 0 } },
 };

@@ -39,7 +39,7 @@ get(struct stanza *iq)
 static void
 set(struct stanza *iq)
 {
-        size_t most = (size_t)config_number(snapshot_section("vcard"), "max-bytes");
+        size_t most = (size_t)limit_value(LIMIT_CARD);
         struct element *card = stanza_payload(iq);
         struct buf bytes = { 0 };
 
@@ -49,7 +49,8 @@ set(struct stanza *iq)
         }
         xml_write(&bytes, card, "");
         if (bytes.len > most) {
-                route_error(iq, RESOURCE_CONSTRAINT, "The card is larger than vcard.max-bytes allows.");
+                limit_note(LIMIT_CARD);
+                route_error(iq, RESOURCE_CONSTRAINT, "The card is larger than limits.max-card allows.");
         } else {
                 data_set_card(iq, card, photo_take(&iq->to, card));
         }
@@ -64,7 +65,4 @@ const struct extension xep_0054_vcard = {
         .account_features = (const char *const[]){ NS_VCARD, NULL },
         .iqs = (const struct iq_handler[]){ { IQ_GET, TO_ACCOUNT, NS_VCARD, "vCard", get },
                 { IQ_SET, TO_ACCOUNT, NS_VCARD, "vCard", set }, { 0 } },
-        .settings = (const struct setting[]){ { "max-bytes", SETTING_NUMBER, "131072", LIVE,
-                                                      "A larger card is refused with resource-constraint.", "1024..16777216" },
-                { 0 } },
 };

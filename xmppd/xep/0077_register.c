@@ -108,7 +108,5 @@ const struct extension xep_0077_register = {
                                                       "Users may change their own password.", NULL },
                 { "accounts", SETTING_BOOL, "false", LIVE,
                         "Whoever reaches the server may make an account, over TLS; not in domains that a directory serves.", NULL },
-                { "accounts-per-hour", SETTING_NUMBER, "5", LIVE,
-                        "Of one address (IPv6: one /64); further ones are refused with resource-constraint.", "1..100000" },
                 { "cancel", SETTING_BOOL, "false", LIVE, "Users may delete their own account.", NULL }, { 0 } },
 };

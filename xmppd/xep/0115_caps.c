@@ -102,11 +102,4 @@ const struct extension xep_0115_caps = {
         .offer = offer,
         .hooks = (const struct hook[]){ { HOOK_FROM_CLIENT, 70, learn }, { HOOK_SESSION_RESUMED, 50, learn_again },
                 { HOOK_SESSION_CLOSE, 50, leave }, { 0 } },
-        .settings =
-                (const struct setting[]){
-                        { "max-entries", SETTING_NUMBER, "1000", LIVE,
-                                "Kinds of clients that each worker remembers, at most 16 KiB each; then the one seen longest "
-                                "ago is forgotten and asked again.",
-                                "10..1000000" },
-                        { 0 } },
 };

@@ -9,7 +9,7 @@
 static bool
 is_on(void)
 {
-        return config_number(snapshot_section("user"), "max-offline") > 0;
+        return limit_value(LIMIT_OFFLINE) > 0;
 }
 
 const struct extension xep_0160_offline = {

@@ -92,10 +92,11 @@ hold(struct session *session, struct stanza *stanza)
         waiting->stanza = stanza_keep(stanza);
         held->bytes += waiting->stanza->inside_len;
         list_append(&held->waiting, &waiting->link);
-        const struct section *limits = snapshot_section("csi");
-        if (held->waiting.count > (size_t)config_number(limits, "max-held") ||
-                held->bytes > (size_t)config_number(limits, "max-held-bytes"))
+        bool are_many = held->waiting.count > (size_t)limit_value(LIMIT_HELD);
+        if (are_many || held->bytes > (size_t)limit_value(LIMIT_HELD_BYTES)) {
+                limit_note(are_many ? LIMIT_HELD : LIMIT_HELD_BYTES);
                 flush(session);
+        }
         return STOP;
 }
 
@@ -153,8 +154,4 @@ const struct extension xep_0352_csi = {
                 { 0 } },
         .hooks = (const struct hook[]){ { HOOK_TO_SESSION, 90, hold }, { HOOK_SESSION_LOST, 50, see_lost },
                 { HOOK_SESSION_CLOSE, 50, see_closed }, { 0 } },
-        .settings = (const struct setting[]){ { "max-held", SETTING_NUMBER, "200", LIVE,
-                                                      "Stanzas that wait for an inactive client; with more all of them are sent.",
-                                                      "1..10000" },
-                { "max-held-bytes", SETTING_NUMBER, "65536", LIVE, "The same in bytes.", "1024..16777216" }, { 0 } },
 };

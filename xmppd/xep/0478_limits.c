@@ -11,7 +11,7 @@ offer(struct buf *out)
 {
         buf_printf(out,
                 "<limits xmlns=\"urn:xmpp:stream-limits:0\"><max-bytes>%lld</max-bytes><idle-seconds>%lld</idle-seconds></limits>",
-                (long long)config_number(snapshot_section("c2s"), "max-stanza"),
+                (long long)limit_value(LIMIT_STANZA_BYTES),
                 (long long)config_number(snapshot_section("ping"), "idle"));
 }
 

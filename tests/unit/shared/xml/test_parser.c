@@ -177,7 +177,7 @@ names_each_problem(void **state)
                 { HEADER "<p:message/>", XML_BAD_NAMESPACE_PREFIX },
                 { HEADER "stray", XML_STRAY_TEXT },
                 { HEADER "<a><a><a><a><a><a><a><a><a>", XML_TOO_DEEP },
-                { HEADER "<a b='' c='' d='' e='' f=''/>", XML_TOO_DEEP },
+                { HEADER "<a b='' c='' d='' e='' f=''/>", XML_TOO_MANY_ATTRIBUTES },
         };
         for (size_t i = 0; i < array_len(rows); i++)
                 for (size_t step = 1; step < 200; step += 66) {

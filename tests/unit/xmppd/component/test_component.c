@@ -73,7 +73,7 @@ load(const char *components)
         int fd = mkstemp(path);
         dprintf(fd,
                 "domain \"capulet.example\" { }\nc2s { tls = none  listen = { }  listen-tls = { } }\n"
-                "components { listen = { \"127.0.0.1:%d\" }  secret = \"common\"  max-queue = 65536 }\n%s",
+                "components { listen = { \"127.0.0.1:%d\" }  secret = \"common\" }\nlimits { max-component-queue = 65536 }\n%s",
                 port, components);
         close(fd);
         struct snapshot *loaded = settings_load(path, &errors, &warnings);
