@@ -42,6 +42,7 @@ shared_libshared_a_SOURCES += shared/store/lmdb.c
 shared_libshared_a_SOURCES += shared/store/store.c shared/store/store.h shared/store/store_private.h
 shared_libshared_a_SOURCES += shared/store/writer.c
 shared_libshared_a_SOURCES += shared/loop/loop_private.h
+shared_libshared_a_SOURCES += shared/xmpp/rsm.c shared/xmpp/rsm.h
 shared_libshared_a_SOURCES += shared/xmpp/saslprep.c shared/xmpp/saslprep.h
 shared_libshared_a_SOURCES += shared/xml/element.c shared/xml/element.h
 shared_libshared_a_SOURCES += shared/xml/parser.c shared/xml/parser.h

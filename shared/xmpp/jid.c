@@ -416,7 +416,7 @@ static const struct {
         { '\\', "5c" },
 };
 
-/* The character of the escape that begins here, or 0. */
+/* The character of the escape that begins here, or 0. Nodeprep makes \3A of a foreign name \3a, so both are escapes when one is made. */
 static char
 find_escaped(const char *text)
 {
@@ -461,7 +461,8 @@ jid_unescape(struct arena *arena, const char *local)
 
         for (const char *c = local; *c != '\0';) {
                 char escaped = find_escaped(c);
-                if (escaped != 0) {
+                bool is_edge = escaped == ' ' && (c == local || c[3] == '\0'); /* 4.1, 6: that is none */
+                if (escaped != 0 && !is_edge && c[2] == to_lower(c[2])) {
                         out[done++] = escaped;
                         c += 3;
                 } else {

@@ -35,9 +35,10 @@ answer_disco(struct edge *edge, const struct stanza *iq)
         element_set(result->arena, identity, "type", is_gateway ? "simple" : "registered");
         if (is_gateway && domain != NULL && domain->description[0] != '\0')
                 element_set(result->arena, identity, "name", domain->description);
-        static const char *const features[] = { NS_DISCO_INFO, NS_PING, NS_CHATSTATES };
-        for (size_t i = 0; i < array_len(features) - (is_gateway ? 1 : 0); i++)
-                element_set(result->arena, element_add(result->arena, query, "feature", NULL), "var", features[i]);
+        static const char *const of_gateway[] = { NS_DISCO_INFO, NS_PING, "jid\\20escaping", NULL }; /* XEP-0106 */
+        static const char *const of_person[] = { NS_DISCO_INFO, NS_PING, NS_CHATSTATES, NULL };
+        for (const char *const *feature = is_gateway ? of_gateway : of_person; *feature != NULL; feature++)
+                element_set(result->arena, element_add(result->arena, query, "feature", NULL), "var", *feature);
         component_send(edge->component, result, false);
 }
 

@@ -1,7 +1,9 @@
 /* fuzz_disco.c - an answer from a client: its forms are read, its capabilities hashed; the order in which it says them makes no difference */
+#include "shared/base/mem.h"
 #include "shared/base/panic.h"
 #include "shared/xmpp/disco.h"
 #include "shared/xmpp/ns.h"
+#include "shared/xmpp/rsm.h"
 #include "shared/xmpp/stanza.h"
 
 #include <stdint.h>
@@ -52,9 +54,14 @@ turn_round(struct arena *arena, const struct element *query)
 static void
 read_query(struct arena *arena, const struct element *query)
 {
+        static const char *const uids[] = { "a", "b", "c" };
+        struct rsm rsm;
+        struct rsm_page page;
         char hash[DISCO_HASH_TEXT], again[DISCO_HASH_TEXT];
         struct disco disco, turned;
 
+        if (rsm_read(&rsm, arena, query) && rsm_cut(&rsm, uids, array_len(uids), &page))
+                must(page.count <= rsm.max && page.first + page.count <= array_len(uids));
         if (!disco_read(&disco, arena, query))
                 return;
         for (size_t i = 0; i < disco.feature_count; i++)

@@ -59,4 +59,5 @@ test_programs += tests/unit/xmppd/sasl/test_throttle
 test_programs += tests/unit/shared/xmpp/test_pledge
 test_programs += tests/unit/shared/xmpp/test_stream
 test_programs += tests/unit/shared/xmpp/test_form
+test_programs += tests/unit/shared/xmpp/test_rsm
 test_programs += tests/unit/shared/xmpp/test_disco

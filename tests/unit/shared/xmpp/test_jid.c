@@ -205,6 +205,14 @@ escapes_foreign_names_and_back(void **state)
                 { "c:\\cool stuff", "c\\3a\\cool\\20stuff" },
                 { "c:\\5commas", "c\\3a\\5c5commas" },
                 { "plain", "plain" },
+                { "\\3and\\2is\\5cool", "\\5c3and\\2is\\5c5cool" },
+                { "\\2plus\\2is\\4", "\\2plus\\2is\\4" },
+                { "foo\\bar", "foo\\bar" },
+                { "foob\\41r", "foob\\41r" },
+                { "here's_a wild_&_/cr%zy/_address", "here\\27s_a\\20wild_\\26_\\2fcr%zy\\2f_address" },
+                { "\\5", "\\5" },
+                { "\\", "\\" },
+                { "a\\5cb", "a\\5c5cb" },
         };
         struct arena *arena = arena_new(1024);
         for (size_t i = 0; i < array_len(rows); i++) {
@@ -214,6 +222,11 @@ escapes_foreign_names_and_back(void **state)
         assert_null(jid_escape(arena, ""));
         assert_null(jid_escape(arena, " a"));
         assert_null(jid_escape(arena, "a "));
+        /* Nodeprep would make an escape of it. */
+        assert_string_equal(jid_escape(arena, "c:\\3Az"), "c\\3a\\5c3Az");
+        /* What is none stays as it is: case counts, and a space is at neither end. */
+        assert_string_equal(jid_unescape(arena, "a\\3Ab"), "a\\3Ab");
+        assert_string_equal(jid_unescape(arena, "\\20a\\20b\\20"), "\\20a b\\20");
         char many[600];
         memset(many, '@', sizeof many);
         many[341] = '\0';
