@@ -351,7 +351,7 @@ load_certificate(const struct section *c2s, const struct section *domain, struct
         return context;
 }
 
-/* The first domain's context stands for clients that name no other by SNI. */
+/* The first domain's context stands for clients that name no other, by SNI or in the stream before STARTTLS. */
 static void
 add_certificates(struct snapshot *snapshot, struct buf *errors, struct buf *warnings)
 {

@@ -41,8 +41,8 @@ struct conn *conn_dial(const struct address *to, uint64_t timeout_ms, const stru
 /* The same over a unix socket; its addresses are empty. */
 struct conn *conn_dial_unix(const char *path, uint64_t timeout_ms, const struct conn_events *events, void *owner);
 
-/* Bytes that came in clear text and were not taken yet are dropped (they were not protected). As client, name is sent as SNI (NULL: none).
- * The context is referenced. What was sent before leaves in clear text first. */
+/* Bytes that came in clear text and were not taken yet are dropped (they were not protected). As client, name is sent as SNI; as server it
+ * chooses the certificate for a client that sends none; NULL: none. * The context is referenced. What was sent before leaves in clear text first. */
 void conn_start_tls(struct conn *conn, struct tls_context *context, enum tls_side side, const char *name);
 bool conn_is_secure(const struct conn *conn); /* the handshake is done */
 /* What the other side proved in the handshake; NULL before. Lives as long as the connection. */

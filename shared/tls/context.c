@@ -220,15 +220,14 @@ note_problem(int good, X509_STORE_CTX *store)
         return 1;
 }
 
-static int
-choose_context(SSL *ssl, int *alert, void *arg)
+void
+tls_context_choose(struct tls_context *context, SSL *ssl, const char *name)
 {
-        struct tls_context *context = arg, *other = NULL;
-        const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+        struct tls_context *other = NULL;
         char lower[256], *dot;
 
         if (name == NULL || strlen(name) >= sizeof(lower) || context->names == NULL)
-                return SSL_TLSEXT_ERR_OK;
+                return;
         for (size_t i = 0; i <= strlen(name); i++)
                 lower[i] = (char)tolower((unsigned char)name[i]);
         other = map_get_str(context->names, lower);
@@ -238,6 +237,12 @@ choose_context(SSL *ssl, int *alert, void *arg)
         }
         if (other != NULL)
                 SSL_set_SSL_CTX(ssl, other->ssl);
+}
+
+static int
+choose_by_sni(SSL *ssl, int *alert, void *arg)
+{
+        tls_context_choose(arg, ssl, SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name));
         return SSL_TLSEXT_ERR_OK;
 }
 
@@ -361,7 +366,7 @@ tls_context_add_name(struct tls_context *context, const char *name, struct tls_c
 {
         if (context->names == NULL) {
                 context->names = map_new();
-                SSL_CTX_set_tlsext_servername_callback(context->ssl, choose_context);
+                SSL_CTX_set_tlsext_servername_callback(context->ssl, choose_by_sni);
                 SSL_CTX_set_tlsext_servername_arg(context->ssl, context);
         }
         struct tls_context *before = map_put_str(context->names, name, tls_context_ref(other));
@@ -369,11 +374,17 @@ tls_context_add_name(struct tls_context *context, const char *name, struct tls_c
 }
 
 bool
-tls_context_covers(const struct tls_context *context, const char *dns_name)
+tls_names_host(X509 *certificate, const char *dns_name)
 {
         unsigned flags = X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT;
 
-        return context->certificate != NULL && X509_check_host(context->certificate, dns_name, 0, flags, NULL) == 1;
+        return X509_check_host(certificate, dns_name, 0, flags, NULL) == 1;
+}
+
+bool
+tls_context_covers(const struct tls_context *context, const char *dns_name)
+{
+        return context->certificate != NULL && tls_names_host(context->certificate, dns_name);
 }
 
 int

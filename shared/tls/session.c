@@ -91,10 +91,12 @@ tls_session_new(struct tls_context *context, enum tls_side side, const char *nam
         BIO_set_init(bio, 1);
         SSL_set_bio(session->ssl, bio, bio);
         SSL_set_app_data(session->ssl, &session->findings);
-        if (side == TLS_SERVER)
+        if (side == TLS_SERVER) {
                 SSL_set_accept_state(session->ssl);
-        else
+                tls_context_choose(context, session->ssl, name);
+        } else {
                 SSL_set_connect_state(session->ssl);
+        }
         if (side == TLS_CLIENT && name != NULL)
                 SSL_set_tlsext_host_name(session->ssl, name);
         return session;
@@ -286,6 +288,14 @@ const char *
 tls_session_version(const struct tls_session *session)
 {
         return SSL_get_version(session->ssl);
+}
+
+bool
+tls_session_shows(const struct tls_session *session, const char *dns_name)
+{
+        X509 *certificate = SSL_get_certificate(session->ssl);
+
+        return certificate != NULL && tls_names_host(certificate, dns_name);
 }
 
 bool

@@ -16,7 +16,7 @@
 
 struct tls_session;
 
-/* name: SNI as client; NULL: none. Holds a reference on the context. */
+/* name: SNI as client; as server the name that the client has said in clear text, for one that sends no SNI; NULL: none. Holds a reference on the context. */
 struct tls_session *tls_session_new(struct tls_context *context, enum tls_side side, const char *name);
 void tls_session_free(struct tls_session **session);
 
@@ -44,8 +44,9 @@ const char *tls_session_problem(const struct tls_session *session);
 bool tls_session_is_resumed(const struct tls_session *session);
 /* "TLSv1.3"; without the cost of tls_session_peer. */
 const char *tls_session_version(const struct tls_session *session);
-bool tls_session_asks(const struct tls_session *session);            /* server: was a certificate asked for? */
-bool tls_session_has_certificate(const struct tls_session *session); /* did the other side show one? Likewise cheap */
+bool tls_session_shows(const struct tls_session *session, const char *dns_name); /* does our own certificate cover it? */
+bool tls_session_asks(const struct tls_session *session);                        /* server: was a certificate asked for? */
+bool tls_session_has_certificate(const struct tls_session *session);             /* did the other side show one? Likewise cheap */
 /* Made at the first call after the handshake, then kept. */
 const struct tls_peer *tls_session_peer(struct tls_session *session);
 

@@ -9,6 +9,8 @@
 #include <openssl/ssl.h>
 
 SSL_CTX *tls_context_ssl(struct tls_context *context);
+/* Server: the connection shows the certificate that is meant for this name, if any is; name may be NULL. */
+void tls_context_choose(struct tls_context *context, SSL *ssl, const char *name);
 
 /* Server: gives out session tickets and takes them back. */
 void tls_offer_tickets(SSL_CTX *ssl);
@@ -18,6 +20,8 @@ struct tls_findings {
         char *problem; /* NULL: nothing; mem_free */
 };
 
+/* Does the certificate name this host (RFC 9525)? */
+bool tls_names_host(X509 *certificate, const char *dns_name);
 /* Does this name from a certificate cover this host? Case ignored; "*." stands for exactly one label. */
 bool tls_name_covers(const char *pattern, const char *host);
 /* Fills peer from the finished handshake; texts and names live in the arena. */

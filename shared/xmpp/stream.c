@@ -438,8 +438,9 @@ stream_fail_specific(struct stream *stream, enum stream_condition condition, con
                 return;
         if (!stream->header_sent) {
                 char id[2 * 8 + 1];
-                stream_open(
-                        stream, NULL, NULL, random_hex(id, 8), NULL, strcmp(stream->content_ns, NS_COMPONENT) == 0 ? NULL : "1.0");
+                bool has_version = strcmp(stream->content_ns, NS_COMPONENT) != 0;
+                const char *name = stream->events->name != NULL ? stream->events->name(stream->owner) : NULL;
+                stream_open(stream, name, NULL, random_hex(id, 8), has_version ? "en" : NULL, has_version ? "1.0" : NULL);
         }
         struct buf *out = conn_output(stream->conn);
         buf_printf(out, "<stream:error><%s xmlns=\"" NS_STREAM_ERRORS "\"/>", stream_condition_name(condition));

@@ -26,6 +26,8 @@ struct stream_events {
         void (*excess)(void *owner);  /* more has come than conn_allow allowed; stream_fail is in place. May be NULL */
         /* The last event, once, never from inside a call of the owner's: the stream is freed when it returns. why is a sentence. */
         void (*closed)(void *owner, const char *why);
+        /* In whose name an error is sent before the owner has opened the stream (RFC 6120 4.9.1.3); NULL: in nobody's. */
+        const char *(*name)(void *owner);
 };
 
 /* content_ns: what the header must declare: NS_CLIENT, NS_SERVER, NS_COMPONENT. */
@@ -52,9 +54,9 @@ void stream_fail_specific(struct stream *stream, enum stream_condition condition
 /* Sends </stream:stream>, waits up to 5 s for the other's, closes. Elements that come meanwhile are dropped. */
 void stream_close(struct stream *stream);
 bool stream_is_closing(const struct stream *stream);
-/* The other side closed it of its own accord, with its closing tag (RFC 6120 4.4); known in closed() too. */
 /* What was wrong with the XML it sent; known in closed() too. */
 enum xml_problem stream_problem(const struct stream *stream);
+/* The other side closed it of its own accord, with its closing tag (RFC 6120 4.4); known in closed() too. */
 bool stream_was_ended(const struct stream *stream);
 /* At once, without closed(); from inside an event too. */
 void stream_free(struct stream **stream);

@@ -142,6 +142,16 @@ see_excess(void *owner)
         stream_fail(client->stream, STREAM_POLICY_VIOLATION, "too much was sent before login");
 }
 
+/* The domain that the client has named, or any of ours. */
+static const char *
+see_name(void *owner)
+{
+        const struct client *client = owner;
+
+        return client->domain != NULL ? client->domain
+                                      : section_title(section_next(config_top(snapshot_now()->config), "domain", NULL));
+}
+
 static void
 see_closed(void *owner, const char *why)
 {
@@ -170,7 +180,12 @@ see_closed(void *owner, const char *why)
 }
 
 const struct stream_events client_events = {
-        .secured = see_secured, .opened = see_header, .element = see_element, .excess = see_excess, .closed = see_closed
+        .secured = see_secured,
+        .opened = see_header,
+        .element = see_element,
+        .excess = see_excess,
+        .closed = see_closed,
+        .name = see_name,
 };
 
 static void

@@ -43,32 +43,82 @@ must_encrypt(const struct client *client)
 
 /* ---- headers and features ---- */
 
-/* Our header in answer to theirs. False: the stream has been ended. */
-static bool
-answer_header(struct client *client, struct element *header)
+/* The domain a header is for; STREAM_CONDITIONS if it may be served to this client. */
+static enum stream_condition
+check_to(const struct client *client, const char *to, char domain[JID_PART_MAX + 1], const char **why)
 {
-        char domain[JID_PART_MAX + 1], id[2 * 8 + 1];
-        const char *to = element_attribute(header, "to");
+        char ascii[256];
 
+        *why = NULL;
         if (to == NULL) {
-                stream_fail(client->stream, STREAM_IMPROPER_ADDRESSING, "the stream header has no 'to'");
-                return false;
+                *why = "the stream header has no 'to'";
+                return STREAM_IMPROPER_ADDRESSING;
         }
-        const struct domain *known = jid_prepare_domain(domain, to) ? snapshot_domain(domain) : NULL;
-        bool is_other = client->account != NULL && !text_equal(client->domain, domain);
-        if (known == NULL || known->kind != DOMAIN_LOCAL || is_other) {
-                stream_fail(client->stream, STREAM_HOST_UNKNOWN, NULL);
-                return false;
+        if (!jid_prepare_domain(domain, to)) {
+                *why = "'to' is not a domain name";
+                return STREAM_IMPROPER_ADDRESSING;
         }
+        const struct domain *known = snapshot_domain(domain);
+        bool is_other = client->domain != NULL && !text_equal(client->domain, domain);
+        if (known == NULL || known->kind != DOMAIN_LOCAL || (is_other && client->account != NULL))
+                return STREAM_HOST_UNKNOWN;
+        /* TLS was made for the domain of the header before it (RFC 6120 5.4.3.3, 13.7.2). */
+        if (is_other && is_secure(client) &&
+                !(jid_domain_to_ascii(ascii, domain) && tls_session_shows(conn_tls(stream_conn(client->stream)), ascii))) {
+                *why = "the certificate of this connection is for another domain";
+                return STREAM_HOST_UNKNOWN;
+        }
+        return STREAM_CONDITIONS;
+}
+
+/* RFC 6120 4.7.1: before login anybody may say who he is going to be. */
+static enum stream_condition
+check_from(const struct client *client, struct arena *arena, const char *from, struct jid *bare)
+{
+        struct jid jid;
+
+        *bare = (struct jid){ 0 };
+        if (from == NULL)
+                return STREAM_CONDITIONS;
+        if (!jid_parse(&jid, arena, from))
+                return STREAM_IMPROPER_ADDRESSING;
+        *bare = jid_bare(&jid, arena);
+        return client->account == NULL || text_equal(bare->full, client->account) ? STREAM_CONDITIONS : STREAM_INVALID_FROM;
+}
+
+static void
+take_header(struct client *client, const struct element *header, const char *domain)
+{
+        const char *lang = element_attribute_ns(header, "lang", XML_NS_XML);
+
         if (!text_equal(client->domain, domain)) {
                 mem_free(client->domain);
                 client->domain = mem_strdup(domain);
         }
         mem_free(client->lang);
-        const char *lang = element_attribute_ns(header, "lang", XML_NS_XML);
         client->lang = lang != NULL && strlen(lang) <= LANG_MAX && lang[0] != '\0' ? mem_strdup(lang) : NULL;
-        stream_open(client->stream, domain, element_attribute(header, "from"), random_hex(id, 8), "en", "1.0");
-        return true;
+}
+
+/* Our header in answer to theirs. False: the stream has been ended. */
+static bool
+answer_header(struct client *client, struct element *header)
+{
+        struct arena *arena = arena_new(512);
+        char domain[JID_PART_MAX + 1], id[2 * 8 + 1];
+        struct jid bare;
+        const char *why;
+        enum stream_condition condition = check_to(client, element_attribute(header, "to"), domain, &why);
+
+        if (condition == STREAM_CONDITIONS)
+                condition = check_from(client, arena, element_attribute(header, "from"), &bare);
+        if (condition == STREAM_CONDITIONS) {
+                take_header(client, header, domain);
+                stream_open(client->stream, domain, bare.full, random_hex(id, 8), "en", "1.0");
+        } else {
+                stream_fail(client->stream, condition, why);
+        }
+        arena_free(&arena);
+        return condition == STREAM_CONDITIONS;
 }
 
 static void
@@ -129,6 +179,7 @@ static void
 start_tls(struct client *client, struct element *unused)
 {
         struct tls_context *context = snapshot_now()->c2s_tls;
+        char name[256];
 
         if (is_secure(client) || context == NULL || strcmp(config_text(snapshot_section("c2s"), "tls"), "none") == 0) {
                 stream_send_text(client->stream, "<failure xmlns=\"" NS_TLS "\"/>");
@@ -137,7 +188,9 @@ start_tls(struct client *client, struct element *unused)
         }
         stream_send_text(client->stream, "<proceed xmlns=\"" NS_TLS "\"/>");
         stream_restart(client->stream, NULL);
-        conn_start_tls(stream_conn(client->stream), context, TLS_SERVER, NULL);
+        /* A client without SNI gets the certificate of the domain it has named. */
+        bool has_name = jid_domain_to_ascii(name, client->domain);
+        conn_start_tls(stream_conn(client->stream), context, TLS_SERVER, has_name ? name : NULL);
 }
 
 static void
