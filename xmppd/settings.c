@@ -51,6 +51,10 @@ static const struct setting c2s_settings[] = {
         { "tls-max", SETTING_CHOICE, "1.3", LIVE, "Newest TLS version offered.", TLS_VERSIONS },
         { "tls-resumption", SETTING_BOOL, "true", LIVE,
                 "A client that comes back may resume its TLS session, which saves both sides work.", NULL },
+        { "resource-conflict", SETTING_CHOICE, "replace", LIVE,
+                "A client asks for a resource that is connected: replace ends the older session, rename gives the newer one another resource, "
+                "refuse keeps it out.",
+                "replace|rename|refuse" },
         { "client-ca", SETTING_PATH, "", LIVE,
                 "PEM file with the authorities whose client certificates prove an account (SASL EXTERNAL); empty: no certificate is asked for.",
                 NULL },

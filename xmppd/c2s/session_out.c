@@ -128,18 +128,23 @@ answer_iq(struct client *client, const char *id, const char *type, const char *i
 {
         struct buf *out = conn_output(stream_conn(client->stream));
 
-        buf_printf(out, "<iq type=\"%s\" id=\"", type);
-        xml_write_attribute_value(out, id);
-        buf_printf(out, "\">%s</iq>", inside);
+        buf_printf(out, "<iq type=\"%s\"", type);
+        if (id != NULL) {
+                buf_puts(out, " id=\"");
+                xml_write_attribute_value(out, id);
+                buf_putc(out, '"');
+        }
+        buf_printf(out, ">%s</iq>", inside);
 }
 
 static void
 refuse_iq(struct client *client, const char *id, enum stanza_condition condition)
 {
         char inside[200];
+        const char *type = condition == CONFLICT ? "modify" : stanza_condition_type(condition); /* 7.7.2.2 */
 
-        snprintf(inside, sizeof(inside), "<error type=\"%s\"><%s xmlns=\"" NS_STANZA_ERRORS "\"/></error>",
-                stanza_condition_type(condition), stanza_condition_name(condition));
+        snprintf(inside, sizeof(inside), "<error type=\"%s\"><%s xmlns=\"" NS_STANZA_ERRORS "\"/></error>", type,
+                stanza_condition_name(condition));
         answer_iq(client, id, "error", inside);
 }
 
@@ -166,9 +171,7 @@ bound_open(struct client *client, struct element *iq)
         struct jid account, full;
 
         must(jid_parse(&account, arena, client->account));
-        if (id == NULL)
-                id = "";
-        if (!text_equal(type, "set") || (wanted[0] != '\0' && !jid_with_resource(&full, arena, &account, wanted))) {
+        if (id == NULL || !text_equal(type, "set") || (wanted[0] != '\0' && !jid_with_resource(&full, arena, &account, wanted))) {
                 refuse_iq(client, id, BAD_REQUEST);
         } else {
                 client->session =

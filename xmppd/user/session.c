@@ -122,6 +122,19 @@ give_up_oldest(struct user *user)
         return false;
 }
 
+/* RFC 6120 7.7.2.2. Whose client is away has nobody to keep the resource for. */
+enum conflict_rule { REPLACE, RENAME_NEWER, REFUSE_NEWER };
+
+static enum conflict_rule
+conflict_rule(const struct session *older)
+{
+        const char *rule = config_text(snapshot_section("c2s"), "resource-conflict");
+
+        if (strcmp(rule, "replace") == 0 || older->edge == &hibernated_edge || !session_can_hear(older))
+                return REPLACE;
+        return strcmp(rule, "rename") == 0 ? RENAME_NEWER : REFUSE_NEWER;
+}
+
 struct session *
 session_open(const struct jid *account, const char *resource, const struct session_edge *edge, void *edge_owner,
         enum stanza_condition *condition)
@@ -140,6 +153,16 @@ session_open(const struct jid *account, const char *resource, const struct sessi
                 return NULL;
         }
         struct session *older = session_of(user, full.resource);
+        enum conflict_rule rule = older == NULL ? REPLACE : conflict_rule(older);
+        if (rule == REFUSE_NEWER) {
+                *condition = CONFLICT;
+                arena_free(&arena);
+                return NULL;
+        }
+        if (rule == RENAME_NEWER) {
+                must(choose_address(&full, arena, user, NULL));
+                older = NULL;
+        }
         if (older == NULL && is_full(user) && !give_up_oldest(user)) {
                 limit_note(LIMIT_RESOURCES);
                 *condition = RESOURCE_CONSTRAINT;
