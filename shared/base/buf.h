@@ -14,7 +14,7 @@ struct buf {
 static inline char *
 buf_data(const struct buf *buf)
 {
-        return buf->base + buf->start;
+        return buf->start > 0 ? buf->base + buf->start : buf->base; /* NULL + 0 is not defined in C */
 }
 
 void buf_free(struct buf *buf);
