@@ -1,0 +1,86 @@
+"""profanity, a terminal client on libstrophe: people sign in, meet, write, see their other terminal's messages, and outlive a kill."""
+import contextlib
+import itertools
+import os
+
+import pytest
+
+from harness import servers, system
+from harness.profanity import Profanity
+
+numbers = itertools.count(1)
+
+
+@pytest.fixture
+def xmppd(workers):
+    for there, name in ((system.have("xmppd"), "xmppd is not built"), (system.which("profanity"), "profanity is not installed")):
+        if not there:
+            pytest.fail(name) if os.environ.get("CI") == "true" else pytest.skip(name)
+    server = servers.Xmppd(["example.com"], workers=workers).start()
+    server.add_users([(f"{name}@example.com", "pencil") for name in ("juliet", "romeo")])
+    yield server
+    assert server.stop() is None
+
+
+def meet(juliet, romeo):
+    """Each subscribes to the other."""
+    juliet.type(f"/sub request {romeo.jid}")
+    romeo.receives('type="subscribe"')
+    romeo.type(f"/sub allow {juliet.jid}")
+    juliet.receives(f'<item (?=.*jid="{romeo.jid}").*subscription="to"')
+    romeo.type(f"/sub request {juliet.jid}")
+    juliet.receives('type="subscribe"')
+    juliet.type(f"/sub allow {romeo.jid}")
+    juliet.receives(f'<item (?=.*jid="{romeo.jid}").*subscription="both"')
+    romeo.receives(f'<item (?=.*jid="{juliet.jid}").*subscription="both"')
+    romeo.receives(f'<presence .*from="{juliet.jid}/terminal"')
+
+
+def test_two_terminals_meet(xmppd):
+    """Romeo is asked whether he trusts the certificate. His second terminal sees what the first one hears and says (XEP-0280)."""
+    with contextlib.ExitStack() as stack:
+        juliet = stack.enter_context(Profanity(xmppd, "juliet@example.com", "pencil")).sign_in().signed_in()
+        romeo = stack.enter_context(Profanity(xmppd, "romeo@example.com", "pencil", trusts=False)).sign_in()
+        romeo.shows("Use '/tls allow' to accept this certificate.")
+        romeo.type("/tls allow")
+        romeo.signed_in()
+        meet(juliet, romeo)
+
+        juliet.type(f"/msg {romeo.jid} wherefore art thou")
+        romeo.receives("<body>wherefore art thou</body>")
+        other = stack.enter_context(Profanity(xmppd, "romeo@example.com", "pencil", resource="other")).sign_in().signed_in()
+        romeo.type(f"/msg {juliet.jid} here below")
+        juliet.receives("<body>here below</body>")
+        juliet.shows("here below")
+        other.receives('<sent .*"urn:xmpp:carbons:2".*<body>here below</body>')
+        juliet.type("speak again")                      # into the window that /msg opened: to the full JID that wrote
+        romeo.receives("<body>speak again</body>")
+        other.receives('<received .*"urn:xmpp:carbons:2".*<body>speak again</body>')
+        other.type("/win 2")
+        for line in ("here below", "speak again"):
+            other.shows(line)
+
+        juliet.type("/roster")
+        juliet.shows(romeo.jid)
+        assert romeo.quit() == 0
+        juliet.receives(f'<presence (?=.*type="unavailable").*from="{romeo.jid}/terminal"')
+        assert juliet.quit() == 0 and other.quit() == 0
+
+
+def test_terminals_go_on_after_a_kill(xmppd):
+    """kill -9 of the server: both streams are resumed (XEP-0198 5), nobody binds anew, and what is written then arrives."""
+    with contextlib.ExitStack() as stack:
+        juliet, romeo = (stack.enter_context(Profanity(xmppd, f"{name}@example.com", "pencil")).sign_in().signed_in()
+                         for name in ("juliet", "romeo"))
+        meet(juliet, romeo)
+        xmppd.kill()
+        juliet.logs("Lost connection|XMPP_CONN_DISCONNECT")
+        xmppd.start()
+        for terminal in (juliet, romeo):
+            terminal.logs("Session resumed successfully", seconds=40)
+        juliet.type(f"/msg {romeo.jid} after the fall")
+        romeo.receives("<body>after the fall</body>")
+        romeo.type("/win 2")
+        romeo.shows("after the fall")
+        assert " bound" not in xmppd.process.log()
+        assert juliet.quit() == 0 and romeo.quit() == 0
