@@ -11,7 +11,8 @@ src=$(cd "$(dirname "$0")" && pwd)
 build='autoconf automake make gcc libc6-dev binutils pkg-config libuv1-dev libexpat1-dev libssl-dev libsasl2-dev libsasl2-modules
         libldap-dev
         liblmdb-dev libc-ares-dev libidn-dev libosip2-dev libstrophe-dev zlib1g-dev libsystemd-dev'
-tests='libcmocka-dev openssl python3 python3-pytest python3-slixmpp sip-tester slapd ldap-utils prosody procps'
+tests='libcmocka-dev openssl python3 python3-pytest python3-slixmpp sip-tester slapd ldap-utils prosody procps profanity
+        go-sendxmpp clang libclang-rt-dev'
 
 fail()
 {

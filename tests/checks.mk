@@ -7,10 +7,18 @@ libs_fuzz = $(fuzz_main) xmppd/libxmppd.a sipcomp/libsipcomp.a $(libs_shared) $(
 check_LIBRARIES += tests/fuzz/libreplay.a
 tests_fuzz_libreplay_a_SOURCES = tests/fuzz/replay.c
 
+# libFuzzer's programs: here, or in a build of their own from a copy of the sources, since clang and other flags make other objects.
 if FUZZERS
 fuzz_main = -fsanitize=fuzzer
+fuzz_dir = $(abs_builddir)
+fuzzers: $(fuzz_programs)
 else
 fuzz_main = tests/fuzz/libreplay.a
+fuzz_dir = $(abs_builddir)/build-fuzz
+fuzzers:
+	@command -v clang >/dev/null || exit 0; \
+	mkdir -p build-fuzz && $(MAKE) $(AM_MAKEFLAGS) distdir distdir=build-fuzz/source >/dev/null && cd build-fuzz && \
+	{ test -f Makefile || source/configure -q CC=clang --enable-fuzzers; } && $(MAKE) $(AM_MAKEFLAGS) fuzzers
 endif
 
 if HAVE_CMOCKA
@@ -23,7 +31,7 @@ $(fuzz_programs): tests/fuzz/libreplay.a shared/libshared.a xmppd/libxmppd.a sip
 
 run_checks = BUILD_DIR='$(abs_builddir)' SRC_DIR='$(abs_srcdir)' PYTHON='$(PYTHON)' CC='$(CC)' CPPFLAGS='$(AM_CPPFLAGS)' \
         TEST_PATIENCE='$(patience)' HAVE_CMOCKA='$(have_cmocka)' HAVE_PYTEST='$(have_pytest)' \
-        UNIT_TESTS='$(test_programs)' FUZZ_TESTS='$(fuzz_programs)' $(SHELL) $(srcdir)/tests/run-checks
+        UNIT_TESTS='$(test_programs)' FUZZ_TESTS='$(fuzz_programs)' FUZZ_DIR='$(fuzz_dir)' $(SHELL) $(srcdir)/tests/run-checks
 
 check-local:
 	@$(run_checks) all
@@ -39,18 +47,24 @@ check-workers: all
 
 check-long: all
 	@$(MAKE) $(AM_MAKEFLAGS) $(check_PROGRAMS)
+	@$(MAKE) $(AM_MAKEFLAGS) fuzzers
 	@$(run_checks) long
 
+# Ten seconds for each target, or FUZZ_SECONDS.
 fuzz:
-	@$(MAKE) $(AM_MAKEFLAGS) $(fuzz_programs)
-	@BUILD_DIR='$(abs_builddir)' SRC_DIR='$(abs_srcdir)' $(SHELL) $(srcdir)/tests/fuzz/run-fuzzers $(fuzz_programs)
+	@$(MAKE) $(AM_MAKEFLAGS) fuzzers
+	@$(run_checks) fuzz
 
-.PHONY: check-fast check-workers check-long fuzz
+# All that the checks need, for who runs them later.
+check-programs: all
+	@$(MAKE) $(AM_MAKEFLAGS) $(check_PROGRAMS)
+
+.PHONY: check-fast check-workers check-long check-programs fuzz fuzzers
 
 # Whole directories of data and scripts.
 EXTRA_DIST += tests/conftest.py tests/pytest.ini tests/daemon tests/harness tests/peers tests/talk tests/bench \
         $(wildcard $(srcdir)/tests/fuzz/seeds)
-EXTRA_DIST += tests/run tests/run-checks tests/fuzz/run-fuzzers tests/unit/stairs.sh
+EXTRA_DIST += tests/run tests/run-checks tests/unit/stairs.sh
 
 dist-hook:
 	find '$(distdir)/tests' '(' -name __pycache__ -o -name .dirstamp -o -name .deps -o -name '*.o' ')' -prune -exec rm -rf {} +
@@ -63,4 +77,4 @@ run: all
 .PHONY: run
 
 clean-local:
-	rm -rf tests/results
+	rm -rf tests/results build-fuzz
