@@ -38,12 +38,12 @@ static void
 look_if_idle(struct timer *timer)
 {
         struct session *session = container_of(timer, struct session, idle);
-        uint64_t limit = idle_limit(), now = clock_mono_ms(), heard = session->edge->last_heard(session->edge_owner);
+        uint64_t limit = idle_limit(), now = worker_now(), heard = session->edge->last_heard(session->edge_owner);
         uint64_t wait = limit < ANSWER_MS_MAX ? limit : ANSWER_MS_MAX;
 
         if (limit == 0)
                 return;
-        if (session->asked > 0 && heard <= session->asked) {
+        if (session->asked > 0 && heard < session->asked) {
                 if (now - session->asked < wait) {
                         timer_start(timer, wait - (now - session->asked), look_if_idle);
                         return;
@@ -400,7 +400,7 @@ session_ask(struct session *session, const char *ns, const char *name)
         struct stanza *iq = stanza_new(STANZA_IQ, IQ_GET, &server, &session->jid);
         stanza_set_id(iq, random_hex(id, 8));
         element_add(iq->arena, iq->element, name, ns);
-        session->asked = clock_mono_ms();
+        session->asked = worker_now(); /* the clock of last_heard: an answer within the same millisecond counts */
         session_deliver(session, iq);
         stanza_unref(&iq);
         arena_free(&arena);
