@@ -10,7 +10,9 @@
 
 struct session;
 
-enum { TO_SERVER = 1, TO_ACCOUNT = 2 };
+/* TO_OWN: to the account of who asks. To all others there is no such handler: the answer that a server gives for an account that does not exist
+ * (RFC 6121 8.5.1), since any other would tell strangers who has an account. That is why they do not hear `forbidden`, which some XEPs have. */
+enum { TO_SERVER = 1, TO_ACCOUNT = 2, TO_OWN = 4 };
 
 /* An iq get or set whose payload has this name and namespace. The handler borrows the iq and answers it once, now or later (then it keeps a
  * reference): route_result, route_error, or a stanza of its own. Runs at the home of `to`. */

@@ -114,15 +114,6 @@ blocking_stops_outgoing(struct session *session, struct stanza *stanza)
         return true;
 }
 
-static struct user *
-find_owner(struct stanza *iq)
-{
-        if (jid_equal_bare(&iq->from, &iq->to))
-                return user_load(&iq->to);
-        route_error(iq, FORBIDDEN, NULL);
-        return NULL;
-}
-
 static void
 add_item(struct stanza *stanza, struct element *list, const char *jid)
 {
@@ -132,9 +123,7 @@ add_item(struct stanza *stanza, struct element *list, const char *jid)
 void
 blocking_tell(struct stanza *iq)
 {
-        struct user *user = find_owner(iq);
-        if (user == NULL)
-                return;
+        struct user *user = user_load(&iq->to);
         struct session *session = session_find(&iq->from);
         struct stanza *result = stanza_result(iq);
         struct element *list = element_add(result->arena, result->element, "blocklist", NS_BLOCKING);
@@ -272,9 +261,9 @@ begin_push(struct write *write, const char *name)
 void
 blocking_block(struct stanza *iq)
 {
-        struct user *user = find_owner(iq);
+        struct user *user = user_load(&iq->to);
         size_t count, fresh = 0;
-        struct jid *jids = user != NULL ? read_items(iq, &count) : NULL;
+        struct jid *jids = read_items(iq, &count);
         if (jids == NULL)
                 return;
         if (count == 0) {
@@ -311,9 +300,9 @@ blocking_block(struct stanza *iq)
 void
 blocking_unblock(struct stanza *iq)
 {
-        struct user *user = find_owner(iq);
+        struct user *user = user_load(&iq->to);
         size_t count;
-        struct jid *jids = user != NULL ? read_items(iq, &count) : NULL;
+        struct jid *jids = read_items(iq, &count);
         if (jids == NULL)
                 return;
 

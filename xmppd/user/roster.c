@@ -378,7 +378,7 @@ void
 roster_answer(struct user *user, struct stanza *iq)
 {
         if (!jid_equal_bare(&iq->from, &user->jid))
-                route_error(iq, iq->type == IQ_SET ? FORBIDDEN : SERVICE_UNAVAILABLE, NULL);
+                route_error(iq, SERVICE_UNAVAILABLE, NULL); /* 2.3.3 has forbidden for a set; see TO_OWN in extend/extension.h */
         else if (iq->type == IQ_GET)
                 answer_get(user, iq);
         else

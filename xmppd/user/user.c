@@ -328,7 +328,7 @@ answer_for_account(struct user *user, struct stanza *iq)
 
         if (payload != NULL && strcmp(payload->ns, NS_ROSTER) == 0 && strcmp(payload->name, "query") == 0)
                 roster_answer(user, iq);
-        else if (!extend_answer(iq, TO_ACCOUNT))
+        else if (!extend_answer(iq, TO_ACCOUNT | (jid_equal_bare(&iq->from, &user->jid) ? TO_OWN : 0)))
                 route_error(iq, SERVICE_UNAVAILABLE, NULL);
 }
 

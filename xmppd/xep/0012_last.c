@@ -44,7 +44,8 @@ answer(struct stanza *iq)
         if (iq->to.local == NULL) {
                 tell(iq, started, "");
         } else if (!user_is_seen_by(&iq->to, &iq->from)) {
-                route_error(iq, FORBIDDEN, NULL); /* 3 */
+                /* 3 has forbidden, which would tell that there is such an account; RFC 6121 8.5.1 has one answer for both. */
+                route_error(iq, SERVICE_UNAVAILABLE, NULL);
         } else if (last_is_there(&iq->to)) {
                 tell(iq, clock_wall_ms(), "");
         } else if (last_left(&iq->to, &left, status, sizeof(status))) {

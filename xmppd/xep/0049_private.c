@@ -23,10 +23,6 @@ find_document(struct stanza *iq, char name[NAME_BYTES])
 {
         struct element *document = element_first(stanza_payload(iq));
 
-        if (!jid_equal_bare(&iq->from, &iq->to)) {
-                route_error(iq, FORBIDDEN, NULL);
-                return NULL;
-        }
         bool fits = document != NULL && strlen(document->name) + strlen(document->ns) + 2 <= NAME_BYTES;
         if (!fits || element_next(document) != NULL || strcmp(document->ns, NS_PRIVATE) == 0 || document->ns[0] == '\0') {
                 route_error(iq, document == NULL ? BAD_REQUEST : NOT_ACCEPTABLE, "One document with a namespace of its own.");
@@ -86,6 +82,6 @@ const struct extension xep_0049_private = {
         .xep = 49,
         .version = "1.2",
         .features = (const char *const[]){ NS_PRIVATE, NULL },
-        .iqs = (const struct iq_handler[]){ { IQ_GET, TO_ACCOUNT, NS_PRIVATE, "query", get },
-                { IQ_SET, TO_ACCOUNT, NS_PRIVATE, "query", set }, { 0 } },
+        .iqs = (const struct iq_handler[]){ { IQ_GET, TO_OWN, NS_PRIVATE, "query", get },
+                { IQ_SET, TO_OWN, NS_PRIVATE, "query", set }, { 0 } },
 };

@@ -1,7 +1,7 @@
 /*
  * XEP-0054: vcard-temp
  *
- * The card of an account is kept here and shown to whoever asks, whether its owner is there or not.
+ * The card of an account is kept here and shown to whoever asks, whether its owner is there or not. The server has one too.
  */
 #include "shared/base/buf.h"
 #include "shared/xml/writer.h"
@@ -31,9 +31,36 @@ tell(struct stanza *iq, struct element *card)
 }
 
 static void
+add_line(struct stanza *result, struct element *card, const char *name, const char *setting)
+{
+        const char *text = config_text(snapshot_section("vcard"), setting);
+
+        if (text[0] != '\0')
+                element_add_text(result->arena, card, name, NULL, text);
+}
+
+/* The card of the server itself; nobody writes it but the administrator. */
+static void
+tell_server(struct stanza *iq)
+{
+        struct stanza *result = stanza_result(iq);
+        struct element *card = element_add(result->arena, result->element, "vCard", NS_VCARD);
+        const char *name = config_text(snapshot_section("vcard"), "server-name");
+
+        element_add_text(result->arena, card, "FN", NULL, name[0] != '\0' ? name : iq->to.domain);
+        add_line(result, card, "URL", "server-url");
+        element_add_text(result->arena, card, "JABBERID", NULL, iq->to.domain);
+        add_line(result, card, "DESC", "server-description");
+        route(result);
+}
+
+static void
 get(struct stanza *iq)
 {
-        data_get(iq, DATA_VCARD, "", tell);
+        if (iq->to.local == NULL)
+                tell_server(iq);
+        else
+                data_get(iq, DATA_VCARD, "", tell);
 }
 
 static void
@@ -43,10 +70,6 @@ set(struct stanza *iq)
         struct element *card = stanza_payload(iq);
         struct buf bytes = { 0 };
 
-        if (!jid_equal_bare(&iq->from, &iq->to)) {
-                route_error(iq, FORBIDDEN, NULL); /* 3.2 */
-                return;
-        }
         xml_write(&bytes, card, "");
         if (bytes.len > most) {
                 limit_note(LIMIT_CARD);
@@ -63,6 +86,10 @@ const struct extension xep_0054_vcard = {
         .version = "1.2",
         .features = (const char *const[]){ NS_VCARD, NULL },
         .account_features = (const char *const[]){ NS_VCARD, NULL },
-        .iqs = (const struct iq_handler[]){ { IQ_GET, TO_ACCOUNT, NS_VCARD, "vCard", get },
-                { IQ_SET, TO_ACCOUNT, NS_VCARD, "vCard", set }, { 0 } },
+        .iqs = (const struct iq_handler[]){ { IQ_GET, TO_SERVER | TO_ACCOUNT, NS_VCARD, "vCard", get },
+                { IQ_SET, TO_OWN, NS_VCARD, "vCard", set }, { 0 } },
+        .settings = (const struct setting[]){ { "server-name", SETTING_TEXT, "", LIVE,
+                                                      "The name on the card of the server itself; empty: its domain.", NULL },
+                { "server-url", SETTING_TEXT, "", LIVE, "A web page about the server, on that card; empty: none.", NULL },
+                { "server-description", SETTING_TEXT, "", LIVE, "What else it says; empty: nothing.", NULL }, { 0 } },
 };

@@ -13,7 +13,7 @@ const struct extension xep_0191_blocking = {
         .version = "1.3",
         .features = (const char *const[]){ NS_BLOCKING, NULL },
         .account_features = (const char *const[]){ NS_BLOCKING, NULL },
-        .iqs = (const struct iq_handler[]){ { IQ_GET, TO_ACCOUNT, NS_BLOCKING, "blocklist", blocking_tell },
-                { IQ_SET, TO_ACCOUNT, NS_BLOCKING, "block", blocking_block },
-                { IQ_SET, TO_ACCOUNT, NS_BLOCKING, "unblock", blocking_unblock }, { 0 } },
+        .iqs = (const struct iq_handler[]){ { IQ_GET, TO_OWN, NS_BLOCKING, "blocklist", blocking_tell },
+                { IQ_SET, TO_OWN, NS_BLOCKING, "block", blocking_block },
+                { IQ_SET, TO_OWN, NS_BLOCKING, "unblock", blocking_unblock }, { 0 } },
 };
