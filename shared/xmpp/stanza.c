@@ -15,7 +15,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST_BLOCK = 1024, HEAD_BLOCK = 768, RETURNED_MAX = 64 * 1024, KEPT_MAX = 64 * 1024 * 1024 };
+enum {
+        FIRST_BLOCK = 1024,
+        DERIVED_BLOCK = 768,
+        HEAD_BLOCK = 384,
+        AROUND = 120,
+        RETURNED_MAX = 64 * 1024,
+        KEPT_MAX = 64 * 1024 * 1024
+};
+
+struct stanza_form {
+        const char *before, *after;
+        size_t before_len, after_len;
+};
 
 static const char *const kind_names[] = {
         [STANZA_MESSAGE] = "message",
@@ -184,7 +196,7 @@ stanza_derive(struct stanza *of, const struct jid *from, const struct jid *to)
         struct stanza *root = of->payload != NULL ? of->payload : of;
         stanza_seal(root);
 
-        struct stanza *stanza = put_stanza(arena_new(HEAD_BLOCK), of->kind, of->type);
+        struct stanza *stanza = put_stanza(arena_new(DERIVED_BLOCK), of->kind, of->type);
         stanza->element = root->element;
         stanza->inside = root->inside;
         stanza->inside_len = root->inside_len;
@@ -199,6 +211,40 @@ stanza_derive(struct stanza *of, const struct jid *from, const struct jid *to)
         if (of->pledge != NULL)
                 pledge_take(of->pledge, stanza);
         return stanza;
+}
+
+struct stanza *
+stanza_head(struct stanza *model, const struct jid *to)
+{
+        must(model->sealed && model->form != NULL && model->to.full == NULL);
+        struct stanza *head = put_stanza(arena_new(HEAD_BLOCK), model->kind, model->type);
+
+        head->element = model->element;
+        head->inside = model->inside;
+        head->inside_len = model->inside_len;
+        head->payload = stanza_ref(model);
+        head->form = model->form;
+        head->from = model->from;
+        head->to = to != NULL ? *to : (struct jid){ 0 };
+        head->id = model->id;
+        head->lang = model->lang;
+        head->type_text = model->type_text;
+        head->origin = model->origin;
+        head->origin_count = model->origin_count;
+        head->sealed = true;
+        if (model->pledge != NULL)
+                pledge_take(model->pledge, head);
+        return head;
+}
+
+bool
+stanza_readdress(struct stanza *head, const struct jid *to)
+{
+        must(head->form != NULL);
+        if (atomic_load_explicit(&head->refs, memory_order_acquire) > 1)
+                return false;
+        head->to = *to;
+        return true;
 }
 
 /* One block that just fits: sessions keep their presence for hours. */
@@ -436,24 +482,21 @@ write_attribute(struct buf *out, const char *name, size_t len, const char *value
 #define WRITE_ATTRIBUTE(out, start, value) write_attribute((out), (start), sizeof(start) - 1, (value))
 
 static void
-write_head(struct buf *out, const struct stanza *stanza)
+write_before_to(struct buf *out, const struct stanza *stanza)
 {
         buf_putc(out, '<');
         buf_puts(out, kind_names[stanza->kind]);
         WRITE_ATTRIBUTE(out, " type=\"", stanza->type == MESSAGE_NORMAL ? stanza->type_text : types[stanza->type].name);
         WRITE_ATTRIBUTE(out, " id=\"", stanza->id);
         WRITE_ATTRIBUTE(out, " from=\"", stanza->from.full);
-        WRITE_ATTRIBUTE(out, " to=\"", stanza->to.full);
+}
+
+static void
+write_behind_to(struct buf *out, const struct stanza *stanza)
+{
         WRITE_ATTRIBUTE(out, " xml:lang=\"", stanza->lang);
         if (stanza->element->attributes != NULL)
                 xml_write_attributes(out, stanza->element);
-}
-
-void
-stanza_write(struct buf *out, struct stanza *stanza)
-{
-        stanza_seal(stanza);
-        write_head(out, stanza);
         if (stanza->inside_len == 0) {
                 buf_put(out, "/>", 2);
                 return;
@@ -463,6 +506,54 @@ stanza_write(struct buf *out, struct stanza *stanza)
         buf_put(out, "</", 2);
         buf_puts(out, kind_names[stanza->kind]);
         buf_putc(out, '>');
+}
+
+static const struct stanza_form *
+make_form(struct stanza *model)
+{
+        struct stanza_form *form = ARENA_NEW(model->arena, form);
+        struct buf out = { 0 };
+
+        write_before_to(&out, model);
+        form->before_len = out.len;
+        form->before = arena_strndup(model->arena, buf_data(&out), out.len);
+        buf_clear(&out);
+        write_behind_to(&out, model);
+        form->after_len = out.len;
+        form->after = arena_strndup(model->arena, buf_data(&out), out.len);
+        buf_free(&out);
+        return form;
+}
+
+struct stanza *
+stanza_model(struct stanza *of, const struct jid *from)
+{
+        struct stanza *model = stanza_derive(of, from, NULL);
+
+        stanza_seal(model);
+        model->form = make_form(model);
+        return model;
+}
+
+void
+stanza_write(struct buf *out, struct stanza *stanza)
+{
+        const struct stanza_form *form = stanza->form;
+
+        stanza_seal(stanza);
+        /* About what it takes, so that the buffer grows once. */
+        buf_reserve(out,
+                (form != NULL ? form->before_len + form->after_len : stanza->from.full_len + stanza->inside_len) +
+                        stanza->to.full_len + AROUND);
+        if (form != NULL)
+                buf_put(out, form->before, form->before_len);
+        else
+                write_before_to(out, stanza);
+        WRITE_ATTRIBUTE(out, " to=\"", stanza->to.full);
+        if (form != NULL)
+                buf_put(out, form->after, form->after_len);
+        else
+                write_behind_to(out, stanza);
 }
 
 void
@@ -501,18 +592,4 @@ stanza_read_document(const char *xml, size_t len)
         if (stanza == NULL)
                 arena_free(&arena);
         return stanza;
-}
-
-size_t
-stanza_size(struct stanza *stanza)
-{
-        struct buf head = { 0 };
-
-        stanza_seal(stanza);
-        write_head(&head, stanza);
-        size_t size = head.len;
-        buf_free(&head);
-        if (stanza->inside_len == 0)
-                return size + 2;
-        return size + 1 + stanza->inside_len + 3 + strlen(kind_names[stanza->kind]);
 }

@@ -40,6 +40,7 @@ enum stanza_type {
 };
 
 struct pledge;
+struct stanza_form;
 
 struct stanza {
         struct letter letter;    /* for posting it to its home; free otherwise */
@@ -56,7 +57,8 @@ struct stanza {
         bool sealed;
         const char *inside; /* bytes between start and end tag, in the content namespace; set by seal */
         size_t inside_len;
-        struct stanza *payload; /* stanza_derive: the one whose tree and inside this one shows */
+        struct stanza *payload;         /* stanza_derive, stanza_head: the one whose tree and inside this one shows */
+        const struct stanza_form *form; /* stanza_head: what is written in front of and behind `to`; NULL: not written yet */
         atomic_uint refs;
 };
 
@@ -74,6 +76,13 @@ struct stanza *stanza_new(enum stanza_kind kind, enum stanza_type type, const st
 /* Another head over the same payload, unsealed heads only: from, to, type, id may be set on it. Holds a reference on the payload's owner,
  * which is sealed by this. from and to may be NULL. */
 struct stanza *stanza_derive(struct stanza *of, const struct jid *from, const struct jid *to);
+/* For many recipients. The model is derived and sealed, and written once but for its `to`, which it has not. A head differs from it in nothing
+ * but `to`: it borrows all texts, also those of this address, which live in the model's arena or longer. to may be NULL: a model for others,
+ * with an arena of its own. */
+struct stanza *stanza_model(struct stanza *of, const struct jid *from);
+struct stanza *stanza_head(struct stanza *model, const struct jid *to);
+/* The same head for the next recipient; false: somebody has kept it, and another one is needed. */
+bool stanza_readdress(struct stanza *head, const struct jid *to);
 /* A small copy to be sent again later: head and inside, but without the tree below its element. Sealed. No pledge. */
 struct stanza *stanza_keep(struct stanza *of);
 struct stanza *stanza_ref(struct stanza *stanza);
@@ -110,7 +119,5 @@ void stanza_write_document(struct buf *out, struct stanza *stanza);
 void stanza_wire_to_document(struct buf *out, const char *wire, size_t len);
 /* A kept document again, unsealed. NULL: it cannot be read. */
 struct stanza *stanza_read_document(const char *xml, size_t len);
-/* Exact bytes stanza_write will append. */
-size_t stanza_size(struct stanza *stanza);
 
 #endif

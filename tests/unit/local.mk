@@ -20,6 +20,7 @@ test_programs += tests/unit/shared/store/test_store
 test_programs += tests/unit/xmppd/user/test_sm
 test_programs += tests/unit/shared/xmpp/test_saslprep
 test_programs += tests/unit/xmppd/component/test_component
+test_programs += tests/unit/xmppd/route/test_fanout
 test_programs += tests/unit/xmppd/user/test_account
 test_programs += tests/unit/xmppd/user/test_scram
 test_programs += tests/unit/shared/xml/test_element

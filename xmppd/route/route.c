@@ -5,6 +5,7 @@
 
 #include "shared/base/panic.h"
 #include "xmppd/route/home.h"
+#include "xmppd/route/route_private.h"
 #include "xmppd/route/snapshot.h"
 
 #include <stdio.h>
@@ -28,23 +29,29 @@ refuse_foreign(struct stanza *stanza)
 }
 
 static struct worker *
-home_of_stanza(const struct stanza *stanza, const struct domain *domain)
+home_in(const struct jid *to, const struct domain *domain)
 {
         if (domain == NULL || domain->kind == DOMAIN_COMPONENT)
-                return home_of_domain(stanza->to.domain);
+                return home_of_domain(to->domain);
         /* The server itself has no state: any worker will do, and the one that asks keeps the order. */
-        return stanza->to.local == NULL ? worker_here() : home_of(&stanza->to);
+        return to->local == NULL ? worker_here() : home_of(to);
+}
+
+struct worker *
+route_home(const struct jid *to)
+{
+        return home_in(to, snapshot_domain(to->domain));
 }
 
 static void enter_letter(struct letter *letter);
 
 /* What kind of domain it is decides where its home is, and while a reload goes round two workers may see it differently: so the home is looked up
  * again where the letter arrives, and a stanza that came to the wrong one travels on. */
-static void
-enter(struct stanza *stanza)
+void
+route_enter(struct stanza *stanza)
 {
         const struct domain *domain = snapshot_domain(stanza->to.domain);
-        struct worker *home = home_of_stanza(stanza, domain);
+        struct worker *home = home_in(&stanza->to, domain);
 
         if (!on_home(home)) {
                 stanza->letter.open = enter_letter;
@@ -63,7 +70,7 @@ enter(struct stanza *stanza)
 static void
 enter_letter(struct letter *letter)
 {
-        enter(container_of(letter, struct stanza, letter));
+        route_enter(container_of(letter, struct stanza, letter));
 }
 
 void
@@ -71,7 +78,7 @@ route(struct stanza *stanza)
 {
         must(stanza->to.full != NULL && stanza->from.full != NULL);
         stanza_seal(stanza);
-        enter(stanza);
+        route_enter(stanza);
 }
 
 void

@@ -7,6 +7,7 @@
 #include "shared/base/clock.h"
 #include "shared/base/mem.h"
 #include "shared/base/panic.h"
+#include "xmppd/route/fanout.h"
 #include "xmppd/route/limits.h"
 #include "xmppd/route/route.h"
 #include "xmppd/route/snapshot.h"
@@ -46,13 +47,16 @@ static void
 send_to_contacts(struct session *session, struct stanza *presence)
 {
         struct user *user = session->user;
+        struct map *roster = roster_of(user);
+        struct fanout *fanout = fanout_new(presence, &session->jid);
         size_t at = 0;
 
-        struct map *roster = roster_of(user);
-
-        for (struct item *item; roster != NULL && (item = map_next(roster, &at)) != NULL;)
-                if ((item->state & SUBSCRIBED_FROM) && !blocking_has_text(user, item->jid))
-                        send_copy(session, presence, item->jid);
+        for (struct item *item; roster != NULL && (item = map_next(roster, &at)) != NULL;) {
+                struct jid contact = item_address(item);
+                if ((item->state & SUBSCRIBED_FROM) && !blocking_has(user, &contact))
+                        fanout_add(fanout, &contact);
+        }
+        fanout_send(&fanout);
 }
 
 /* To the user's resources that are available (4.2.2, 4.4.2, 4.5.2). */
@@ -80,23 +84,23 @@ void
 presence_learn(struct session *session)
 {
         struct user *user = session->user;
+        struct map *roster = roster_of(user);
+        struct stanza *probe = stanza_new(STANZA_PRESENCE, PRESENCE_PROBE, &session->jid, NULL);
+        struct fanout *probes = fanout_new(probe, &session->jid);
         size_t at = 0;
 
-        struct map *roster = roster_of(user);
-
         for (struct item *item; roster != NULL && (item = map_next(roster, &at)) != NULL;) {
-                if (!(item->state & (SUBSCRIBED_TO | PENDING_OUT)))
+                struct jid contact = item_address(item);
+                if (!(item->state & (SUBSCRIBED_TO | PENDING_OUT)) ||
+                        (blocking_has(user, &contact) && !blocking_is_one_sided(&contact)))
                         continue;
-                struct jid contact;
-                struct arena *arena = arena_new(256);
-                must(jid_parse(&contact, arena, item->jid));
-                bool asks = !blocking_has(user, &contact) || blocking_is_one_sided(&contact);
-                if (asks && (item->state & SUBSCRIBED_TO))
-                        send_probe(session, item->jid);
-                else if (asks)
+                if (item->state & SUBSCRIBED_TO)
+                        fanout_add(probes, &contact);
+                else
                         contact_send(user, PRESENCE_SUBSCRIBE, item->jid);
-                arena_free(&arena);
         }
+        fanout_send(&probes);
+        stanza_unref(&probe);
         for (LIST_EACH(other, &user->sessions, struct session, in_user)) {
                 if (other == session || other->presence == NULL)
                         continue;

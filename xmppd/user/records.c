@@ -19,8 +19,28 @@ struct item *
 item_new(const char *jid)
 {
         struct item *item = MEM_NEW(item);
-        item->jid = mem_strdup(jid);
+        size_t len = strlen(jid), local_len = strcspn(jid, "@");
+
+        item->jid = mem_new(len + 1 + local_len + 1);
+        memcpy(item->jid, jid, len);
+        if (local_len < len)
+                memcpy(item->jid + len + 1, jid, local_len);
         return item;
+}
+
+struct jid
+item_address(const struct item *item)
+{
+        size_t len = strlen(item->jid);
+        const char *at = strchr(item->jid, '@');
+
+        return (struct jid){
+                .full = item->jid,
+                .bare_len = len,
+                .full_len = len,
+                .local = at != NULL ? item->jid + len + 1 : NULL,
+                .domain = at != NULL ? at + 1 : item->jid,
+        };
 }
 
 static void

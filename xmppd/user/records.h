@@ -14,7 +14,7 @@ enum { RECORD_KEY = 8 + 32 }; /* account id, SHA-256 of an address */
 
 /* A contact, or somebody who has asked to become one. */
 struct item {
-        char *jid;     /* bare, prepared */
+        char *jid;     /* bare, prepared; behind it the localpart once more: item_address */
         char *name;    /* NULL: none */
         char **groups; /* NULL-terminated; NULL: none */
         char *request; /* inside of the pending subscribe stanza; NULL: none */
@@ -28,6 +28,8 @@ struct item {
 /* Allocated with mem_*; the parts too. */
 struct item *item_new(const char *jid);
 void item_free(struct item **item);
+/* Its jid in parts, which are the item's. */
+struct jid item_address(const struct item *item);
 void item_set_groups(struct item *item, const char *const *groups, size_t count);
 
 void record_key(unsigned char key[RECORD_KEY], uint64_t account, const char *jid);

@@ -76,10 +76,11 @@ is_eligible(const struct stanza *message)
 
 struct copies {
         struct stanza *message;
-        const char *kind;       /* "sent" or "received" */
-        struct stanza *wrapper; /* made for the first that wants one */
+        const char *kind;     /* "sent" or "received" */
+        struct stanza *model; /* made for the first that wants one */
 };
 
+/* The model of all copies: whoever gets one, it is written once. */
 static struct stanza *
 wrap(struct session *session, const struct copies *copies)
 {
@@ -96,9 +97,11 @@ wrap(struct session *session, const struct copies *copies)
         stanza_seal_as(wrapper, buf_data(&inside), inside.len);
         if (copies->message->pledge != NULL)
                 pledge_take(copies->message->pledge, wrapper);
+        struct stanza *model = stanza_model(wrapper, &bare);
+        stanza_unref(&wrapper);
         buf_free(&inside);
         arena_free(&arena);
-        return wrapper;
+        return model;
 }
 
 static void
@@ -108,9 +111,10 @@ copy_to(void *arg, struct session *session)
 
         if (!session->wants_carbons)
                 return;
-        if (copies->wrapper == NULL)
-                copies->wrapper = wrap(session, copies);
-        struct stanza *copy = stanza_derive(copies->wrapper, &copies->wrapper->from, &session->jid);
+        if (copies->model == NULL)
+                copies->model = wrap(session, copies);
+        struct jid to = jid_copy(&session->jid, copies->model->arena); /* the session may end before its copy does */
+        struct stanza *copy = stanza_head(copies->model, &to);
         session_deliver(session, copy);
         stanza_unref(&copy);
 }
@@ -123,7 +127,7 @@ copy(struct session *session, struct stanza *message, const char *kind)
         if (session_is_alone(session) || !is_eligible(message))
                 return;
         session_each_other(session, copy_to, &copies);
-        stanza_unref(&copies.wrapper);
+        stanza_unref(&copies.model);
 }
 
 static enum verdict
