@@ -127,6 +127,18 @@ section_of_rule(const struct section *in, const struct section_rule *rule)
         return NULL;
 }
 
+/* Look-ups stand on hot paths. Those who ask and those who declare write the name as a literal, and literals of one text are one object in the
+ * program, so the pointer decides nearly always; only where it does not, texts are compared. */
+static const struct section *
+find_by_pointer(const struct section *in, const char *name)
+{
+        const struct section *at = in->first;
+
+        while (at != NULL && at->rule->name != name)
+                at = at->next;
+        return at;
+}
+
 static void
 must_name_section(const struct section *in, const char *name)
 {
@@ -148,9 +160,13 @@ section_of(const struct section *in, const char *name)
 const struct section *
 section_next(const struct section *in, const char *name, const struct section *before)
 {
+        const struct section *at = before == NULL ? find_by_pointer(in, name) : NULL;
+
+        if (at != NULL)
+                return at;
         if (before == NULL)
                 must_name_section(in, name);
-        const struct section *at = before != NULL ? before->next : in->first;
+        at = before != NULL ? before->next : in->first;
         while (at != NULL && strcmp(at->rule->name, name) != 0)
                 at = at->next;
         return at;
@@ -175,6 +191,12 @@ static const struct value *
 find_value(const struct section *section, const char *setting)
 {
         const struct value *value = section->values;
+
+        while (value->rule != NULL && value->rule->name != setting)
+                value++;
+        if (value->rule != NULL)
+                return value;
+        value = section->values;
         while (value->rule != NULL && strcmp(value->rule->name, setting) != 0)
                 value++;
         must(value->rule != NULL);
