@@ -81,6 +81,7 @@ write_log(void *context, int level, const char *message)
         return SASL_OK;
 }
 
+/* The library has room for 1023 bytes: a localpart, but not an address. The domain is that of the exchange. */
 static int
 make_canonical(sasl_conn_t *conn, void *context, const char *in, unsigned len, unsigned flags, const char *realm, char *out,
         unsigned room, unsigned *out_len)
@@ -90,9 +91,9 @@ make_canonical(sasl_conn_t *conn, void *context, const char *in, unsigned len, u
         struct jid bare;
         int status = SASL_BADAUTH;
 
-        if (credentials_name(&bare, arena, arena_strndup(arena, in, len), cyrus->domain) && bare.full_len < room) {
-                memcpy(out, bare.full, bare.full_len + 1);
-                *out_len = (unsigned)bare.full_len;
+        if (credentials_name(&bare, arena, arena_strndup(arena, in, len), cyrus->domain) && strlen(bare.local) < room) {
+                strcpy(out, bare.local);
+                *out_len = (unsigned)strlen(bare.local);
                 mem_free(cyrus->account);
                 cyrus->account = mem_strdup(bare.full);
                 status = SASL_OK;
@@ -121,7 +122,8 @@ look_up(void *glob, sasl_server_params_t *params, unsigned flags, const char *us
                 return SASL_OK;
         arena = arena_new(1024);
         for (; wanted->name != NULL; wanted++) {
-                if (strcmp(wanted->name, "*authPassword") != 0 || wanted->values != NULL || !jid_parse_len(&bare, arena, user, len))
+                if (strcmp(wanted->name, "*authPassword") != 0 || wanted->values != NULL ||
+                        !credentials_name(&bare, arena, arena_strndup(arena, user, len), params->serverFQDN))
                         continue;
                 for (size_t i = 0; i < array_len(digests); i++) {
                         struct scram_keys keys;
@@ -223,7 +225,7 @@ cyrus_new(const char *domain, struct tls_session *tls)
         cyrus->callbacks[1] = (sasl_callback_t){ SASL_CB_CANON_USER, (callback)(void *)make_canonical, cyrus };
         cyrus->callbacks[2] = (sasl_callback_t){ SASL_CB_PROXY_POLICY, (callback)(void *)check_identity, cyrus };
         cyrus->callbacks[3] = (sasl_callback_t){ SASL_CB_LIST_END, NULL, NULL };
-        int status = sasl_server_new("xmpp", domain, domain, NULL, NULL, cyrus->callbacks, SASL_SUCCESS_DATA, &cyrus->conn);
+        int status = sasl_server_new("xmpp", domain, NULL, NULL, NULL, cyrus->callbacks, SASL_SUCCESS_DATA, &cyrus->conn);
         if (status != SASL_OK) {
                 log_error(&library_log, "no exchange: %s", sasl_errstring(status, NULL, NULL));
                 cyrus->conn = NULL;
@@ -307,6 +309,18 @@ fail(struct cyrus *cyrus, int status)
         return CYRUS_FAILED;
 }
 
+static void
+set_account(struct cyrus *cyrus, const char *local)
+{
+        struct arena *arena = arena_new(512);
+        struct jid bare;
+
+        must(credentials_name(&bare, arena, local, cyrus->domain));
+        mem_free(cyrus->account);
+        cyrus->account = mem_strdup(bare.full);
+        arena_free(&arena);
+}
+
 enum cyrus_outcome
 cyrus_step(struct cyrus *cyrus, const char *mechanism, const char *in, size_t len, const char **out, size_t *out_len)
 {
@@ -339,8 +353,7 @@ cyrus_step(struct cyrus *cyrus, const char *mechanism, const char *in, size_t le
         }
         if (status != SASL_OK || sasl_getprop(cyrus->conn, SASL_USERNAME, &user) != SASL_OK)
                 return fail(cyrus, status);
-        mem_free(cyrus->account);
-        cyrus->account = mem_strdup(user);
+        set_account(cyrus, user);
         return CYRUS_PROVEN;
 }
 
