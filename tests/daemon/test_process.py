@@ -242,6 +242,47 @@ def test_a_reload_takes_what_is_right_and_refuses_what_is_wrong(xmppd):
     link.cut()
 
 
+def ask_disco(link, node=""):
+    """The features of example.com and the form with contact addresses, if it has one."""
+    link.send(f"<iq type='get' id='d' to='example.com'><query xmlns='http://jabber.org/protocol/disco#info'{node}/></iq>")
+    answer = link.wait("iq")
+    assert answer.get("type") == "result", answer
+    return str(answer)
+
+
+def own_caps(xmppd):
+    """The server's <c/> in the features of a stream (XEP-0115 6.3)."""
+    link = stream.Stream("127.0.0.1", xmppd.c2s)
+    link.secure("example.com")
+    link.login("alice", "example.com", "pencil")
+    found = re.search(r'<c [^>]*node="([^"]*)"[^>]*ver="([^"]*)"', str(link.features("example.com")))
+    link.cut()
+    return f"{found[1]}#{found[2]}"
+
+
+@needs_xmppd
+def test_what_a_reload_switches_off_is_gone_at_once(xmppd):
+    """XEP-0030 for the session that is there, XEP-0115 for those that come."""
+    xmppd.start()
+    xmppd.add_users([("alice@example.com", "pencil")])
+    link = sign_in(xmppd, "alice")
+    before = own_caps(xmppd)
+    assert "jabber:iq:register" in ask_disco(link)
+    assert before in ask_disco(link, f" node='{before}'")
+    xmppd.settings["register"] = {"change-password": False}
+    xmppd.settings["contact"] = {"abuse": ["mailto:abuse@example.com"]}
+    xmppd.write()
+    xmppd.ctl("reload")
+    after = own_caps(xmppd)
+    assert "jabber:iq:register" not in ask_disco(link) and "mailto:abuse@example.com" in ask_disco(link)
+    assert after != before and after in ask_disco(link, f" node='{after}'")
+    link.send(f"<iq type='get' id='d' to='example.com'><query xmlns='http://jabber.org/protocol/disco#info' node='{before}'/></iq>")
+    assert link.wait("iq").get("type") == "error", "nothing is known of what the server could do before"
+    link.send("<iq type='get' id='r' to='example.com'><query xmlns='jabber:iq:register'/></iq>")
+    assert link.wait("iq").get("type") == "error"
+    link.cut()
+
+
 @needs_xmppd
 def test_a_second_sigterm_stops_at_once(xmppd):
     xmppd.start()
