@@ -11,8 +11,13 @@ tests_bench_store_store_bench_LDADD = $(libs_shared)
 tests_bench_xload_xload_SOURCES = \
 	tests/bench/xload/login.c \
 	tests/bench/xload/main.c \
+	tests/bench/xload/mode_back.c \
+	tests/bench/xload/mode_carbons.c \
 	tests/bench/xload/mode_chat.c \
 	tests/bench/xload/mode_connect.c \
+	tests/bench/xload/mode_drop.c \
+	tests/bench/xload/mode_friends.c \
+	tests/bench/xload/mode_half.c \
 	tests/bench/xload/mode_muc.c \
 	tests/bench/xload/mode_offline.c \
 	tests/bench/xload/mode_presence.c \
@@ -30,7 +35,8 @@ EXTRA_DIST += tests/demo
 demo: all
 	@BUILD_DIR='$(abs_builddir)' $(PYTHON) $(srcdir)/tests/demo/demo
 
+# BENCH='--only chat,idle --runs 1' makes it shorter; run-bench --help says what there is.
 bench: all
-	@BUILD_DIR='$(abs_builddir)' $(PYTHON) $(srcdir)/tests/bench/run-bench
+	@BUILD_DIR='$(abs_builddir)' $(PYTHON) $(srcdir)/tests/bench/run-bench $(BENCH)
 
 .PHONY: demo bench

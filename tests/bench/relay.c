@@ -104,7 +104,7 @@ int
 main(int argc, char **argv)
 {
         struct worker *worker = worker_new("relay", 0);
-        struct tls_options options = { .certificate = argc > 1 ? argv[1] : NULL };
+        struct tls_options options = { .certificate = argc > 1 ? argv[1] : NULL, .tickets = true };
         struct address address;
         struct err err;
 

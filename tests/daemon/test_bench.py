@@ -1,0 +1,48 @@
+"""The benchmark itself: with small numbers everything arrives, each figure is there, and nothing stays behind. How good they are is not judged."""
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from harness import system
+
+pytestmark = [pytest.mark.slow,
+              pytest.mark.skipif(os.environ.get("CI") != "true" and not (system.have("xmppd") and system.have("xload")), reason="needs xmppd and xload")]
+RUN = [sys.executable, str(system.TESTS / "bench" / "run-bench")]
+
+
+def start(tmp_path, *arguments):
+    return subprocess.Popen(RUN + list(arguments), stdout=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(tmp_path)})
+
+
+def test_small_numbers_give_every_figure(tmp_path):
+    bench = start(tmp_path, "--quick", "--subjects", "relay,xmppd", "--only", "chat,fanout,unauth")
+    text, _ = bench.communicate(timeout=60 * system.PATIENCE)
+    assert bench.returncode == 0, text
+    lines = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+    figures = {line["figure"]: line for line in lines if "figure" in line}
+    assert {"message_us", "message_full_us", "message_sm_us", "message_late_us", "presence_us", "carbons_us", "unauth_kib"} <= set(figures)
+    assert "relay" in figures["message_us"] and figures["message_us"]["limits"][0]["value"] is not None
+    runs = [line for line in lines if "mode" in line]
+    assert {run["mode"] for run in runs} == {"chat", "presence", "carbons", "half"}
+    assert all(run["exit"] == 0 and run.get("lost", 0) == 0 for run in runs)
+
+
+def test_an_interrupted_benchmark_leaves_no_process(tmp_path):
+    bench = start(tmp_path, "--quick", "--subjects", "xmppd", "--only", "scale")
+    children = lambda: subprocess.run(["pgrep", "-P", str(bench.pid)], capture_output=True, text=True).stdout.split()
+    assert system.wait_until(lambda: len(children()) >= 2, 20)         # the server and a load
+    begun = children()
+    bench.send_signal(signal.SIGTERM)
+    bench.communicate(timeout=20 * system.PATIENCE)
+    assert bench.returncode == 128 + signal.SIGTERM
+    assert system.wait_until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in begun), 5)
+
+
+def test_an_unknown_measure_is_named():
+    done = subprocess.run(RUN + ["--only", "chat,speed"], capture_output=True, text=True, timeout=20 * system.PATIENCE)
+    assert done.returncode != 0
+    assert "no measure speed" in done.stderr
