@@ -21,6 +21,7 @@ static const struct setting settings[] = {
         ADDRESSES("feedback", "those who like to hear how it works"),
         ADDRESSES("sales", "the sales people"),
         ADDRESSES("security", "those who deal with security"),
+        ADDRESSES("status", "pages that tell whether it works"),
         ADDRESSES("support", "those who help users"),
         { 0 },
 };
