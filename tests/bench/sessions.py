@@ -1,6 +1,7 @@
 """Measures of sessions that come, stay and return: sign-in, idle, hibernated, back after a restart, not signed in at all."""
 import time
 
+EARLY = 8000                                    # limits.max-early-bytes is 8192
 CROWD = ("--addresses", 4, "--inflight", 50)
 
 
@@ -64,5 +65,5 @@ def unauth(bench, name):
     """Memory held by a connection before anybody has signed in: TLS is up, and an element just below the limit stays unfinished."""
     users = bench.small(2000, 100)
     with bench.subject(name, 1) as subject:
-        result = bench.loads.run(subject, "half", "--users", users, "--size", 9000, "--settle", 2, "--inflight", 50, "--addresses", 4)
+        result = bench.loads.run(subject, "half", "--users", users, "--size", EARLY, "--settle", 2, "--inflight", 50, "--addresses", 4)
         bench.note(name, "unauth_kib", result.get("pss_kib_per_conn"))

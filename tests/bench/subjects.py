@@ -75,8 +75,8 @@ def relay(users, wrapper=None):
 # Nothing that paces, refuses or asks on its own is to be measured; the load tool is one address with ten thousand users in a hurry.
 SETTINGS = {
     "store": {"map-size": 16384},
-    "c2s": {"max-stanzas-per-second": 1000000, "max-bytes-per-second": 1073741824},
-    "stream-management": {"max-unacked": 100000, "max-unacked-bytes": 268435456, "resume-max": 86400},
+    "limits": {"max-stanzas-per-second": 1000000, "max-bytes-per-second": 1073741824, "max-connections-per-second": 100000,
+               "max-unacked": 100000, "max-unacked-bytes": 268435456, "max-resume": 86400},
     "ping": {"idle": 3600},
     "log": {"level": "warn"},
 }
