@@ -25,6 +25,7 @@ shared_libshared_a_SOURCES += shared/config/value.c
 shared_libshared_a_SOURCES += shared/loop/address.c shared/loop/address.h
 shared_libshared_a_SOURCES += shared/loop/alarm.c shared/loop/alarm.h
 shared_libshared_a_SOURCES += shared/loop/conn.c shared/loop/conn_io.c shared/loop/conn.h shared/loop/conn_private.h
+shared_libshared_a_SOURCES += shared/loop/handler.c shared/loop/handler.h
 shared_libshared_a_SOURCES += shared/loop/listener.c shared/loop/listener.h
 shared_libshared_a_SOURCES += shared/loop/loop_private.h
 shared_libshared_a_SOURCES += shared/loop/mailbox.c shared/loop/mailbox.h

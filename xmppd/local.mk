@@ -4,6 +4,7 @@ noinst_LIBRARIES += xmppd/libxmppd.a
 xmppd_libxmppd_a_SOURCES =
 xmppd_libxmppd_a_SOURCES += xmppd/admin/admin.c xmppd/admin/admin.h
 xmppd_libxmppd_a_SOURCES += xmppd/admin/admin_private.h
+xmppd_libxmppd_a_SOURCES += xmppd/admin/handlers.c
 xmppd_libxmppd_a_SOURCES += xmppd/admin/limits.c
 xmppd_libxmppd_a_SOURCES += xmppd/admin/sessions.c
 xmppd_libxmppd_a_SOURCES += xmppd/admin/user.c

@@ -102,6 +102,7 @@ watch_workers(struct timer *timer)
                         log_warn(&scope, "%s has been in one handler for %llu ms", worker_name(server.workers[i]),
                                 (unsigned long long)ms);
         }
+        admin_watch_handlers();
         timer_start(timer, WATCH_MS, watch_workers);
 }
 

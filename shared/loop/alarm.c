@@ -16,7 +16,7 @@ struct alarm {
 static void
 strike(uv_timer_t *clock)
 {
-        struct worker *worker = handler_begin((uv_handle_t *)clock);
+        struct worker *worker = handler_begin((uv_handle_t *)clock, "alarm");
         struct alarm *alarm = container_of(clock, struct alarm, clock);
 
         alarm->ring(alarm->arg);

@@ -218,6 +218,7 @@ pump(struct conn *conn)
 {
         while (conn->state == CONN_OPEN && !conn->paused) {
                 if (!tls_session_is_established(conn->tls)) {
+                        handler_note("TLS handshake");
                         enum tls_progress progress = tls_session_handshake(conn->tls, &conn->wire);
                         if (progress == TLS_MORE)
                                 break;
@@ -340,7 +341,7 @@ void
 conn_ready(uv_poll_t *poll, int status, int events)
 {
         struct conn *conn = container_of(poll, struct conn, poll);
-        struct worker *worker = handler_begin((uv_handle_t *)poll);
+        struct worker *worker = handler_begin((uv_handle_t *)poll, "input");
 
         if (status < 0) {
                 /* libuv has stopped watching; the next system call tells why. */

@@ -4,6 +4,7 @@
 
 #include "shared/base/buf.h"
 #include "shared/base/list.h"
+#include "shared/loop/handler.h"
 #include "shared/loop/timer.h"
 #include "shared/loop/worker.h"
 
@@ -29,6 +30,12 @@ struct wheel {
         struct link slots[WHEEL_LEVELS][WHEEL_SLOTS];
 };
 
+/* Handlers of one name that took long; written by the worker, read by anybody. */
+struct long_row {
+        const char *_Atomic name;
+        atomic_uint_least64_t count, longest_us;
+};
+
 struct worker {
         char name[16];
         int index;
@@ -43,14 +50,22 @@ struct worker {
         struct letter stop;
         atomic_bool stopping;
         atomic_uint_least64_t busy_since; /* clock_mono_ms of the handler that runs; 0 between two */
+        /* handler.c */
+        const char *doing;       /* the handler that runs or was the last to run in this turn; NULL: the turn is over */
+        uint64_t began;          /* clock_mono_ms when it did */
+        uint64_t cpu_at, cpu_us; /* the thread's CPU time, and when it was read */
+        struct long_row long_rows[HANDLER_NAMES];
         /* Shared by all connections of this worker, so that idle ones hold no buffers. */
         char *input, *clear;
         struct buf wire;
 };
 
 /* Around every callback from libuv: who is running, and since when. */
-struct worker *handler_begin(uv_handle_t *handle);
+struct worker *handler_begin(uv_handle_t *handle, const char *name);
+void handler_enter(struct worker *worker, const char *name);
 void handler_end(struct worker *worker);
+/* The last of a turn. */
+void handler_end_turn(struct worker *worker);
 
 void wheel_init(struct worker *worker);
 void signals_close(struct worker *worker);

@@ -55,7 +55,7 @@ open_all(struct mailbox *box)
 static void
 open_letters(uv_async_t *wake)
 {
-        struct worker *worker = handler_begin((uv_handle_t *)wake);
+        struct worker *worker = handler_begin((uv_handle_t *)wake, "letters");
 
         if (is_delayed(wake->data))
                 uv_async_send(wake);

@@ -3,7 +3,6 @@
  */
 #include "shared/loop/offload.h"
 
-#include "shared/base/clock.h"
 #include "shared/base/mem.h"
 #include "shared/base/panic.h"
 #include "shared/loop/loop_private.h"
@@ -22,7 +21,7 @@ finish(uv_work_t *request, int status)
         struct offload *job = request->data;
         struct worker *worker = worker_here();
 
-        atomic_store_explicit(&worker->busy_since, clock_mono_ms(), memory_order_relaxed);
+        handler_enter(worker, "what the pool has done");
         job->request = NULL;
         mem_free(request);
         job->done(job);

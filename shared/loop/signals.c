@@ -18,7 +18,7 @@ struct signal_handle {
 static void
 report(uv_signal_t *signal, int number)
 {
-        struct worker *worker = handler_begin((uv_handle_t *)signal);
+        struct worker *worker = handler_begin((uv_handle_t *)signal, "signal");
 
         container_of(signal, struct signal_handle, signal)->caught(number);
         handler_end(worker);

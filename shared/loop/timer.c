@@ -165,7 +165,7 @@ arm(struct worker *worker)
 static void
 strike(uv_timer_t *clock)
 {
-        struct worker *worker = handler_begin((uv_handle_t *)clock);
+        struct worker *worker = handler_begin((uv_handle_t *)clock, "timers");
         struct wheel *wheel = &worker->wheel;
 
         wheel->armed = NEVER;

@@ -18,7 +18,7 @@ static void
 report(uv_poll_t *poll, int status, int events)
 {
         struct watch *watch = container_of(poll, struct watch, poll);
-        struct worker *worker = handler_begin((uv_handle_t *)poll);
+        struct worker *worker = handler_begin((uv_handle_t *)poll, "descriptor");
 
         if (status < 0)
                 watch->interest = 0; /* libuv has stopped looking */

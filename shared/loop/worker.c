@@ -16,21 +16,6 @@
 
 static _Thread_local struct worker *here;
 
-struct worker *
-handler_begin(uv_handle_t *handle)
-{
-        struct worker *worker = container_of(handle->loop, struct worker, loop);
-
-        atomic_store_explicit(&worker->busy_since, clock_mono_ms(), memory_order_relaxed);
-        return worker;
-}
-
-void
-handler_end(struct worker *worker)
-{
-        atomic_store_explicit(&worker->busy_since, 0, memory_order_relaxed);
-}
-
 static void
 do_chores(struct worker *worker)
 {
@@ -47,10 +32,10 @@ do_chores(struct worker *worker)
 static void
 end_turn(uv_prepare_t *prepare)
 {
-        struct worker *worker = handler_begin((uv_handle_t *)prepare);
+        struct worker *worker = handler_begin((uv_handle_t *)prepare, "output");
 
         do_chores(worker);
-        handler_end(worker);
+        handler_end_turn(worker);
 }
 
 static void

@@ -146,6 +146,8 @@ def test_sessions_components_and_status(xmppd):
         assert xmppd.ctl("status").stdout.strip()
         for command in ("status", "sessions", "components"):
             json.loads(xmppd.ctl("--json", command).stdout)
+        for row in json.loads(xmppd.ctl("--json", "status").stdout)["long-handlers"]:
+            assert row["handler"] and row["count"] > 0 and row["longest-ms"] >= 10, row
     finally:
         link.close()
         part.cut()

@@ -14,5 +14,7 @@ struct admin_doors {
 
 int admin_start(const char *socket_path, struct store *store, const struct admin_doors *doors, struct err *err);
 void admin_stop(void);
+/* Now and then, on the main thread: a line in the log, at most one in a minute, when handlers have taken long (handler.h). */
+void admin_watch_handlers(void);
 
 #endif

@@ -12,6 +12,8 @@ extern struct store *admin_store;
 void admin_user_add(struct control_request *request, int argc, char *const *argv);
 void admin_user_change(struct control_request *request, int argc, char *const *argv);
 void admin_user_remove(struct control_request *request, int argc, char *const *argv);
+/* handlers.c: a member of the status */
+void admin_write_long_handlers(struct json_writer *json);
 /* limits.c */
 void admin_limits(struct control_request *request, int argc, char *const *argv);
 /* sessions.c */

@@ -223,6 +223,7 @@ answer_status(void *arg)
         write_domains(&json);
         write_logins(&json);
         write_store(&json);
+        admin_write_long_handlers(&json);
         json_close_object(&json);
         common_answer(inquiry->request, &out);
         mem_free(inquiry);

@@ -3,6 +3,7 @@
  */
 #include "shared/base/mem.h"
 #include "shared/base/panic.h"
+#include "shared/loop/handler.h"
 #include "shared/xmpp/ns.h"
 #include "xmppd/c2s/c2s.h"
 #include "xmppd/c2s/c2s_private.h"
@@ -109,6 +110,7 @@ see_element(void *owner, struct arena *arena, struct element *element, const str
 {
         struct client *client = owner;
 
+        handler_note(client->session != NULL ? "stanza of a client" : "login");
         if (client->session != NULL) {
                 bound_receive(client, arena, element, source);
                 return;

@@ -14,6 +14,7 @@
 #include "shared/base/panic.h"
 #include "shared/base/random.h"
 #include "shared/base/text.h"
+#include "shared/loop/handler.h"
 #include "shared/loop/worker.h"
 #include "shared/xmpp/ns.h"
 #include "shared/xmpp/pledge.h"
@@ -391,6 +392,7 @@ see_element(void *owner, struct arena *arena, struct element *element, const str
         struct component *component = owner;
         enum stanza_problem problem;
 
+        handler_note("stanza of a component");
         if (component->state == AWAITS_HANDSHAKE)
                 check_handshake(component, arena, element);
         if (component->state != SERVES) {

@@ -108,10 +108,10 @@ print_object(const struct json *object, const char *before)
                         printf("%s%s\n", before, member->key);
                         print_object(member, "  ");
                 } else if (member->kind == JSON_ARRAY) {
-                        if (object->first->next != NULL)
+                        if (member->first == NULL)
+                                printf("%sno %s\n", before, member->key);
+                        else if (object->first->next != NULL)
                                 printf("%s%s\n", before, member->key);
-                        else if (member->first == NULL)
-                                printf("no %s\n", member->key);
                         print_list(member);
                 } else if (member->kind != JSON_NULL) {
                         fputs(before, stdout);

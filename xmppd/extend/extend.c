@@ -8,6 +8,7 @@
 #include "shared/base/map.h"
 #include "shared/base/mem.h"
 #include "shared/base/panic.h"
+#include "shared/loop/handler.h"
 
 #include <stdio.h>
 
@@ -128,6 +129,7 @@ extend_answer(struct stanza *iq, int where)
         const struct entry *entry = len == 0 ? NULL : map_get(handlers, key, len);
         if (entry == NULL || (entry->handler->where & where) == 0 || !is_on(entry->extension))
                 return false;
+        handler_note(entry->extension->name);
         entry->handler->answer(iq);
         return true;
 }

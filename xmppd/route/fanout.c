@@ -7,6 +7,7 @@
 #include "xmppd/route/fanout.h"
 
 #include "shared/base/mem.h"
+#include "shared/loop/handler.h"
 #include "xmppd/route/home.h"
 #include "xmppd/route/route_private.h"
 
@@ -42,6 +43,7 @@ deliver(struct part *part)
 {
         struct stanza *head = NULL;
 
+        handler_note("fan-out");
         for (size_t i = 0; i < part->count; i++) {
                 if (head != NULL && !stanza_readdress(head, &part->to[i]))
                         stanza_unref(&head);

@@ -11,6 +11,7 @@
 #include "shared/base/clock.h"
 #include "shared/base/mem.h"
 #include "shared/base/panic.h"
+#include "shared/loop/handler.h"
 #include "shared/xmpp/ns.h"
 #include "xmppd/route/limits.h"
 #include "xmppd/route/route.h"
@@ -290,6 +291,7 @@ deliver_portion(struct timer *timer)
         /* Beside a portion there must be room for what others send. */
         size_t limit = (size_t)limit_value(LIMIT_QUEUE) / 4;
 
+        handler_note("kept messages");
         if (!may_read(reader)) {
                 change_reader(user);
                 return;

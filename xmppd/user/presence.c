@@ -7,6 +7,7 @@
 #include "shared/base/clock.h"
 #include "shared/base/mem.h"
 #include "shared/base/panic.h"
+#include "shared/loop/handler.h"
 #include "xmppd/route/fanout.h"
 #include "xmppd/route/limits.h"
 #include "xmppd/route/route.h"
@@ -116,6 +117,7 @@ broadcast(struct session *session, struct stanza *presence)
         bool was_available = session->presence != NULL;
         bool was_there = was_available && session->priority >= 0;
 
+        handler_note("presence");
         stanza_unref(&session->presence);
         session->presence = stanza_keep(presence);
         session->priority = (int8_t)stanza_priority(presence);

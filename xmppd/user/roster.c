@@ -9,6 +9,7 @@
 #include "shared/base/digest.h"
 #include "shared/base/mem.h"
 #include "shared/base/panic.h"
+#include "shared/loop/handler.h"
 #include "shared/xmpp/ns.h"
 #include "xmppd/route/limits.h"
 #include "xmppd/route/route.h"
@@ -377,6 +378,7 @@ answer_set(struct user *user, struct stanza *iq)
 void
 roster_answer(struct user *user, struct stanza *iq)
 {
+        handler_note("roster");
         if (!jid_equal_bare(&iq->from, &user->jid))
                 route_error(iq, SERVICE_UNAVAILABLE, NULL); /* 2.3.3 has forbidden for a set; see TO_OWN in extend/extension.h */
         else if (iq->type == IQ_GET)
