@@ -17,6 +17,7 @@
 #define NS_DISCO_ITEMS     "http://jabber.org/protocol/disco#items"
 #define NS_PING            "urn:xmpp:ping"
 #define NS_VERSION         "jabber:iq:version"
+#define NS_PRIVACY         "jabber:iq:privacy"
 #define NS_BLOCKING        "urn:xmpp:blocking"
 #define NS_BLOCKING_ERRORS "urn:xmpp:blocking:errors"
 #define NS_DELAY           "urn:xmpp:delay"

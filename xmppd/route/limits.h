@@ -43,6 +43,7 @@ enum limit {
         LIMIT_REQUESTS,
         LIMIT_OFFLINE,
         LIMIT_BLOCKED,
+        LIMIT_PRIVACY_LISTS,
         LIMIT_PRIVATE,
         LIMIT_CARD,
         /* of a worker */

@@ -241,7 +241,7 @@ void
 account_remove(struct batch *batch, const struct account *account)
 {
         static const int tables[] = { TABLE_ACCOUNT, TABLE_ROSTER, TABLE_BLOCKED, TABLE_OFFLINE, TABLE_SESSION, TABLE_SENT,
-                TABLE_DATA };
+                TABLE_DATA, TABLE_PRIVACY };
         unsigned char key[NAME_BYTES], id_key[ID_BYTES];
 
         must(account->id != 0);

@@ -7,6 +7,7 @@
 #include "shared/base/mem.h"
 #include "shared/base/panic.h"
 #include "xmppd/route/route.h"
+#include "xmppd/user/privacy.h"
 #include "xmppd/user/subscription.h"
 #include "xmppd/user/user_private.h"
 
@@ -58,7 +59,7 @@ change(struct user *user, struct item *item, uint8_t then, bool approved, bool l
 
         struct write *write = write_new(user, cause);
         if (shows && item->is_listed)
-                write->push = roster_push(item, false);
+                write_push(write, roster_push(item, false), IN_ROSTER);
         if (!item->is_listed && then == SUBSCRIPTION_NONE) {
                 roster_erase(write, item->jid);
                 roster_remove(user, item);
@@ -96,12 +97,12 @@ contact_ask(struct session *session, struct stanza *presence)
         }
         bool hides = (state & SUBSCRIBED_FROM) && !(step.then & SUBSCRIBED_FROM);
         bool shows = !(state & SUBSCRIBED_FROM) && (step.then & SUBSCRIBED_FROM);
+        if (hides && step.passes)
+                presence_hide_from(user, item); /* 3.2.1 */
         if (item != NULL && (step.then != state || approved != was_approved || (lists && !item->is_listed)))
                 change(user, item, step.then, approved, lists, presence);
         if (!step.passes)
                 return;
-        if (hides && !blocking_has(user, &bare))
-                presence_hide_from(user, &bare); /* 3.2.1 */
         route(stanza_ref(presence));
         if (shows)
                 presence_show_to(user, bare.full); /* 3.1.5 */
@@ -111,7 +112,8 @@ static void
 deliver_to_sessions(struct user *user, struct stanza *presence)
 {
         for (LIST_EACH(session, &user->sessions, struct session, in_user))
-                if (presence->type == PRESENCE_SUBSCRIBE ? session->presence != NULL : session->wants_roster)
+                if ((presence->type == PRESENCE_SUBSCRIBE ? session->presence != NULL : session->wants_roster) &&
+                        privacy_lets_in(session, presence))
                         session_deliver(session, presence);
 }
 
@@ -143,12 +145,11 @@ contact_told(struct user *user, struct stanza *presence)
         struct stanza *shown = stanza_derive(presence, &bare, &user->jid);
         if (presence->type == PRESENCE_SUBSCRIBE)
                 set_request(item, presence);
-        bool hides = (state & SUBSCRIBED_FROM) && !(step.then & SUBSCRIBED_FROM);
+        if ((state & SUBSCRIBED_FROM) && !(step.then & SUBSCRIBED_FROM))
+                presence_hide_from(user, item); /* 3.3.3 */
         change(user, item, step.then, approved, false, presence);
         deliver_to_sessions(user, shown);
         stanza_unref(&shown);
-        if (hides && !blocking_has(user, &bare))
-                presence_hide_from(user, &bare); /* 3.3.3 */
 out:
         arena_free(&arena);
 }
@@ -186,7 +187,7 @@ contact_show_requests(struct session *session)
                 }
                 stanza_set_from(presence, &contact);
                 stanza_set_to(presence, &user->jid);
-                if (!blocking_has(user, &contact))
+                if (privacy_lets_in(session, presence))
                         session_deliver(session, presence);
                 stanza_unref(&presence);
         }

@@ -16,6 +16,7 @@
 #include "xmppd/route/limits.h"
 #include "xmppd/route/route.h"
 #include "xmppd/route/snapshot.h"
+#include "xmppd/user/privacy.h"
 #include "xmppd/user/tables.h"
 #include "xmppd/user/user_private.h"
 
@@ -205,14 +206,21 @@ struct portion {
         bool is_full;
 };
 
+/* The list that this session has chosen keeps it out: it stays for one that chooses otherwise. */
+static bool
+is_for_others(struct session *session, const struct stanza *message)
+{
+        return session->active != NULL && privacy_lets_in_account(session->user, message);
+}
+
 static void
 take(struct portion *portion, uint64_t number, const struct kept_message *kept)
 {
         struct session *session = portion->session;
         struct user *user = session->user;
         struct stanza *message = offline_read(user, kept);
-        bool passes = message != NULL && (message->from.full == NULL || !blocking_has(user, &message->from));
-        bool is_held = passes && session_deliver_kept(session, message, number);
+        bool passes = message != NULL && privacy_lets_in(session, message);
+        bool is_held = passes ? session_deliver_kept(session, message, number) : message != NULL && is_for_others(session, message);
 
         stanza_unref(&message);
         if (!is_held) {

@@ -1,8 +1,8 @@
 /*
  * presence.c - who sees whom (RFC 6121, section 4)
  *
- * A session's last presence is kept without its tree: it is only ever sent again. Whoever is blocked sees nothing of this; to him the user
- * looks offline.
+ * A session's last presence is kept without its tree: it is only ever sent again. Whom a privacy list keeps out sees nothing of this; to him
+ * the user looks offline.
  */
 #include "shared/base/clock.h"
 #include "shared/base/mem.h"
@@ -17,9 +17,8 @@
 
 #include <string.h>
 
-/* A copy with this address, from the session, on its way. */
-static void
-send_copy(struct session *session, struct stanza *presence, const char *to)
+void
+presence_send(struct session *session, struct stanza *presence, const char *to)
 {
         route(address_to(stanza_derive(presence, &session->jid, NULL), to));
 }
@@ -37,7 +36,7 @@ user_is_seen_by(const struct jid *account, const struct jid *who)
         struct user *user = user_load(account);
         char bare[JID_MAX + 1];
 
-        if (user == NULL || blocking_has(user, who))
+        if (user == NULL || privacy_hides(user, who))
                 return false;
         memcpy(bare, who->full, who->bare_len);
         bare[who->bare_len] = '\0';
@@ -54,7 +53,7 @@ send_to_contacts(struct session *session, struct stanza *presence)
 
         for (struct item *item; roster != NULL && (item = map_next(roster, &at)) != NULL;) {
                 struct jid contact = item_address(item);
-                if ((item->state & SUBSCRIBED_FROM) && !blocking_has(user, &contact))
+                if ((item->state & SUBSCRIBED_FROM) && !privacy_denies_contact(user, session, item, PRIVACY_PRESENCE_OUT))
                         fanout_add(fanout, &contact);
         }
         fanout_send(&fanout);
@@ -73,8 +72,14 @@ send_to_own(struct session *session, struct stanza *presence)
         stanza_unref(&copy);
 }
 
-static void
-send_probe(struct session *session, const char *bare)
+void
+presence_send_unavailable(struct session *session, const char *to)
+{
+        route(address_to(stanza_new(STANZA_PRESENCE, PRESENCE_UNAVAILABLE, &session->jid, NULL), to));
+}
+
+void
+presence_probe(struct session *session, const char *bare)
 {
         route(address_to(stanza_new(STANZA_PRESENCE, PRESENCE_PROBE, &session->jid, NULL), bare));
 }
@@ -92,10 +97,11 @@ presence_learn(struct session *session)
 
         for (struct item *item; roster != NULL && (item = map_next(roster, &at)) != NULL;) {
                 struct jid contact = item_address(item);
+                bool sees = item->state & SUBSCRIBED_TO;
                 if (!(item->state & (SUBSCRIBED_TO | PENDING_OUT)) ||
-                        (blocking_has(user, &contact) && !blocking_is_one_sided(&contact)))
+                        privacy_denies_contact(user, session, item, sees ? PRIVACY_PRESENCE_IN : PRIVACY_REST_OUT))
                         continue;
-                if (item->state & SUBSCRIBED_TO)
+                if (sees)
                         fanout_add(probes, &contact);
                 else
                         contact_send(user, PRESENCE_SUBSCRIBE, item->jid);
@@ -145,7 +151,7 @@ end_directed(struct session *session, struct stanza *unavailable, bool contacts_
                 struct arena *arena = arena_new(256);
                 must(jid_parse(&jid, arena, text));
                 struct jid bare = jid_bare(&jid, arena);
-                if (!blocking_has(user, &jid) && !(contacts_know && sees_user(user, bare.full)))
+                if (!privacy_denies(user, session, &jid, PRIVACY_PRESENCE_OUT) && !(contacts_know && sees_user(user, bare.full)))
                         route(stanza_derive(unavailable, &session->jid, &jid));
                 arena_free(&arena);
                 mem_free(text);
@@ -258,7 +264,7 @@ presence_from_session(struct session *session, struct stanza *presence)
                 take_broadcast(session, presence);
                 return;
         }
-        if (blocking_stops_outgoing(session, presence)) {
+        if (privacy_stops_outgoing(session, presence)) {
                 stanza_unref(&presence);
                 return;
         }
@@ -286,27 +292,40 @@ presence_from_session(struct session *session, struct stanza *presence)
 void
 presence_show_to(struct user *user, const char *bare)
 {
-        if (blocking_has_text(user, bare))
-                return;
+        struct arena *arena = arena_new(256);
+        struct jid contact;
+
+        must(jid_parse(&contact, arena, bare));
         for (LIST_EACH(session, &user->sessions, struct session, in_user))
-                if (session->presence != NULL)
-                        send_copy(session, session->presence, bare);
+                if (session->presence != NULL && !privacy_denies(user, session, &contact, PRIVACY_PRESENCE_OUT))
+                        presence_send(session, session->presence, bare);
+        arena_free(&arena);
 }
 
 void
-presence_hide_from(struct user *user, const struct jid *contact)
+presence_hide_from(struct user *user, const struct item *contact)
 {
         for (LIST_EACH(session, &user->sessions, struct session, in_user))
-                if (session->presence != NULL)
-                        route(stanza_new(STANZA_PRESENCE, PRESENCE_UNAVAILABLE, &session->jid, contact));
+                if (session->presence != NULL && !privacy_denies_contact(user, session, contact, PRIVACY_PRESENCE_OUT))
+                        presence_send_unavailable(session, contact->jid);
 }
 
-void
-presence_probe_from(struct user *user, const char *bare)
+/* What a session shows to somebody who asks. False: nothing, he is kept out or it is not available. */
+static bool
+answer_with(struct session *session, const struct jid *asker)
 {
-        for (LIST_EACH(session, &user->sessions, struct session, in_user))
-                if (session->presence != NULL)
-                        send_probe(session, bare);
+        if (session->presence == NULL || privacy_denies(session->user, session, asker, PRIVACY_PRESENCE_OUT))
+                return false;
+        route(stanza_derive(session->presence, &session->jid, asker));
+        return true;
+}
+
+/* Who is kept out gets no answer at all (XEP-0016, 2.14); a SIP contact, whose gateway waits for one, is told "offline" like everybody when the
+ * user is. */
+static bool
+gets_no_answer(struct user *user, const struct jid *asker)
+{
+        return user->lists != NULL && privacy_hides(user, asker) && !privacy_is_one_sided(asker);
 }
 
 void
@@ -314,21 +333,16 @@ presence_answer_probe(struct user *user, struct stanza *probe)
 {
         struct arena *arena = arena_new(256);
         struct jid asker = jid_bare(&probe->from, arena);
-        bool is_own = jid_equal_bare(&asker, &user->jid), is_blocked = blocking_has(user, &probe->from);
-        bool answered = false;
+        bool is_own = jid_equal_bare(&asker, &user->jid), answered = false;
 
         if (!is_own && !sees_user(user, asker.full)) {
-                if (!is_blocked)
+                if (!privacy_hides(user, &probe->from))
                         contact_send(user, PRESENCE_UNSUBSCRIBED, asker.full); /* 4.3.2, 1 */
                 goto out;
         }
-        for (LIST_EACH(session, &user->sessions, struct session, in_user)) {
-                if (session->presence == NULL || is_blocked)
-                        continue;
-                route(stanza_derive(session->presence, &session->jid, &probe->from));
-                answered = true;
-        }
-        if (!answered) /* 4.3.2, 3; the blocked are told the same */
+        for (LIST_EACH(session, &user->sessions, struct session, in_user))
+                answered |= answer_with(session, &probe->from);
+        if (!answered && !gets_no_answer(user, &probe->from)) /* 4.3.2, 3 */
                 route(stanza_new(STANZA_PRESENCE, PRESENCE_UNAVAILABLE, &user->jid, &probe->from));
 out:
         arena_free(&arena);

@@ -186,13 +186,6 @@ out:
         return item;
 }
 
-void
-record_blocked(struct buf *out, const char *jid)
-{
-        encode_u8(out, BLOCKED_VERSION);
-        encode_text(out, jid);
-}
-
 char *
 record_read_blocked(const void *bytes, size_t len)
 {

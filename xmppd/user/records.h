@@ -39,8 +39,8 @@ uint64_t record_offline_number(const void *key, size_t len);
 
 void record_item(struct buf *out, const struct item *item);
 struct item *record_read_item(const void *bytes, size_t len); /* NULL: not of a version we know, or damaged */
-void record_blocked(struct buf *out, const char *jid);
-char *record_read_blocked(const void *bytes, size_t len); /* to be released with mem_free; NULL likewise */
+/* An entry of a blocking list as earlier versions kept it; to be released with mem_free; NULL likewise. */
+char *record_read_blocked(const void *bytes, size_t len);
 /* A kept message: the stanza as a document of its own, when it came, and by which stream (stanza.h). */
 struct kept_message {
         int64_t when; /* wall ms */

@@ -139,7 +139,7 @@ prepare_notices(struct farewell *farewell, struct user *user)
         size_t at = 0;
 
         for (struct item *item; roster != NULL && (item = map_next(roster, &at)) != NULL;) {
-                if (blocking_has_text(user, item->jid))
+                if (privacy_denies_contact(user, NULL, item, PRIVACY_SUBSCRIBE_IN))
                         continue;
                 if (item->state & (SUBSCRIBED_TO | PENDING_OUT))
                         prepare(farewell, PRESENCE_UNSUBSCRIBE, item->jid);

@@ -263,13 +263,7 @@ answer_get(struct user *user, struct stanza *iq)
                 session->wants_roster = true;
                 session_note_change(session);
         }
-        if (user->writes == 0) {
-                route(result);
-                return;
-        }
-        struct write *barrier = write_new(user, iq);
-        barrier->answer = result;
-        write_commit(barrier);
+        write_answer(user, iq, result);
 }
 
 static void
@@ -279,8 +273,10 @@ remove_item(struct user *user, struct stanza *iq, struct item *item)
                 route_error(iq, ITEM_NOT_FOUND, NULL);
                 return;
         }
+        if (item->state & SUBSCRIBED_FROM)
+                presence_hide_from(user, item);
         struct write *write = write_new(user, iq);
-        write->push = roster_push(item, true);
+        write_push(write, roster_push(item, true), IN_ROSTER);
         write->answer = stanza_result(iq);
         roster_erase(write, item->jid);
 
@@ -290,14 +286,6 @@ remove_item(struct user *user, struct stanza *iq, struct item *item)
         write_commit(write);
 
         /* 2.5.2: the end of what there was, both ways; an open request is declined. */
-        if (state & SUBSCRIBED_FROM) {
-                struct jid contact;
-                struct arena *arena = arena_new(256);
-                must(jid_parse(&contact, arena, bare));
-                if (!blocking_has(user, &contact))
-                        presence_hide_from(user, &contact);
-                arena_free(&arena);
-        }
         if (state & (SUBSCRIBED_TO | PENDING_OUT))
                 contact_send(user, PRESENCE_UNSUBSCRIBE, bare);
         if (state & (SUBSCRIBED_FROM | PENDING_IN))
@@ -370,7 +358,7 @@ answer_set(struct user *user, struct stanza *iq)
 
         struct write *write = write_new(user, iq);
         roster_save(write, item);
-        write->push = roster_push(item, false);
+        write_push(write, roster_push(item, false), IN_ROSTER);
         write->answer = stanza_result(iq);
         write_commit(write);
 }

@@ -198,6 +198,7 @@ session_detach(struct session *session)
         offline_leave(user, session);
         sm_end(session, user);
         session->user = NULL;
+        session->active = NULL;
         user_note_use(user);
         log_info(&user_log, "%s gone", session->jid.full);
 }
@@ -332,7 +333,7 @@ session_receive(struct session *session, struct stanza *stanza)
         /* RFC 6120 10.3.1, 10.3.3: without address it is for the account. */
         if (stanza->to.full == NULL)
                 stanza_set_to(stanza, &user->jid);
-        if (blocking_stops_outgoing(session, stanza)) {
+        if (privacy_stops_outgoing(session, stanza)) {
                 stanza_unref(&stanza);
                 return;
         }

@@ -49,12 +49,14 @@ struct session {
         int8_t priority;
         bool wants_roster; /* asked for it: gets pushes ("interested resource", RFC 6121 2.2) */
         bool wants_blocklist;
-        bool wants_carbons;   /* XEP-0280 */
-        struct held *held;    /* XEP-0352: what waits while the client is inactive; NULL: it is active */
-        struct map *directed; /* addresses that got directed presence; NULL: none */
-        int64_t opened;       /* wall ms */
-        uint64_t presence_at; /* monotonic ms of the last presence, to break ties */
-        struct sm *sm;        /* stream management is on (sm.h); NULL: it is not */
+        bool wants_privacy;          /* has spoken of privacy lists */
+        bool wants_carbons;          /* XEP-0280 */
+        struct privacy_list *active; /* the privacy list it has chosen; NULL: the account's default list applies */
+        struct held *held;           /* XEP-0352: what waits while the client is inactive; NULL: it is active */
+        struct map *directed;        /* addresses that got directed presence; NULL: none */
+        int64_t opened;              /* wall ms */
+        uint64_t presence_at;        /* monotonic ms of the last presence, to break ties */
+        struct sm *sm;               /* stream management is on (sm.h); NULL: it is not */
         struct timer idle;
         uint64_t asked; /* monotonic ms of the last question whether it is there; 0: none is open */
         uint64_t caps;  /* number of what is known of its client (caps.c); 0: it has said nothing of itself */

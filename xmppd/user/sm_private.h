@@ -90,7 +90,8 @@ struct sm_record {
         uint32_t directed_count, taken_count;
         const char **directed;
         uint32_t *taken;
-        bool is_over; /* what was not acknowledged is in the offline store now; nothing else is left */
+        const char *active; /* the name of its privacy list; NULL: none */
+        bool is_over;       /* what was not acknowledged is in the offline store now; nothing else is left */
 };
 enum { SM_KEY = 16, SM_SENT_KEY = 24, SM_END_KEY = 24 };
 void sm_key(unsigned char key[SM_KEY], uint64_t account, uint64_t id);

@@ -8,10 +8,10 @@
 
 #include <string.h>
 
-enum { RECORD_VERSION = 1, SENT_VERSION = 1, LIST_MAX = 1000 * 1000 };
+enum { RECORD_VERSION = 2, SENT_VERSION = 1, LIST_MAX = 1000 * 1000 };
 
 /* Bits on disk: never to be used for something else. */
-enum { WANTS_ROSTER = 1, WANTS_BLOCKLIST = 2, WANTS_CARBONS = 4 };
+enum { WANTS_ROSTER = 1, WANTS_BLOCKLIST = 2, WANTS_CARBONS = 4, WANTS_PRIVACY = 8 };
 
 static void
 put_number(unsigned char *out, uint64_t number)
@@ -92,6 +92,7 @@ sm_record_write(struct buf *out, const struct sm_record *record)
         encode_u32(out, record->taken_count);
         for (uint32_t i = 0; i < record->taken_count; i++)
                 encode_u32(out, record->taken[i]);
+        encode_text(out, record->active);
 }
 
 /* How many entries follow; none may be smaller than four bytes. */
@@ -111,7 +112,8 @@ sm_record_read(struct sm_record *record, struct arena *arena, const void *bytes,
         struct cursor cursor = cursor_on(bytes, len);
 
         *record = (struct sm_record){ 0 };
-        if (decode_u8(&cursor) != RECORD_VERSION)
+        uint8_t version = decode_u8(&cursor);
+        if (version < 1 || version > RECORD_VERSION)
                 return false;
         record->is_over = decode_u8(&cursor) != 0;
         record->account = decode_u64(&cursor);
@@ -135,6 +137,8 @@ sm_record_read(struct sm_record *record, struct arena *arena, const void *bytes,
         record->taken = arena_alloc(arena, record->taken_count * sizeof(*record->taken));
         for (uint32_t i = 0; i < record->taken_count; i++)
                 record->taken[i] = decode_u32(&cursor);
+        if (version > 1) /* the first one did not know privacy lists */
+                record->active = decode_text(&cursor, arena);
         return decode_ok(&cursor) && record->jid != NULL && record->id != 0 && record->handled <= record->received &&
                 record->acknowledged <= record->sent;
 }
@@ -153,7 +157,8 @@ sm_record_of(struct sm_record *record, struct arena *arena, const struct sm *sm)
                 .opened = session->opened,
                 .ends = sm->ends,
                 .flags = (uint8_t)(session->wants_roster * WANTS_ROSTER | session->wants_blocklist * WANTS_BLOCKLIST |
-                        session->wants_carbons * WANTS_CARBONS),
+                        session->wants_carbons * WANTS_CARBONS | session->wants_privacy * WANTS_PRIVACY),
+                .active = privacy_list_name(session->active),
                 .received = sm->received,
                 .handled = sm->handled,
                 .sent = sm->sent,
@@ -197,6 +202,8 @@ sm_record_apply(const struct sm_record *record, struct sm *sm)
         session->wants_roster = (record->flags & WANTS_ROSTER) != 0;
         session->wants_blocklist = (record->flags & WANTS_BLOCKLIST) != 0;
         session->wants_carbons = (record->flags & WANTS_CARBONS) != 0;
+        session->wants_privacy = (record->flags & WANTS_PRIVACY) != 0;
+        session->active = record->active != NULL ? privacy_list_of(session->user, record->active) : NULL;
         for (uint32_t i = 0; i < record->directed_count; i++) {
                 if (session->directed == NULL)
                         session->directed = map_new();

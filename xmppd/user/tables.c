@@ -14,6 +14,7 @@ static const char *const names[] = {
         [TABLE_SENT] = "sent",
         [TABLE_SESSION_END] = "session-end",
         [TABLE_DATA] = "data",
+        [TABLE_PRIVACY] = "privacy",
         [TABLES] = NULL,
 };
 

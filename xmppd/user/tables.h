@@ -9,12 +9,13 @@ enum table {
         TABLE_DIRECTORY,   /* SHA-256 of the bare JID -> account id and JID */
         TABLE_ACCOUNT,     /* account id -> SCRAM keys, mail, name, when created */
         TABLE_ROSTER,      /* account id, SHA-256 of the contact's bare JID -> item with subscription state, pending request */
-        TABLE_BLOCKED,     /* account id, SHA-256 of the JID -> JID */
+        TABLE_BLOCKED,     /* account id, SHA-256 of the JID -> JID: blocking lists as earlier versions kept them */
         TABLE_OFFLINE,     /* account id, sequence number -> stanza and when it came */
         TABLE_SESSION,     /* account id, session id -> a session that may be resumed and has no stream (XEP-0198) */
         TABLE_SENT,        /* account id, session id, count -> a stanza that its client has not acknowledged */
         TABLE_SESSION_END, /* wall ms, account id, session id -> bare JID: when sessions without a stream are given up */
         TABLE_DATA,        /* account id, kind, SHA-256 of a name -> name and document (data.h) */
+        TABLE_PRIVACY,     /* account id, SHA-256 of its name -> a privacy list; the default one holds the blocking list */
         TABLES
 };
 

@@ -18,6 +18,7 @@
 #include "xmppd/user/caps.h"
 #include "xmppd/user/data.h"
 #include "xmppd/user/delivery.h"
+#include "xmppd/user/privacy.h"
 #include "xmppd/user/tables.h"
 #include "xmppd/user/user_private.h"
 
@@ -40,21 +41,11 @@ user_start(struct store *store)
 }
 
 static void
-free_lists(struct user *user)
-{
-        size_t at = 0;
-
-        roster_forget(user);
-        for (char *jid; user->blocked != NULL && (jid = map_next(user->blocked, &at)) != NULL;)
-                mem_free(jid);
-        map_free(&user->blocked);
-}
-
-static void
 free_user(struct user *user)
 {
         must(user->writes == 0 && list_is_empty(&user->sessions));
-        free_lists(user);
+        roster_forget(user);
+        privacy_forget(user);
         offline_forget(user);
         mem_free(user->left);
         struct arena *arena = user->arena;
@@ -129,28 +120,6 @@ user_note_use(struct user *user)
                 drop_user(container_of(idle.first, struct user, in_idle));
 }
 
-static bool
-load_blocked(void *arg, const void *key, size_t key_len, const void *value, size_t value_len)
-{
-        struct user *user = arg;
-        char *jid = record_read_blocked(value, value_len);
-
-        if (jid == NULL) {
-                log_error(&user_log, "%s: a blocking record cannot be read and is left alone", user->jid.full);
-                return true;
-        }
-        if (user->blocked == NULL)
-                user->blocked = map_new();
-        mem_free(map_put_str(user->blocked, jid, jid));
-        return true;
-}
-
-static void
-load_lists(struct user *user)
-{
-        store_scan(user_store, TABLE_BLOCKED, user->key, ACCOUNT_KEY, 0, load_blocked, user);
-}
-
 static void
 load_photo(struct user *user)
 {
@@ -163,8 +132,8 @@ user_load_again(struct user *user)
 {
         if (user->is_gone)
                 return;
-        free_lists(user);
-        load_lists(user);
+        roster_forget(user);
+        privacy_load_again(user);
         load_photo(user);
 }
 
@@ -195,10 +164,10 @@ user_load(const struct jid *jid)
         unsigned char key[16];
         record_offline_key(key, user->id, 0);
         memcpy(user->key, key, ACCOUNT_KEY);
-        load_lists(user);
         if (users == NULL)
                 users = map_new();
         map_put(users, user->jid.full, user->jid.full_len, user);
+        privacy_load(user);
         load_photo(user);
         sm_load(user);
         user_note_use(user);
@@ -274,12 +243,13 @@ is_better(const struct session *session, const struct session *best)
         return session->presence_at >= best->presence_at;
 }
 
+/* Of those whose list lets the stanza in. */
 static struct session *
-find_best(const struct user *user)
+find_best(const struct user *user, const struct stanza *stanza)
 {
         struct session *best = NULL;
         for (LIST_EACH(session, &user->sessions, struct session, in_user)) {
-                if (!is_there(session))
+                if (!is_there(session) || !privacy_lets_in(session, stanza))
                         continue;
                 if (best == NULL || is_better(session, best))
                         best = session;
@@ -292,7 +262,7 @@ find_case(const struct user *user, const struct stanza *stanza, struct session *
 {
         if (user == NULL)
                 return TO_NO_ACCOUNT;
-        bool somebody = find_best(user) != NULL;
+        bool somebody = find_best(user, stanza) != NULL;
         if (stanza->to.resource == NULL)
                 return somebody ? TO_BARE_SOMEBODY : TO_BARE_NOBODY;
         if (it != NULL)
@@ -317,7 +287,7 @@ static void
 deliver_to_many(struct user *user, struct stanza *stanza, bool also_negative)
 {
         for (LIST_EACH(session, &user->sessions, struct session, in_user))
-                if (also_negative ? session->presence != NULL : is_there(session))
+                if ((also_negative ? session->presence != NULL : is_there(session)) && privacy_lets_in(session, stanza))
                         session_deliver(session, stanza);
 }
 
@@ -358,7 +328,7 @@ deliver(struct user *user, struct stanza *stanza, struct session *it)
                 deliver_to_one(user, stanza, it, it);
                 return;
         case DELIVER_TO_BEST:
-                deliver_to_one(user, stanza, find_best(user), NULL);
+                deliver_to_one(user, stanza, find_best(user, stanza), NULL);
                 return;
         case DELIVER_TO_ALL:
                 deliver_to_many(user, stanza, false);
@@ -386,6 +356,32 @@ deliver(struct user *user, struct stanza *stanza, struct session *it)
         }
 }
 
+static bool
+somebody_is_there(const struct user *user)
+{
+        for (LIST_EACH(session, &user->sessions, struct session, in_user))
+                if (is_there(session))
+                        return true;
+        return false;
+}
+
+/* XEP-0016, 2.2: before any other rule of delivery comes the list of the session that is addressed. A message for the account is stopped when
+ * none of the sessions it could go to lets it in; presence goes to those that do. What the account itself answers or keeps is for its default
+ * list to decide. */
+static bool
+is_stopped(struct user *user, const struct stanza *stanza, const struct session *it)
+{
+        if (user->lists == NULL || stanza->type == PRESENCE_PROBE)
+                return false;
+        if (it != NULL)
+                return !privacy_lets_in(it, stanza);
+        if (stanza->type == PRESENCE_AVAILABLE || stanza->type == PRESENCE_UNAVAILABLE)
+                return false;
+        if (stanza->kind == STANZA_MESSAGE && somebody_is_there(user))
+                return find_best(user, stanza) == NULL;
+        return !privacy_lets_in_account(user, stanza);
+}
+
 void
 user_receive(struct stanza *stanza)
 {
@@ -395,7 +391,9 @@ user_receive(struct stanza *stanza)
         if (it != NULL && !session_can_hear(it))
                 it = NULL;
 
-        if (user == NULL || !blocking_stops_incoming(user, stanza))
+        if (user != NULL && is_stopped(user, stanza, it))
+                privacy_refuse_incoming(stanza);
+        else
                 deliver(user, stanza, it);
         stanza_unref(&stanza);
 }

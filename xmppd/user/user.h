@@ -1,4 +1,4 @@
-/* user.h - an account in memory at its home: roster, blocking list, sessions
+/* user.h - an account in memory at its home: roster, privacy lists, sessions
  *
  * Loaded on demand, kept while it has a session or a pending write, dropped when idle. While it is loaded it is the truth; the store is read
  * only to load it. All functions run at home.

@@ -24,9 +24,10 @@ struct user {
         bool has_roster;      /* it is in memory: roster_of */
         uint64_t roster_used; /* worker_now() when it was needed last */
         struct link in_loaded;
-        uint64_t roster_mark; /* the roster's version: the marks of all items */
-        struct map *blocked;  /* address -> its text; NULL: empty */
-        struct link in_idle;  /* while it has neither session nor write */
+        uint64_t roster_mark;              /* the roster's version: the marks of all items */
+        struct map *lists;                 /* name -> struct privacy_list; NULL: there is none */
+        struct privacy_list *default_list; /* one of them; NULL: none applies where a session has not chosen one */
+        struct link in_idle;               /* while it has neither session nor write */
         uint64_t idle_since;
         char photo[40 + 1];    /* hash of the photo on its card; "": none */
         size_t data_writing;   /* data.c: bytes of documents on their way to the disk */
@@ -78,20 +79,28 @@ void session_catch_up(struct session *session, bool missed);
 bool session_deliver_kept(struct session *session, struct stanza *message, uint64_t number);
 
 /* write.c: a batch and what may leave once it is on disk. While it is under way the account stays in memory. */
-enum interest { IN_ROSTER, IN_BLOCKLIST };
+enum interest { IN_ROSTER, IN_BLOCKLIST, IN_PRIVACY, IN_ALL };
+enum { PUSHES_MAX = 3 };
 struct write {
         struct user *user;
         struct batch *batch;
         struct stanza *cause;  /* held until then, so that its pledge is; a request is refused if the disk fails */
         struct stanza *answer; /* routed then */
-        struct stanza *push;   /* an iq set for each session that is interested */
-        enum interest interest;
+        struct push {
+                struct stanza *stanza; /* an iq set for each session that is interested */
+                enum interest interest;
+        } pushes[PUSHES_MAX];
+        unsigned push_count;
         void (*then)(struct write *write, bool done); /* last, before the write is freed */
         uint64_t tag;                                 /* then's own */
         void *arg;                                    /* likewise */
 };
 struct write *write_new(struct user *user, struct stanza *cause);
+/* Takes the push. */
+void write_push(struct write *write, struct stanza *push, enum interest interest);
 void write_commit(struct write *write);
+/* Routes an answer behind all that is on its way to the disk now. Takes the answer. */
+void write_answer(struct user *user, struct stanza *iq, struct stanza *answer);
 void write_drop(struct write *write); /* nothing of it happens */
 
 /* roster.c */
@@ -135,9 +144,14 @@ void last_note_leave(struct user *user, const struct stanza *unavailable);
 void presence_forget_directed(struct session *session);
 /* Asks for the presence of all contacts and tells that of the user's other resources (4.2.2, 4.3.1). */
 void presence_learn(struct session *session);
+/* To somebody who may see the user from now on. */
 void presence_show_to(struct user *user, const char *bare);
-void presence_hide_from(struct user *user, const struct jid *contact);
-void presence_probe_from(struct user *user, const char *bare);
+/* A contact will not any longer; call this while he still may. */
+void presence_hide_from(struct user *user, const struct item *contact);
+/* Of one session, past all lists. */
+void presence_send(struct session *session, struct stanza *presence, const char *to);
+void presence_send_unavailable(struct session *session, const char *to);
+void presence_probe(struct session *session, const char *bare);
 void presence_answer_probe(struct user *user, struct stanza *probe);
 
 /* offline.c */
@@ -179,15 +193,38 @@ bool sm_has_hibernated(const struct jid *account);
 /* On each worker, at stop, when no account is loaded any more. */
 void sm_stop_here(void);
 
-/* blocking.c */
-bool blocking_has(const struct user *user, const struct jid *jid);
-bool blocking_has_text(const struct user *user, const char *jid);
-/* Does an entry of the list name this address or what contains it? */
-bool blocking_matches(const struct map *blocked, const struct jid *jid);
+/* privacy.c: the kinds of stanzas that a list may stop, as seen from the account. */
+enum privacy_kind {
+        PRIVACY_MESSAGE_IN,
+        PRIVACY_MESSAGE_ERROR_IN,
+        PRIVACY_IQ_IN,
+        PRIVACY_IQ_ANSWER_IN,
+        PRIVACY_PRESENCE_IN,
+        PRIVACY_PRESENCE_OUT,
+        PRIVACY_SUBSCRIBE_IN,
+        PRIVACY_ANSWER_IN, /* to a request for subscription, and errors of presence */
+        PRIVACY_REST_OUT,  /* what leaves and is no presence notification */
+};
+/* May this kind not pass between the session (NULL: the account as a whole) and this address? */
+bool privacy_denies(struct user *user, const struct session *session, const struct jid *jid, enum privacy_kind kind);
+/* The same for somebody of the roster. */
+bool privacy_denies_contact(struct user *user, const struct session *session, const struct item *item, enum privacy_kind kind);
+/* Is somebody to be hidden from this address: by the account's list or that of a session? */
+bool privacy_hides(struct user *user, const struct jid *who);
 /* A contact of a SIP domain: blocking it works one way only. */
-bool blocking_is_one_sided(const struct jid *jid);
-/* Deals with a stanza from a blocked address; false: it may pass. Borrows. */
-bool blocking_stops_incoming(struct user *user, struct stanza *stanza);
-bool blocking_stops_outgoing(struct session *session, struct stanza *stanza);
+bool privacy_is_one_sided(const struct jid *jid);
+/* May it go to the account as a whole? privacy.h has the same for a session. */
+bool privacy_lets_in_account(struct user *user, const struct stanza *stanza);
+/* Tells the sender of what may not go in what is right. Borrows. */
+void privacy_refuse_incoming(const struct stanza *stanza);
+/* True: it may not leave, and its session has been told. */
+bool privacy_stops_outgoing(struct session *session, const struct stanza *stanza);
+
+/* privacy_record.c: all lists of the account, from the store. */
+void privacy_load(struct user *user);
+void privacy_load_again(struct user *user);
+void privacy_forget(struct user *user);
+struct privacy_list *privacy_list_of(const struct user *user, const char *name); /* NULL: there is none of this name */
+const char *privacy_list_name(const struct privacy_list *list);
 
 #endif

@@ -19,18 +19,43 @@ write_new(struct user *user, struct stanza *cause)
         return write;
 }
 
+static bool
+is_interested(const struct session *session, enum interest interest)
+{
+        switch (interest) {
+        case IN_ROSTER:
+                return session->wants_roster;
+        case IN_BLOCKLIST:
+                return session->wants_blocklist;
+        case IN_PRIVACY:
+                return session->wants_privacy;
+        default:
+                return true;
+        }
+}
+
 static void
-send_push(struct user *user, struct stanza *push, enum interest interest)
+send_push(struct user *user, const struct push *push)
 {
         for (LIST_EACH(session, &user->sessions, struct session, in_user)) {
-                if (!(interest == IN_ROSTER ? session->wants_roster : session->wants_blocklist))
+                if (!is_interested(session, push->interest))
                         continue;
-                struct stanza *one = stanza_derive(push, NULL, &session->jid);
+                struct stanza *one = stanza_derive(push->stanza, NULL, &session->jid);
                 char id[2 * 8 + 1];
                 stanza_set_id(one, random_hex(id, 8));
                 session_deliver(session, one);
                 stanza_unref(&one);
         }
+}
+
+static void
+free_write(struct write *write)
+{
+        stanza_unref(&write->cause);
+        stanza_unref(&write->answer);
+        for (unsigned i = 0; i < write->push_count; i++)
+                stanza_unref(&write->pushes[i].stanza);
+        mem_free(write);
 }
 
 static void
@@ -42,8 +67,8 @@ finish(void *arg, enum store_outcome outcome)
 
         must(on_home(user->home));
         user->writes--;
-        if (done && write->push != NULL)
-                send_push(user, write->push, write->interest);
+        for (unsigned i = 0; done && i < write->push_count; i++)
+                send_push(user, &write->pushes[i]);
         if (done && write->answer != NULL) {
                 route(write->answer);
                 write->answer = NULL;
@@ -54,18 +79,23 @@ finish(void *arg, enum store_outcome outcome)
                 route_error(write->cause, INTERNAL_SERVER_ERROR, "The server could not write this to its store.");
         if (write->then != NULL)
                 write->then(write, done);
-        stanza_unref(&write->cause);
-        stanza_unref(&write->answer);
-        stanza_unref(&write->push);
-        mem_free(write);
+        free_write(write);
         user_note_use(user);
+}
+
+void
+write_push(struct write *write, struct stanza *push, enum interest interest)
+{
+        must(write->push_count < PUSHES_MAX);
+        write->pushes[write->push_count++] = (struct push){ push, interest };
 }
 
 void
 write_commit(struct write *write)
 {
-        if (write->push != NULL && write->interest == IN_ROSTER)
-                roster_finish_push(write->user, write->push);
+        for (unsigned i = 0; i < write->push_count; i++)
+                if (write->pushes[i].interest == IN_ROSTER)
+                        roster_finish_push(write->user, write->pushes[i].stanza);
         write->user->writes++;
         user_note_use(write->user);
         batch_commit(write->batch, finish, write);
@@ -75,8 +105,17 @@ void
 write_drop(struct write *write)
 {
         batch_free(&write->batch);
-        stanza_unref(&write->cause);
-        stanza_unref(&write->answer);
-        stanza_unref(&write->push);
-        mem_free(write);
+        free_write(write);
+}
+
+void
+write_answer(struct user *user, struct stanza *iq, struct stanza *answer)
+{
+        if (user->writes == 0) {
+                route(answer);
+                return;
+        }
+        struct write *barrier = write_new(user, iq);
+        barrier->answer = answer;
+        write_commit(barrier);
 }

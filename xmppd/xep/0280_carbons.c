@@ -7,7 +7,7 @@
 #include "shared/xmpp/pledge.h"
 #include "xmppd/extend/extension.h"
 #include "xmppd/route/route.h"
-#include "xmppd/user/session.h"
+#include "xmppd/user/privacy.h"
 
 /* ---- enabling (4, 5) ---- */
 
@@ -109,7 +109,7 @@ copy_to(void *arg, struct session *session)
 {
         struct copies *copies = arg;
 
-        if (!session->wants_carbons)
+        if (!session->wants_carbons || !privacy_lets_in(session, copies->message))
                 return;
         if (copies->model == NULL)
                 copies->model = wrap(session, copies);

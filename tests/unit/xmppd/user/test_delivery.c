@@ -2,6 +2,7 @@
 #include "xmppd/user/delivery.h"
 
 #include "shared/base/mem.h"
+#include "xmppd/user/user_private.h"
 
 #include <stdarg.h>
 #include <stddef.h>
@@ -79,6 +80,30 @@ a_request_is_always_answered(void **state)
         assert_row(IQ_SET, REFUSE, ANSWER_FOR_ACCOUNT, ANSWER_FOR_ACCOUNT, REFUSE, REFUSE, DELIVER_TO_IT);
 }
 
+static void
+only_messages_with_a_text_are_kept_for_later(void **state)
+{
+        static const struct {
+                enum stanza_type type;
+                bool body, kept;
+        } rows[] = {
+                { MESSAGE_NORMAL, true, true },
+                { MESSAGE_CHAT, true, true },
+                { MESSAGE_NORMAL, false, false },
+                { MESSAGE_CHAT, false, false },
+                { MESSAGE_HEADLINE, true, false },
+                { MESSAGE_GROUPCHAT, true, false },
+                { MESSAGE_ERROR, true, false },
+        };
+        for (size_t i = 0; i < array_len(rows); i++) {
+                struct stanza *message = stanza_new(STANZA_MESSAGE, rows[i].type, NULL, NULL);
+                if (rows[i].body)
+                        element_add_text(message->arena, message->element, "body", NULL, "text");
+                assert_int_equal(offline_is_worth_keeping(message), rows[i].kept);
+                stanza_unref(&message);
+        }
+}
+
 int
 main(void)
 {
@@ -91,6 +116,7 @@ main(void)
                 cmocka_unit_test(presence_reaches_negative_resources_too),
                 cmocka_unit_test(subscriptions_concern_the_account_whatever_the_resource),
                 cmocka_unit_test(a_request_is_always_answered),
+                cmocka_unit_test(only_messages_with_a_text_are_kept_for_later),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -69,7 +69,8 @@ a_session_comes_back_as_it_was(void **state)
                 .directed_count = 2,
                 .directed = directed,
                 .taken_count = 2,
-                .taken = taken };
+                .taken = taken,
+                .active = "at work" };
         struct arena *arena = arena_new(512);
         struct sm_record again;
         struct buf out = { 0 };
@@ -82,8 +83,26 @@ a_session_comes_back_as_it_was(void **state)
         assert_memory_equal(again.presence, "<presence/>", 11);
         assert_string_equal(again.directed[1], "verona.example");
         assert_true(again.taken_count == 2 && again.taken[1] == 9);
+        assert_string_equal(again.active, "at work");
         for (size_t len = 0; len < out.len; len++)
                 assert_false(sm_record_read(&again, arena, buf_data(&out), len));
+        buf_free(&out);
+        arena_free(&arena);
+}
+
+/* The first version knew nothing of privacy lists. */
+static void
+an_older_session_can_be_read(void **state)
+{
+        struct sm_record record = { .account = 1, .id = 1, .jid = "a@b/c", .sent = 5, .acknowledged = 4 };
+        struct arena *arena = arena_new(512);
+        struct sm_record again;
+        struct buf out = { 0 };
+
+        sm_record_write(&out, &record);
+        buf_data(&out)[0] = 1;
+        assert_true(sm_record_read(&again, arena, buf_data(&out), out.len - 4));
+        assert_true(again.sent == 5 && again.active == NULL);
         buf_free(&out);
         arena_free(&arena);
 }
@@ -126,6 +145,7 @@ main(void)
                 cmocka_unit_test(the_queue_keeps_order_while_it_grows_and_turns),
                 cmocka_unit_test(the_queue_knows_which_kept_messages_it_holds),
                 cmocka_unit_test(a_session_comes_back_as_it_was),
+                cmocka_unit_test(an_older_session_can_be_read),
                 cmocka_unit_test(counters_that_cannot_be_are_refused),
                 cmocka_unit_test(keys_stand_in_the_order_of_what_they_name),
         };
