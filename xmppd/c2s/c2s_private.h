@@ -100,6 +100,7 @@ void login_free(struct client *client);
 
 /* register.c: an account before login */
 bool register_is_offered(const struct client *client);
+bool register_takes(const struct client *client, const struct element *iq);
 void register_answer(struct client *client, struct element *iq);
 void register_abandon(struct login *login);
 

@@ -82,8 +82,7 @@ event_of(const struct client *client, const struct element *element)
                 { "presence", XML_CONTENT_NS, STANZA },
         };
 
-        if (element_is(element, "iq", XML_CONTENT_NS) && client->account == NULL && client->domain != NULL &&
-                element_child(element, "query", NS_REGISTER) != NULL && register_is_offered(client))
+        if (element_is(element, "iq", XML_CONTENT_NS) && register_takes(client, element))
                 return REGISTER;
         if (element_is(element, "iq", XML_CONTENT_NS))
                 return client->account != NULL && element_child(element, "bind", NS_BIND) != NULL ? BIND : STANZA;

@@ -168,20 +168,39 @@ make_account(struct client *client, const char *id, const struct element *query)
         arena_free(&arena);
 }
 
+bool
+register_takes(const struct client *client, const struct element *iq)
+{
+        const char *type = element_attribute(iq, "type");
+
+        return client->account == NULL && client->domain != NULL && (text_equal(type, "get") || text_equal(type, "set")) &&
+                element_child(iq, "query", NS_REGISTER) != NULL && register_is_offered(client);
+}
+
+/* To nobody, or the domain of the stream. */
+static bool
+is_for_us(const struct client *client, const struct element *iq)
+{
+        const char *to = element_attribute(iq, "to");
+        char domain[JID_PART_MAX + 1];
+
+        return to == NULL || (jid_prepare_domain(domain, to) && text_equal(domain, client->domain));
+}
+
 void
 register_answer(struct client *client, struct element *iq)
 {
-        const char *id = element_attribute(iq, "id"), *type = element_attribute(iq, "type");
+        const char *id = element_attribute(iq, "id");
         const struct element *query = element_first(iq);
 
         if (id == NULL || !element_is(query, "query", NS_REGISTER) || element_next(query) != NULL)
                 refuse(client, id != NULL ? id : "", BAD_REQUEST, NULL);
-        else if (text_equal(type, "get"))
+        else if (!is_for_us(client, iq))
+                refuse(client, id, SERVICE_UNAVAILABLE, NULL);
+        else if (text_equal(element_attribute(iq, "type"), "get"))
                 tell_fields(client, id);
-        else if (text_equal(type, "set"))
-                make_account(client, id, query);
         else
-                refuse(client, id, BAD_REQUEST, NULL);
+                make_account(client, id, query);
 }
 
 void
