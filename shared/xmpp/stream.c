@@ -33,6 +33,7 @@ struct stream {
         bool header_sent : 1;
         bool is_feeding : 1; /* the parser runs */
         bool is_restarting : 1;
+        bool is_fresh : 1; /* restarted, and nothing has come since */
         bool is_paused : 1;
         bool is_deaf : 1;    /* input is dropped: an error was sent, or both sides are done */
         bool is_closing : 1; /* our closing tag was sent: elements are no longer told */
@@ -219,8 +220,24 @@ static void
 begin_anew(struct stream *stream)
 {
         stream->is_restarting = false;
+        stream->is_fresh = true;
         xml_parser_free(&stream->parser);
         stream->parser = xml_parser_new(&stream->limits, &parser_events, stream);
+}
+
+/*
+ * COMPAT: go-xmpp, and so go-sendxmpp, ends <auth/> with a line feed, against RFC 6120 6.3.5. It comes to the new stream, where nothing may
+ * stand before the XML declaration. How many of the bytes are such a rest?
+ */
+static size_t
+count_rest_of_old(struct stream *stream, const char *bytes, size_t len)
+{
+        size_t n = 0;
+
+        while (stream->is_fresh && n < len && (bytes[n] == '\n' || bytes[n] == '\r' || bytes[n] == ' ' || bytes[n] == '\t'))
+                n++;
+        stream->is_fresh = stream->is_fresh && n == len;
+        return n;
 }
 
 static size_t
@@ -232,6 +249,9 @@ take_bytes(void *owner, const char *bytes, size_t len)
         while (done < len && !stream->is_paused && !stream->is_deaf) {
                 bool was_clear = conn_tls(stream->conn) == NULL;
                 size_t used;
+                done += count_rest_of_old(stream, bytes + done, len - done);
+                if (done == len)
+                        break;
                 stream->is_feeding = true;
                 enum xml_problem problem = xml_parser_feed(stream->parser, bytes + done, len - done, &used);
                 stream->is_feeding = false;
