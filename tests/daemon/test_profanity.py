@@ -1,21 +1,15 @@
 """profanity, a terminal client on libstrophe: people sign in, meet, write, see their other terminal's messages, and outlive a kill."""
 import contextlib
-import itertools
-import os
 
 import pytest
 
 from harness import servers, system
 from harness.profanity import Profanity
 
-numbers = itertools.count(1)
-
 
 @pytest.fixture
 def xmppd(workers):
-    for there, name in ((system.have("xmppd"), "xmppd is not built"), (system.which("profanity"), "profanity is not installed")):
-        if not there:
-            pytest.fail(name) if os.environ.get("CI") == "true" else pytest.skip(name)
+    system.need("xmppd", "profanity")
     server = servers.Xmppd(["example.com"], workers=workers).start()
     server.add_users([(f"{name}@example.com", "pencil") for name in ("juliet", "romeo")])
     yield server

@@ -23,7 +23,7 @@ def xmppd(request):
 
 
 class Client(slixmpp.ClientXMPP):
-    def __init__(self, server, name, resource="slix"):
+    def __init__(self, server, name, resource="slix", plugins=()):
         super().__init__(f"{name}@example.com/{resource}", "pencil")
         self.under_test = server
         self.ca_certs = str(pki.shared().ca)
@@ -33,7 +33,7 @@ class Client(slixmpp.ClientXMPP):
         self.asked = asyncio.Queue()
         self.auto_authorize = None
         self.auto_subscribe = False
-        for plugin in ("xep_0030", "xep_0092", "xep_0199", "xep_0191"):
+        for plugin in ("xep_0030", "xep_0054", "xep_0092", "xep_0191", "xep_0199", "xep_0280", "xep_0352", *plugins):
             self.register_plugin(plugin)
         self.add_event_handler("message", lambda m: self.texts.put_nowait(m))
         self.add_event_handler("message_error", lambda m: self.seen.put_nowait(m))
@@ -52,6 +52,13 @@ class Client(slixmpp.ClientXMPP):
         if presence:
             self.send_presence()
         return self
+
+    async def happens(self, *events):
+        """The next of these events."""
+        self.awaited = asyncio.get_running_loop().create_future()
+        for event in events:
+            self.add_event_handler(event, lambda data: self.awaited.done() or self.awaited.set_result(data), disposable=True)
+        return await asyncio.wait_for(self.awaited, 3 * WAIT)
 
     async def presence_of(self, jid, kind="available"):
         while True:
@@ -183,6 +190,105 @@ def test_blocking(xmppd):
         await juliet["xep_0191"].unblock([romeo.boundjid.bare], timeout=WAIT)
         romeo.send_message(mto=juliet.boundjid.bare, mbody="hello again", mtype="chat")
         assert (await juliet.text())["body"] == "hello again"
+    play(xmppd, script, "juliet", "romeo")
+
+
+def test_carbons(xmppd):
+    """What one resource hears and says comes to the other one too (XEP-0280)."""
+    async def script(juliet, romeo):
+        other = Client(xmppd, romeo.requested_jid.user, "other")
+        carbons = asyncio.Queue()
+        for event in ("carbon_received", "carbon_sent"):
+            other.add_event_handler(event, lambda m, kind=event: carbons.put_nowait((kind, m[kind])))
+        try:
+            for client in (juliet, romeo, other):
+                await client.sign_in()
+            await other["xep_0280"].enable(timeout=WAIT)
+            juliet.send_message(mto=romeo.boundjid, mbody="to one of you", mtype="chat")
+            (await romeo.text()).reply("from one of us").send()
+            assert (await juliet.text())["body"] == "from one of us"
+            seen = [await asyncio.wait_for(carbons.get(), WAIT) for _ in range(2)]
+            assert [(kind, m["body"]) for kind, m in seen] == [("carbon_received", "to one of you"), ("carbon_sent", "from one of us")]
+            await other["xep_0280"].disable(timeout=WAIT)
+            juliet.send_message(mto=romeo.boundjid, mbody="only to one of you", mtype="chat")
+            await romeo.text()
+            await other["xep_0199"].send_ping("example.com", timeout=WAIT)
+            assert carbons.empty()
+        finally:
+            other.abort()
+    play(xmppd, script, "juliet", "romeo")
+
+
+def test_a_card_is_kept_and_shown(xmppd):
+    async def script(juliet, romeo):
+        await juliet.sign_in()
+        await romeo.sign_in()
+        card = juliet["xep_0054"].make_vcard()
+        card["FN"] = "Juliet Capulet"
+        await juliet["xep_0054"].publish_vcard(card, timeout=WAIT)
+        answer = await romeo["xep_0054"].get_vcard(juliet.boundjid.bare, timeout=WAIT, cached=False)
+        assert answer["vcard_temp"]["FN"] == "Juliet Capulet"
+    play(xmppd, script, "juliet", "romeo")
+
+
+def test_an_inactive_client_is_not_told_of_presence(xmppd):
+    """XEP-0352: presence waits while nobody looks, and comes when somebody does."""
+    async def script(juliet, romeo):
+        await juliet.sign_in()
+        await romeo.sign_in()
+        romeo.send_presence_subscription(pto=juliet.boundjid.bare)
+        await asyncio.wait_for(juliet.asked.get(), WAIT)
+        juliet.send_presence(pto=romeo.boundjid.bare, ptype="subscribed")
+        await romeo.presence_of(juliet.boundjid.bare)
+        while romeo.client_roster[juliet.boundjid.bare]["subscription"] != "to":    # the push leaves after the commit; it cannot wait
+            await asyncio.sleep(0.01)
+        romeo["xep_0352"].send_inactive()
+        await romeo["xep_0199"].send_ping("example.com", timeout=WAIT)
+        while not romeo.seen.empty():
+            romeo.seen.get_nowait()
+        juliet.send_presence(pshow="away", pstatus="unseen")
+        juliet.send_presence(pshow="away", pstatus="on the balcony")
+        await juliet["xep_0199"].send_ping("example.com", timeout=WAIT)
+        await asyncio.sleep(0.2)
+        assert romeo.seen.empty()
+        romeo["xep_0352"].send_active()
+        assert (await romeo.presence_of(juliet.boundjid.bare, "away"))["status"] == "on the balcony"
+    play(xmppd, script, "juliet", "romeo")
+
+
+def test_sessions_are_resumed_after_a_kill(xmppd):
+    """XEP-0198 5 with kill -9 in between: nobody binds anew, and what was written to who was still away comes once, in order."""
+    async def script(*fresh):
+        juliet, romeo = (Client(xmppd, client.requested_jid.user, plugins=["xep_0198"]) for client in fresh)
+        try:
+            for client in (juliet, romeo):
+                await client.sign_in()
+                if not client["xep_0198"].enabled_out:
+                    await client.happens("sm_enabled")
+                await client["xep_0199"].send_ping("example.com", timeout=WAIT)
+            gone = [asyncio.ensure_future(client.happens("disconnected")) for client in (juliet, romeo)]
+            await asyncio.sleep(0)
+            xmppd.kill()
+            await asyncio.gather(*gone)
+            xmppd.start()                   # from this thread: the daemon dies with the one that started it
+            for client in (juliet, romeo):
+                resumed = asyncio.ensure_future(client.happens("session_resumed", "session_start"))
+                await asyncio.sleep(0)
+                client.connect(("127.0.0.1", xmppd.c2s))
+                await resumed
+                if client is juliet:
+                    for i in range(10):
+                        juliet.send_message(mto=romeo.boundjid, mbody=f"line {i}", mtype="chat")
+                    await juliet["xep_0199"].send_ping("example.com", timeout=WAIT)
+            assert [(await romeo.text())["body"] for _ in range(10)] == [f"line {i}" for i in range(10)]
+            await romeo["xep_0199"].send_ping("example.com", timeout=WAIT)
+            assert romeo.texts.empty()
+            names = [client.boundjid.full for client in (juliet, romeo)]
+            assert all(f"{name} resumed" in xmppd.process.log() for name in names)
+            assert not any(f"{name} bound" in xmppd.process.log() for name in names)
+        finally:
+            juliet.abort()
+            romeo.abort()
     play(xmppd, script, "juliet", "romeo")
 
 

@@ -62,6 +62,16 @@ def which(name):
     return shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/bin:/sbin:/bin")
 
 
+def need(*programs):
+    """For fixtures: a program that is missing, ours or another's, is a skip; with CI=true nothing is forgiven."""
+    import pytest
+    ours = ("xmppd", "xmppctl", "sipcomp", "xload")
+    missing = [p for p in programs if not (have(p) if p in ours else which(p))]
+    if missing:
+        reason = f"not there: {', '.join(missing)}"
+        pytest.fail(reason, pytrace=False) if os.environ.get("CI") == "true" else pytest.skip(reason)
+
+
 def short_directory(prefix="xt-"):
     """A new directory whose path is short enough for Unix sockets."""
     return Path(tempfile.mkdtemp(prefix=prefix, dir="/tmp"))
