@@ -119,6 +119,13 @@ is_text(const char *bytes, size_t len, const char *text)
         return strlen(text) == len && memcmp(bytes, text, len) == 0;
 }
 
+/* RFC 6120 4.8.2: a child of the root is a stanza in the content namespace that the root has declared, and in no other. */
+static bool
+is_foreign_stanza(const struct xml_parser *parser, const struct name *name)
+{
+        return parser->current == NULL && parser->default_ns[0] != '\0' && !is_text(name->ns, name->ns_len, parser->default_ns);
+}
+
 /* The same namespace comes again and again: the parent's text is taken where it fits. */
 static const char *
 keep_namespace(struct xml_parser *parser, const struct name *name)
@@ -129,8 +136,9 @@ keep_namespace(struct xml_parser *parser, const struct name *name)
                 return parent->ns;
         if (name->ns_len == 0)
                 return "";
-        if (is_text(name->ns, name->ns_len, XML_CONTENT_NS) || is_text(name->ns, name->ns_len, "jabber:server") ||
-                is_text(name->ns, name->ns_len, "jabber:component:accept"))
+        bool is_content = is_text(name->ns, name->ns_len, XML_CONTENT_NS) || is_text(name->ns, name->ns_len, "jabber:server") ||
+                is_text(name->ns, name->ns_len, "jabber:component:accept");
+        if (is_content && !is_foreign_stanza(parser, name))
                 return XML_CONTENT_NS;
         return arena_strndup(parser->arena, name->ns, name->ns_len);
 }
