@@ -46,6 +46,7 @@ shared_libshared_a_SOURCES += shared/loop/loop_private.h
 shared_libshared_a_SOURCES += shared/xmpp/rsm.c shared/xmpp/rsm.h
 shared_libshared_a_SOURCES += shared/xmpp/saslprep.c shared/xmpp/saslprep.h
 shared_libshared_a_SOURCES += shared/xml/element.c shared/xml/element.h
+shared_libshared_a_SOURCES += shared/xml/frame.c shared/xml/frame.h
 shared_libshared_a_SOURCES += shared/xml/parser.c shared/xml/parser.h
 shared_libshared_a_SOURCES += shared/xml/writer.c shared/xml/writer.h
 shared_libshared_a_SOURCES += shared/xmpp/disco.c shared/xmpp/disco.h

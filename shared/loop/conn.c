@@ -179,6 +179,7 @@ conn_start_tls(struct conn *conn, struct tls_context *context, enum tls_side sid
         else
                 buf_free(&conn->kept);
         conn->tls = tls_session_new(context, side, name);
+        tls_session_bound(conn->tls, conn->record);
         conn->look_again = true; /* a client speaks first */
         worker_at_turn_end(&conn->chore);
 }
@@ -234,9 +235,12 @@ conn_tell_drained(struct conn *conn, size_t mark)
 }
 
 void
-conn_allow(struct conn *conn, size_t bytes)
+conn_allow(struct conn *conn, size_t bytes, size_t record)
 {
         conn->allowance = bytes;
+        conn->record = (unsigned short)record;
+        if (conn->tls != NULL && record == 0)
+                tls_session_bound(conn->tls, 0);
 }
 
 void

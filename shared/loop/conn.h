@@ -25,9 +25,9 @@ struct conn_events {
         size_t (*data)(void *owner, const char *bytes, size_t len);
         /* The queue was above the mark given to conn_tell_drained and has fallen below a quarter of it. May be NULL. */
         void (*drained)(void *owner);
-        /* The peer has sent more than conn_allow allowed. The owner may send a last word; the connection closes when this returns, and drops
-         * what else comes. May be NULL. */
-        void (*excess)(void *owner);
+        /* The peer has sent more than conn_allow allowed, or (at_once) a longer record. The owner may send a last word; the connection closes when
+         * this returns, and drops what else comes. May be NULL. */
+        void (*excess)(void *owner, bool at_once);
         /* The last event, exactly once, never from inside a call of the owner's; why is a sentence ("closed by peer", "TLS: ...").
          * The conn is freed when it returns. Not called after conn_free or conn_pack. */
         void (*closed)(void *owner, const char *why);
@@ -57,8 +57,9 @@ struct buf *conn_output(struct conn *conn);
 size_t conn_queued(const struct conn *conn);
 void conn_tell_drained(struct conn *conn, size_t mark);
 
-/* The peer may send so many bytes more, TLS counted; then excess() comes. 0: as many as it likes. */
-void conn_allow(struct conn *conn, size_t bytes);
+/* The peer may send so many bytes more, TLS counted; then excess() comes. Its TLS records, if TLS has not begun yet, may be as long as `record`.
+ * 0: as many as it likes, as long as TLS lets them be. */
+void conn_allow(struct conn *conn, size_t bytes, size_t record);
 
 /* Stop and go on reading; bytes left untaken are delivered again on the next turn. */
 void conn_pause(struct conn *conn);

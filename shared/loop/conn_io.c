@@ -212,6 +212,26 @@ deliver(struct conn *conn, const char *bytes, size_t len)
                 conn_fail(conn, "more input than is taken");
 }
 
+static void
+end_excess(struct conn *conn, bool at_once)
+{
+        if (conn->events->excess != NULL)
+                conn->events->excess(conn->owner, at_once);
+        conn_close(conn);
+}
+
+static void
+fail_with_tls(struct conn *conn)
+{
+        if (tls_session_is_beyond(conn->tls)) {
+                end_excess(conn, true);
+                return;
+        }
+        flush_buf(conn, &conn->wire);
+        if (conn->state != CONN_GONE)
+                conn_fail(conn, tls_session_problem(conn->tls));
+}
+
 /* Goes on with TLS as far as the input reaches. */
 static void
 pump(struct conn *conn)
@@ -223,9 +243,7 @@ pump(struct conn *conn)
                         if (progress == TLS_MORE)
                                 break;
                         if (progress == TLS_FAILED) {
-                                flush_buf(conn, &conn->wire);
-                                if (conn->state != CONN_GONE)
-                                        conn_fail(conn, tls_session_problem(conn->tls));
+                                fail_with_tls(conn);
                                 return;
                         }
                 }
@@ -238,9 +256,7 @@ pump(struct conn *conn)
                 }
                 ssize_t n = tls_session_read(conn->tls, conn->worker->clear, CLEAR_ROOM, &conn->wire);
                 if (n < 0) {
-                        flush_buf(conn, &conn->wire);
-                        if (conn->state != CONN_GONE)
-                                conn_fail(conn, tls_session_problem(conn->tls));
+                        fail_with_tls(conn);
                         return;
                 }
                 if (n == 0)
@@ -284,14 +300,6 @@ exceeds_allowance(struct conn *conn, size_t n)
 }
 
 static void
-end_excess(struct conn *conn)
-{
-        if (conn->events->excess != NULL)
-                conn->events->excess(conn->owner);
-        conn_close(conn);
-}
-
-static void
 read_some(struct conn *conn)
 {
         ssize_t n = recv(conn->fd, conn->worker->input, INPUT_ROOM, 0);
@@ -299,7 +307,7 @@ read_some(struct conn *conn)
         if (n > 0) {
                 conn->last_heard = worker_now();
                 if (exceeds_allowance(conn, (size_t)n))
-                        end_excess(conn);
+                        end_excess(conn, false);
                 else
                         take_input(conn, conn->worker->input, (size_t)n);
         } else if (n == 0) {

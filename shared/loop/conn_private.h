@@ -33,6 +33,7 @@ struct conn {
         int fd;
         int failure;  /* errno of a dial that failed at once */
         int interest; /* what libuv watches for us */
+        unsigned short record; /* bytes of a TLS record of a stranger; 0: no bound of ours */
         char state;
         bool paused;
         bool blocked;     /* the kernel took less than all: wait until it is writable */

@@ -27,10 +27,58 @@ struct tls_session {
         struct tls_peer *peer;
         char *problem;
         bool established, failed, close_sent;
+        /* What a stranger may make libssl hold. */
+        unsigned short bound; /* of a record; 0: TLS's own */
+        size_t left;          /* bytes of the record that libssl reads */
+        bool was_changed;     /* the cipher, so what looks like a handshake message may be encrypted */
+        bool is_beyond;
 };
 
 static BIO_METHOD *lent_bytes;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void
+set_problem(struct tls_session *session, const char *text)
+{
+        if (session->problem == NULL)
+                session->problem = mem_strdup(text);
+}
+
+enum { RECORD = 5, CHANGE_CIPHER = 20, HANDSHAKE = 22, CLIENT_HELLO = 1 };
+
+/* libssl makes room for a whole ClientHello as soon as it knows its length, which may be 128 KiB. */
+static bool
+is_long_hello(const struct tls_session *session, const unsigned char *record, size_t len)
+{
+        bool is_clear = !session->was_changed || SSL_version(session->ssl) == TLS1_3_VERSION;
+        const unsigned char *message = record + RECORD;
+
+        if (session->established || !is_clear || record[0] != HANDSHAKE || len < 4 || message[0] != CLIENT_HELLO)
+                return false;
+        return ((size_t)message[1] << 16 | (size_t)message[2] << 8 | message[3]) > session->bound;
+}
+
+/* Is there something for libssl to read? Of a stranger it gets whole records only: what it holds of one costs 16 KiB, here its bytes. */
+static bool
+has_record(struct tls_session *session)
+{
+        const unsigned char *record = (const unsigned char *)session->in;
+
+        if (session->bound == 0 || session->left > 0)
+                return session->in_len > 0;
+        if (session->in_len < RECORD)
+                return false;
+        size_t len = (size_t)record[3] << 8 | record[4];
+        session->is_beyond = len > session->bound;
+        if (session->is_beyond || session->in_len < RECORD + len)
+                return false;
+        session->is_beyond = is_long_hello(session, record, len);
+        if (session->is_beyond)
+                return false;
+        session->was_changed = session->was_changed || record[0] == CHANGE_CIPHER;
+        session->left = RECORD + len;
+        return true;
+}
 
 static int
 read_lent(BIO *bio, char *out, int room)
@@ -39,9 +87,13 @@ read_lent(BIO *bio, char *out, int room)
         size_t len = session->in_len < (size_t)room ? session->in_len : (size_t)room;
 
         BIO_clear_retry_flags(bio);
-        if (len == 0) {
+        if (!has_record(session)) {
                 BIO_set_retry_read(bio);
                 return -1;
+        }
+        if (session->left > 0) {
+                len = len < session->left ? len : session->left;
+                session->left -= len;
         }
         memcpy(out, session->in, len);
         session->in += len;
@@ -122,6 +174,13 @@ tls_session_free(struct tls_session **where)
 }
 
 void
+tls_session_bound(struct tls_session *session, size_t bytes)
+{
+        must(bytes <= UINT16_MAX);
+        session->bound = (unsigned short)bytes;
+}
+
+void
 tls_session_feed(struct tls_session *session, const void *bytes, size_t len)
 {
         if (session->in_len == 0) {
@@ -167,13 +226,6 @@ forget_errors(void)
 }
 
 static void
-set_problem(struct tls_session *session, const char *text)
-{
-        if (session->problem == NULL)
-                session->problem = mem_strdup(text);
-}
-
-static void
 fail(struct tls_session *session)
 {
         char why[160], text[200];
@@ -184,12 +236,29 @@ fail(struct tls_session *session)
         session->failed = true;
 }
 
+static bool
+tell_beyond(struct tls_session *session)
+{
+        if (session->is_beyond)
+                set_problem(session, "TLS: a record is too long for a client that has not signed in");
+        return session->is_beyond;
+}
+
+bool
+tls_session_is_beyond(const struct tls_session *session)
+{
+        return session->is_beyond;
+}
+
 enum tls_progress
 tls_session_handshake(struct tls_session *session, struct buf *wire)
 {
         must(!session->established);
         if (session->problem != NULL)
                 return TLS_FAILED;
+        /* What libssl needs for a handshake, 30 KiB, is not taken before there is something to begin it with. */
+        if (session->bound > 0 && !has_record(session))
+                return tell_beyond(session) ? TLS_FAILED : TLS_MORE;
         forget_errors();
         session->wire = wire;
         int answer = SSL_do_handshake(session->ssl);
@@ -199,7 +268,7 @@ tls_session_handshake(struct tls_session *session, struct buf *wire)
                 return TLS_DONE;
         }
         if (SSL_get_error(session->ssl, answer) == SSL_ERROR_WANT_READ)
-                return TLS_MORE;
+                return tell_beyond(session) ? TLS_FAILED : TLS_MORE;
         fail(session);
         return TLS_FAILED;
 }
@@ -233,7 +302,7 @@ tls_session_read(struct tls_session *session, void *out, size_t room, struct buf
         }
         session->wire = NULL;
         if (error == SSL_ERROR_NONE || error == SSL_ERROR_WANT_READ)
-                return (ssize_t)total;
+                return total == 0 && tell_beyond(session) ? -1 : (ssize_t)total;
         if (error == SSL_ERROR_ZERO_RETURN)
                 set_problem(session, "closed by peer");
         else

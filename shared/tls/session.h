@@ -20,6 +20,11 @@ struct tls_session;
 struct tls_session *tls_session_new(struct tls_context *context, enum tls_side side, const char *name);
 void tls_session_free(struct tls_session **session);
 
+/* Before the first byte is fed: no record, and no ClientHello, may be longer; none is read behind one that
+ * is. 0, at any time: as long as TLS lets it. */
+void tls_session_bound(struct tls_session *session, size_t bytes);
+bool tls_session_is_beyond(const struct tls_session *session); /* such a record came */
+
 /* Lends bytes from the wire until tls_session_settle, which keeps a copy of what has not been used by then. */
 void tls_session_feed(struct tls_session *session, const void *bytes, size_t len);
 void tls_session_settle(struct tls_session *session);

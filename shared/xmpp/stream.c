@@ -11,6 +11,7 @@
 #include "shared/base/random.h"
 #include "shared/base/text.h"
 #include "shared/loop/worker.h"
+#include "shared/xml/frame.h"
 #include "shared/xml/writer.h"
 #include "shared/xmpp/ns.h"
 
@@ -41,6 +42,7 @@ struct stream {
         bool is_ended : 1;   /* the other side sent its closing tag first */
         struct xml_limits limits;
         enum xml_problem problem;
+        struct frame *frame; /* while the other side is a stranger; NULL: bytes are parsed as they come */
 };
 
 struct stream_parcel {
@@ -67,6 +69,7 @@ release(struct stream *stream)
 {
         timer_stop(&stream->timer);
         xml_parser_free(&stream->parser);
+        mem_free(stream->frame);
         mem_free(stream->why);
         mem_free(stream);
 }
@@ -223,6 +226,18 @@ begin_anew(struct stream *stream)
         stream->is_fresh = true;
         xml_parser_free(&stream->parser);
         stream->parser = xml_parser_new(&stream->limits, &parser_events, stream);
+        if (stream->frame != NULL)
+                *stream->frame = (struct frame){ 0 };
+}
+
+/* What of a stranger's bytes is to be parsed now; 0: the next piece is not whole. One that is too long is the parser's to refuse. */
+static size_t
+next_piece(struct stream *stream, const char *bytes, size_t len)
+{
+        if (stream->frame == NULL)
+                return len;
+        size_t piece = frame_scan(stream->frame, bytes, len);
+        return piece > 0 || len <= stream->limits.stanza_bytes ? piece : len;
 }
 
 /*
@@ -248,12 +263,16 @@ take_bytes(void *owner, const char *bytes, size_t len)
 
         while (done < len && !stream->is_paused && !stream->is_deaf) {
                 bool was_clear = conn_tls(stream->conn) == NULL;
-                size_t used;
                 done += count_rest_of_old(stream, bytes + done, len - done);
                 if (done == len)
                         break;
+                size_t piece = next_piece(stream, bytes + done, len - done), used;
+                if (piece == 0) {
+                        xml_parser_rest(stream->parser);
+                        return done;
+                }
                 stream->is_feeding = true;
-                enum xml_problem problem = xml_parser_feed(stream->parser, bytes + done, len - done, &used);
+                enum xml_problem problem = xml_parser_feed(stream->parser, bytes + done, piece, &used);
                 stream->is_feeding = false;
                 done += used;
                 if (stream->is_gone) {
@@ -300,12 +319,12 @@ see_drained(void *owner)
 }
 
 static void
-see_excess(void *owner)
+see_excess(void *owner, bool at_once)
 {
         struct stream *stream = owner;
         set_why(stream, "too many bytes");
         if (stream->events->excess != NULL)
-                stream->events->excess(stream->owner);
+                stream->events->excess(stream->owner, at_once);
         stream->is_closing = stream->is_deaf = true;
         timer_stop(&stream->timer);
 }
@@ -396,6 +415,15 @@ stream_restart(struct stream *stream, const struct xml_limits *limits)
                 stop_parser(stream);
         else
                 begin_anew(stream);
+}
+
+void
+stream_gather(struct stream *stream, bool gathers)
+{
+        mem_free(stream->frame);
+        stream->frame = NULL;
+        if (gathers)
+                stream->frame = MEM_NEW(stream->frame);
 }
 
 void

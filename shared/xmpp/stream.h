@@ -23,7 +23,8 @@ struct stream_events {
          * here: the stream closes, and closed() says "stream error from peer: ...". */
         void (*element)(void *owner, struct arena *arena, struct element *element, const struct xml_source *source);
         void (*drained)(void *owner); /* may be NULL */
-        void (*excess)(void *owner);  /* more has come than conn_allow allowed; stream_fail is in place. May be NULL */
+        /* More has come than conn_allow allowed, at once or by and by; stream_fail is in place. May be NULL. */
+        void (*excess)(void *owner, bool at_once);
         /* The last event, once, never from inside a call of the owner's: the stream is freed when it returns. why is a sentence. */
         void (*closed)(void *owner, const char *why);
         /* In whose name an error is sent before the owner has opened the stream (RFC 6120 4.9.1.3); NULL: in nobody's. */
@@ -41,7 +42,10 @@ struct conn *stream_conn(struct stream *stream);
 void stream_open(struct stream *stream, const char *from, const char *to, const char *id, const char *lang, const char *version);
 /* From inside an event, or between two: what follows is a new stream (RFC 6120 4.3.3), new parser, new limits if not NULL. */
 void stream_restart(struct stream *stream, const struct xml_limits *limits);
-/* Another limit for stanzas from now on: the administrator has changed it. */
+/* The other side is a stranger, or no longer: its bytes are gathered, and nothing is held but they, until a header or an element is whole. Where a
+ * stream begins. */
+void stream_gather(struct stream *stream, bool gathers);
+/* Other limits from now on: the administrator has changed them. */
 void stream_set_limits(struct stream *stream, const struct xml_limits *limits);
 /* Sends bytes or an element. */
 void stream_send_text(struct stream *stream, const char *xml);

@@ -25,6 +25,7 @@ test_programs += tests/unit/xmppd/route/test_fanout
 test_programs += tests/unit/xmppd/user/test_account
 test_programs += tests/unit/xmppd/user/test_scram
 test_programs += tests/unit/shared/xml/test_element
+test_programs += tests/unit/shared/xml/test_frame
 test_programs += tests/unit/shared/xml/test_parser
 test_programs += tests/unit/shared/xmpp/test_jid
 test_programs += tests/unit/shared/xmpp/test_stanza

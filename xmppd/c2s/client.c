@@ -13,6 +13,8 @@
 #include <stdatomic.h>
 #include <string.h>
 
+enum { HELLO_BYTES = 4096, RECORD_OVERHEAD = 512, RECORD_MAX = 16384 + RECORD_OVERHEAD };
+
 /* One of these per worker; nobody else looks. */
 static _Thread_local struct list clients;
 static _Thread_local uint64_t negotiating;
@@ -135,11 +137,11 @@ note_problem(const struct client *client, enum xml_problem problem)
 }
 
 static void
-see_excess(void *owner)
+see_excess(void *owner, bool at_once)
 {
         struct client *client = owner;
 
-        limit_note(LIMIT_EARLY_TOTAL);
+        limit_note(at_once ? LIMIT_EARLY_BYTES : LIMIT_EARLY_TOTAL);
         stream_fail(client->stream, STREAM_POLICY_VIOLATION, "too much was sent before login");
 }
 
@@ -200,6 +202,17 @@ give_up(struct timer *timer)
         stream_fail(client->stream, STREAM_CONNECTION_TIMEOUT, "login took too long");
 }
 
+/* Of TLS before login: what an element needs, and a ClientHello; all that TLS allows where clients may show certificates. */
+static size_t
+longest_record(void)
+{
+        size_t element = (size_t)limit_value(LIMIT_EARLY_BYTES);
+
+        if (config_text(snapshot_section("c2s"), "client-ca")[0] != '\0')
+                return RECORD_MAX;
+        return (element > HELLO_BYTES ? element : HELLO_BYTES) + RECORD_OVERHEAD;
+}
+
 struct client *
 client_new(int fd, bool direct, int first, uint64_t crowd)
 {
@@ -218,7 +231,8 @@ client_new(int fd, bool direct, int first, uint64_t crowd)
         log_scope_set(
                 &client->log, "c2s", "%s#%u", address_format(peer, conn_peer_address(conn)), atomic_fetch_add(&last_number, 1) + 1);
         client_join_worker(client);
-        conn_allow(conn, (size_t)limit_value(LIMIT_EARLY_TOTAL));
+        conn_allow(conn, (size_t)limit_value(LIMIT_EARLY_TOTAL), longest_record());
+        stream_gather(client->stream, true);
         timer_start(&login->deadline, (uint64_t)limit_value(LIMIT_LOGIN_TIME) * 1000, give_up);
         if (direct)
                 conn_start_tls(conn, snapshot_now()->c2s_tls, TLS_SERVER, NULL);

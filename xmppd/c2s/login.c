@@ -308,8 +308,9 @@ login_succeed(struct client *client, struct element *unused)
                 listen_count_out(client->first);
         client->counted = false;
         buf_printf(out, "<success xmlns=\"" NS_SASL "\">%s</success>", data == NULL ? "" : data);
+        stream_gather(client->stream, false);
         stream_restart(client->stream, &late);
-        conn_allow(stream_conn(client->stream), 0);
+        conn_allow(stream_conn(client->stream), 0, 0);
         timer_start(&client->login->deadline, (uint64_t)limit_value(LIMIT_LOGIN_TIME) * 1000, give_up_binding);
 }
 

@@ -18,7 +18,7 @@
 static const struct limit_row rows[LIMITS] = {
         /* ---- before login ---- */
         [LIMIT_EARLY_BYTES] = { "limits",
-                { "max-early-bytes", SETTING_NUMBER, "8192", LIVE, "Bytes of one element before login, or of a stream header.",
+                { "max-early-bytes", SETTING_NUMBER, "6144", LIVE, "Bytes of one element before login, or of a stream header.",
                         "1024..10000" },
                 POLICY },
         [LIMIT_EARLY_TOTAL] = { "limits",
