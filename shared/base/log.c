@@ -43,6 +43,13 @@ log_scope_set(struct log_scope *scope, const char *room, const char *format, ...
         va_end(args);
 }
 
+const struct log_scope *
+log_scope_about(struct log_scope *scope, const char *whom)
+{
+        snprintf(scope->whom, sizeof(scope->whom), "%s", whom != NULL ? whom : "");
+        return scope;
+}
+
 static bool
 is_border(char c)
 {

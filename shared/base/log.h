@@ -20,6 +20,9 @@ struct log_scope {
 
 /* Sets whom (cut to fit). */
 void log_scope_set(struct log_scope *scope, const char *room, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* The scope of one line about somebody of whom there are too many to carry one each: log_info(LOG_ABOUT("user", jid->full), "bound"). */
+#define LOG_ABOUT(room_name, about) log_scope_about(&(struct log_scope){ .room = (room_name) }, (about))
+const struct log_scope *log_scope_about(struct log_scope *scope, const char *whom);
 
 /* Any thread. One write of one line to the target. */
 void log_write(const struct log_scope *scope, enum log_level level, const char *format, ...) __attribute__((format(printf, 3, 4)));

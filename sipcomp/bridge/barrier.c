@@ -48,7 +48,7 @@ static void
 lose_patience(struct timer *timer)
 {
         struct barrier *barrier = container_of(timer, struct barrier, patience);
-        log_warn(&bridge_log, "%s has not answered a ping in 2 s: %zu texts are refused with 504", barrier->local,
+        log_warn(LOG_ABOUT("bridge", barrier->local), "has not answered a ping in 2 s: %zu texts are refused with 504",
                 barrier->asked.count + barrier->next.count);
         barrier->id[0] = '\0';
         settle(barrier, &barrier->asked, 504);

@@ -44,8 +44,6 @@ struct edge {
         struct timer hide;    /* the server has been away long enough: our users are shown offline */
 };
 
-extern const struct log_scope bridge_log;
-
 /* gateway.c */
 struct edge *edge_of(const struct gateway *gateway, const char *domain);
 

@@ -121,7 +121,7 @@ take_refusal(struct edge *edge, const struct stanza *error, const struct pair *p
 {
         if (text_equal(error->id, TYPING_ID))
                 return;
-        log_info(&bridge_log, "%s refused a text of %s: %s", pair->local, pair->foreign, errors_condition(error));
+        log_info(LOG_ABOUT("bridge", pair->local), "refused a text of %s: %s", pair->foreign, errors_condition(error));
         if (simple_not_delivered(edge->gateway->simple, pair, errors_text(error, error->arena)))
                 return;
         barrier_refuse(edge, error, errors_status(errors_condition(error)));
@@ -183,7 +183,8 @@ take_presence(struct edge *edge, const struct stanza *presence, const struct pai
                 crowd_presence(edge->gateway, pair, presence, domain->dialect);
                 break;
         default:
-                log_debug(&bridge_log, "%s answered %s with an error: %s", pair->local, pair->foreign, errors_condition(presence));
+                log_debug(LOG_ABOUT("bridge", pair->local), "answered %s with an error: %s", pair->foreign,
+                        errors_condition(presence));
                 break;
         }
 }
@@ -213,7 +214,7 @@ from_xmpp(struct edge *edge, struct stanza *stanza)
         if (federation_is_local(edge->gateway->federation, stanza->from.domain)) {
                 take(edge, stanza);
         } else { /* somebody else's users do not travel through us */
-                log_info(&bridge_log, "a stanza from %s was refused: its domain is not in local-domains", stanza->from.full);
+                log_info(LOG_ABOUT("bridge", stanza->from.full), "a stanza was refused: its domain is not in local-domains");
                 reply_error(edge, stanza, FORBIDDEN, "this gateway does not serve your domain");
         }
         stanza_unref(&stanza);

@@ -18,7 +18,7 @@ log_refusal(struct gateway *gateway, const struct sip_flow *flow, const struct s
         if (gateway->last_refusal != 0 && now - gateway->last_refusal < REFUSALS_EVERY_MS)
                 return;
         gateway->last_refusal = now;
-        log_warn(&bridge_log, "refused %s from %s on %s: %s", request->method, request->from.uri.text, sip_flow_text(flow), why);
+        log_warn(LOG_ABOUT("bridge", request->from.uri.text), "refused %s on %s: %s", request->method, sip_flow_text(flow), why);
 }
 
 static int

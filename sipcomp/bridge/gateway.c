@@ -11,8 +11,6 @@
 
 enum { LISTENERS_MAX = 16, HIDE_MS = 60000, RETIRE_MS = 120000, LOOK_MS = 50 };
 
-const struct log_scope bridge_log = { .room = "bridge" };
-
 /* --- Edges: one for each SIP domain. */
 
 struct edge *
@@ -25,7 +23,7 @@ static void
 hide_users(struct timer *timer)
 {
         struct edge *edge = container_of(timer, struct edge, hide);
-        log_info(&bridge_log, "%s: the XMPP server has been away for a minute: watchers see our users offline", edge->domain);
+        log_info(LOG_ABOUT("bridge", edge->domain), "the XMPP server has been away for a minute: watchers see our users offline");
         simple_hide(edge->gateway->simple, edge->domain);
 }
 
@@ -88,7 +86,7 @@ match_edges(struct gateway *gateway)
                         component_set_server(edge->component, &server);
                         continue;
                 }
-                log_info(&bridge_log, "%s is served no more", edge->domain);
+                log_info(LOG_ABOUT("bridge", edge->domain), "is served no more");
                 simple_drop(gateway->simple, edge->domain);
                 free_edge(edge);
         }

@@ -17,8 +17,6 @@
 
 #include <string.h>
 
-static const struct log_scope scope = { .room = "admin" };
-
 struct job {
         struct control_request *request;
         struct arena *arena;
@@ -86,7 +84,7 @@ finish(void *arg, enum store_outcome outcome)
         } else if (outcome == STORE_FAILED) {
                 control_refuse(job->request, "the store refused the write; the server's log says why");
         } else {
-                log_info(&scope, "accounts %s count=%d first=%s", job->deed, job->accounts, job->first);
+                log_info(LOG_ABOUT("admin", job->first), "accounts %s count=%d", job->deed, job->accounts);
                 for (int i = 0; i < job->forget_count; i++)
                         send_notice(&job->forget[i]);
                 json_open_object(&json, NULL);

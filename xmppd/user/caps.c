@@ -150,7 +150,7 @@ give_up(struct timer *timer)
 {
         struct entry *entry = container_of(timer, struct entry, deadline);
 
-        log_debug(&user_log, "%s does not say what is behind its hash", entry->asked.jid);
+        log_debug(LOG_ABOUT("user", entry->asked.jid), "does not say what is behind its hash");
         close_question(entry);
         ask_next(entry);
 }
@@ -321,7 +321,7 @@ caps_hear(struct session *session, const struct stanza *iq)
         close_question(entry);
         entry->is_known = believe(entry, iq);
         if (!entry->is_known) {
-                log_debug(&user_log, "%s says something else than its hash", session->jid.full);
+                log_debug(LOG_ABOUT("user", session->jid.full), "says something else than its hash");
                 ask_next(entry);
         }
         for (size_t i = 0; i < WAITING_MAX && entry->is_known; i++)

@@ -181,7 +181,7 @@ contact_show_requests(struct session *session)
                 if (element != NULL && jid_parse(&contact, arena, item->jid))
                         presence = stanza_new_parsed(arena, element, NULL, &refusal);
                 if (presence == NULL) {
-                        log_error(&user_log, "%s: the request of %s cannot be read", user->jid.full, item->jid);
+                        log_error(LOG_ABOUT("user", user->jid.full), "the request of %s cannot be read", item->jid);
                         arena_free(&arena);
                         continue;
                 }

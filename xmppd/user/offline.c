@@ -185,7 +185,7 @@ offline_read(const struct user *user, const struct kept_message *kept)
         struct stanza *message = kept->xml != NULL ? stanza_read_document(kept->xml, kept->len) : NULL;
 
         if (message == NULL) {
-                log_error(&user_log, "%s: a kept message cannot be read and is dropped", user->jid.full);
+                log_error(LOG_ABOUT("user", user->jid.full), "a kept message cannot be read and is dropped");
                 return NULL;
         }
         char stamp[CLOCK_TEXT];

@@ -39,7 +39,7 @@ static void
 settle(struct write *write, bool done)
 {
         if (done)
-                log_info(&user_log, "%s has a new password", write->user->jid.full);
+                log_info(LOG_ABOUT("user", write->user->jid.full), "has a new password");
 }
 
 static void

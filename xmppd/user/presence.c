@@ -209,7 +209,7 @@ send_directed(struct session *session, struct stanza *presence)
                         session->directed = map_new();
                 if (map_count(session->directed) >= (size_t)limit_value(LIMIT_DIRECTED)) {
                         limit_note(LIMIT_DIRECTED);
-                        log_info(&user_log, "%s: directed presence to too many addresses, one dropped", session->jid.full);
+                        log_info(LOG_ABOUT("user", session->jid.full), "directed presence to too many addresses, one dropped");
                         stanza_unref(&presence);
                         return;
                 }

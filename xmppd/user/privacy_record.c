@@ -159,7 +159,7 @@ load_list(void *arg, const void *key, size_t key_len, const void *value, size_t 
         struct privacy_list *list = privacy_record_read(value, value_len, &is_default);
 
         if (list == NULL) {
-                log_error(&user_log, "%s: a privacy list cannot be read and is left alone", user->jid.full);
+                log_error(LOG_ABOUT("user", user->jid.full), "a privacy list cannot be read and is left alone");
                 return true;
         }
         put_list(user, list);
@@ -188,7 +188,7 @@ load_block(void *arg, const void *key, size_t key_len, const void *value, size_t
                 blocks->jids = mem_resize(blocks->jids, blocks->room, sizeof(*blocks->jids));
         }
         if (text == NULL || !jid_parse(&blocks->jids[blocks->count], blocks->arena, text))
-                log_error(&user_log, "%s: a blocking record cannot be read", blocks->user->jid.full);
+                log_error(LOG_ABOUT("user", blocks->user->jid.full), "a blocking record cannot be read");
         else
                 blocks->count++;
         mem_free(text);

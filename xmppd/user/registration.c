@@ -48,7 +48,7 @@ note_written(void *arg, enum store_outcome outcome)
         struct registration *registration = arg;
 
         if (outcome == STORE_DONE)
-                log_info(&user_log, "%s registered an account", registration->bare.full);
+                log_info(LOG_ABOUT("user", registration->bare.full), "registered an account");
         end(registration,
                 outcome == STORE_DONE               ? REGISTRATION_DONE
                         : outcome == STORE_CONFLICT ? REGISTRATION_NAME_TAKEN
@@ -157,7 +157,7 @@ finish(void *arg, enum store_outcome outcome)
 
         if (is_gone) {
                 route_result(farewell->iq);
-                log_info(&user_log, "%s deleted the account", farewell->bare.full);
+                log_info(LOG_ABOUT("user", farewell->bare.full), "deleted the account");
                 user_forget(&farewell->bare);
         } else {
                 route_error(farewell->iq, INTERNAL_SERVER_ERROR, "The account could not be deleted.");

@@ -38,7 +38,7 @@ load_item(void *arg, const void *key, size_t key_len, const void *value, size_t 
         arena_free(&arena);
         if (!is_address) {
                 item_free(&item);
-                log_error(&user_log, "%s: a roster record cannot be read and is left alone", user->jid.full);
+                log_error(LOG_ABOUT("user", user->jid.full), "a roster record cannot be read and is left alone");
                 return true;
         }
         if (user->roster == NULL)

@@ -48,7 +48,7 @@ look_if_idle(struct timer *timer)
                         timer_start(timer, wait - (now - session->asked), look_if_idle);
                         return;
                 }
-                log_info(&user_log, "%s gives no sign of life", session->jid.full);
+                log_info(LOG_ABOUT("user", session->jid.full), "gives no sign of life");
                 session->edge->end(session->edge_owner, STREAM_CONNECTION_TIMEOUT, NULL);
                 return;
         }
@@ -181,7 +181,7 @@ session_open(const struct jid *account, const char *resource, const struct sessi
         user_note_use(user);
         if (idle_limit() > 0)
                 timer_start(&session->idle, idle_limit(), look_if_idle);
-        log_info(&user_log, "%s bound", session->jid.full);
+        log_info(LOG_ABOUT("user", session->jid.full), "bound");
         extend_run(HOOK_SESSION_OPEN, session, NULL);
         return session;
 }
@@ -200,7 +200,7 @@ session_detach(struct session *session)
         session->user = NULL;
         session->active = NULL;
         user_note_use(user);
-        log_info(&user_log, "%s gone", session->jid.full);
+        log_info(LOG_ABOUT("user", session->jid.full), "gone");
 }
 
 static void
@@ -237,7 +237,7 @@ session_lose_edge(struct session *session)
         session->edge = &hibernated_edge;
         session->edge_owner = session;
         offline_leave(user, session);
-        log_info(&user_log, "%s has lost its stream", session->jid.full);
+        log_info(LOG_ABOUT("user", session->jid.full), "has lost its stream");
         user_note_use(user);
 }
 
@@ -248,7 +248,7 @@ session_attach(struct session *session, const struct session_edge *edge, void *e
         session->edge_owner = edge_owner;
         if (idle_limit() > 0)
                 timer_start(&session->idle, idle_limit(), look_if_idle);
-        log_info(&user_log, "%s resumed", session->jid.full);
+        log_info(LOG_ABOUT("user", session->jid.full), "resumed");
         user_note_use(session->user);
 }
 

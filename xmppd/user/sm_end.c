@@ -161,7 +161,7 @@ give_up(struct chore *chore)
         bool has_many = sm->sent - sm->acknowledged > (uint64_t)limit_value(LIMIT_UNACKED);
 
         limit_note(has_many ? LIMIT_UNACKED : LIMIT_UNACKED_BYTES);
-        log_info(&user_log, "%s: more than limits.max-unacked%s allows; the session ends", session->jid.full,
+        log_info(LOG_ABOUT("user", session->jid.full), "more than limits.max-unacked%s allows; the session ends",
                 has_many ? "" : "-bytes");
         session_detach(session);
         edge->end(owner, STREAM_RESOURCE_CONSTRAINT, "too much is not acknowledged");

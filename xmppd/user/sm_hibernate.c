@@ -185,7 +185,7 @@ settle(struct write *write, bool done)
         if (sm == NULL || sm->place != LEAVING)
                 return;
         if (!done) {
-                log_error(&user_log, "%s cannot be hibernated", sm->session->jid.full);
+                log_error(LOG_ABOUT("user", sm->session->jid.full), "cannot be hibernated");
                 sm->place = IN_JOURNAL;
                 sm_give_up(sm);
                 return;
@@ -276,7 +276,7 @@ visit_sent(void *arg, const void *key, size_t key_len, const void *value, size_t
         if (at <= walk->sm->acknowledged)
                 return true;
         if (!sm_sent_record_read(&record, value, value_len)) {
-                log_error(&user_log, "%s: a stanza of its queue cannot be read and is dropped", walk->sm->user->jid.full);
+                log_error(LOG_ABOUT("user", walk->sm->user->jid.full), "a stanza of its queue cannot be read and is dropped");
                 record = (struct sm_sent_record){ 0 };
         }
         return walk->each(walk->arg, at, &record);
@@ -437,7 +437,7 @@ revive(void *arg, const void *key, size_t key_len, const void *value, size_t val
 
         if (!sm_record_read(&record, arena, value, value_len) || !jid_parse(&full, arena, record.jid) || full.resource == NULL ||
                 !jid_equal_bare(&full, &user->jid)) {
-                log_error(&user_log, "%s: the record of a session cannot be read and is left alone", user->jid.full);
+                log_error(LOG_ABOUT("user", user->jid.full), "the record of a session cannot be read and is left alone");
         } else if (!record.is_over && session_of(user, full.resource) == NULL) {
                 struct session *session = session_revive(user, &full, record.opened);
                 struct sm *sm = MEM_NEW(sm);

@@ -64,6 +64,24 @@ looks_like(const char *text, const char *pattern)
 }
 
 static void
+a_line_about_somebody_without_a_scope_names_him(void **state)
+{
+        char name[200];
+
+        memset(name, 'j', sizeof(name));
+        name[sizeof(name) - 1] = '\0';
+        log_set_exception("", "romeo@capulet.example", LOG_DEBUG);
+        log_info(LOG_ABOUT("user", "juliet@capulet.example/balcony"), "bound");
+        log_debug(LOG_ABOUT("user", "juliet@capulet.example/balcony"), "unheard");
+        log_debug(LOG_ABOUT("user", "romeo@capulet.example/orchard"), "heard");
+        log_info(LOG_ABOUT("user", name), "cut");
+        log_set_exception("", "romeo@capulet.example", -1);
+        assert_true(looks_like(lines(),
+                "^[^ ]+ info user juliet@capulet\\.example/balcony bound\n"
+                "[^ ]+ debug user romeo@capulet\\.example/orchard heard\n[^ ]+ info user j{79} cut\n$"));
+}
+
+static void
 a_line_says_when_what_and_whom(void **state)
 {
         struct log_scope scope;
@@ -205,6 +223,7 @@ main(void)
 {
         const struct CMUnitTest tests[] = {
                 CASE(a_line_says_when_what_and_whom),
+                CASE(a_line_about_somebody_without_a_scope_names_him),
                 CASE(levels_below_the_wanted_one_are_silent),
                 CASE(one_room_and_the_rooms_below_it_can_be_traced),
                 CASE(one_peer_can_be_traced),
