@@ -25,13 +25,17 @@ enum {
 
 /* ---- the edge of a session ---- */
 
-static void
-check_queue(struct client *client)
+/* Looked at before more is sent: a client that reads gets a stanza as large as its own roster. */
+static bool
+may_send(struct client *client)
 {
-        if (stream_is_closing(client->stream) || conn_queued(stream_conn(client->stream)) <= (size_t)limit_value(LIMIT_QUEUE))
-                return;
+        if (client->stream == NULL || stream_is_closing(client->stream))
+                return false;
+        if (conn_queued(stream_conn(client->stream)) <= (size_t)limit_value(LIMIT_QUEUE))
+                return true;
         limit_note(LIMIT_QUEUE);
         stream_fail(client->stream, STREAM_RESOURCE_CONSTRAINT, "the client does not read");
+        return false;
 }
 
 static void
@@ -39,10 +43,8 @@ deliver(void *edge, struct stanza *stanza)
 {
         struct client *client = edge;
 
-        if (client->stream == NULL)
-                return;
-        stream_send(client->stream, stanza);
-        check_queue(client);
+        if (may_send(client))
+                stream_send(client->stream, stanza);
 }
 
 static void
@@ -50,10 +52,8 @@ send_bytes(void *edge, const char *bytes, size_t len)
 {
         struct client *client = edge;
 
-        if (client->stream == NULL || stream_is_closing(client->stream))
-                return;
-        conn_send(stream_conn(client->stream), bytes, len);
-        check_queue(client);
+        if (may_send(client))
+                conn_send(stream_conn(client->stream), bytes, len);
 }
 
 static bool

@@ -40,6 +40,7 @@ enum limit {
         /* of an account */
         LIMIT_RESOURCES,
         LIMIT_ROSTER,
+        LIMIT_ROSTER_ITEM,
         LIMIT_REQUESTS,
         LIMIT_OFFLINE,
         LIMIT_BLOCKED,

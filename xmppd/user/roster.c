@@ -293,6 +293,20 @@ remove_item(struct user *user, struct stanza *iq, struct item *item)
         mem_free(bare);
 }
 
+/* A roster that its client could not take in one piece would lock it out. */
+static bool
+is_too_long(const char *name, const char *const *groups, size_t count)
+{
+        size_t len = name != NULL ? strlen(name) : 0;
+
+        for (size_t i = 0; i < count; i++)
+                len += strlen(groups[i]);
+        if (len <= (size_t)limit_value(LIMIT_ROSTER_ITEM))
+                return false;
+        limit_note(LIMIT_ROSTER_ITEM);
+        return true;
+}
+
 /* The groups of an item into names; STANZA_CONDITIONS if they are fine (2.3.3). */
 static enum stanza_condition
 read_groups(struct arena *arena, const struct element *element, const char *names[GROUPS_OF_ITEM_MAX], size_t *count)
@@ -342,7 +356,8 @@ answer_set(struct user *user, struct stanza *iq)
         enum stanza_condition problem = read_groups(iq->arena, element, groups, &group_count);
         if (jid_equal_bare(&bare, &user->jid))
                 problem = NOT_ALLOWED;
-        else if (name != NULL && strlen(name) > TEXT_MAX)
+        else if (problem == STANZA_CONDITIONS &&
+                ((name != NULL && strlen(name) > TEXT_MAX) || is_too_long(name, groups, group_count)))
                 problem = NOT_ACCEPTABLE;
         if (problem == STANZA_CONDITIONS && item == NULL && (item = roster_add(user, bare.full, true)) == NULL)
                 problem = NOT_ALLOWED;
