@@ -72,6 +72,7 @@ xmppd_libxmppd_a_SOURCES += xmppd/user/sm_private.h
 xmppd_libxmppd_a_SOURCES += xmppd/user/sm_queue.c
 xmppd_libxmppd_a_SOURCES += xmppd/user/sm_record.c
 xmppd_libxmppd_a_SOURCES += xmppd/user/sm_replay.c
+xmppd_libxmppd_a_SOURCES += xmppd/user/sm_rewrite.c
 xmppd_libxmppd_a_SOURCES += xmppd/user/sm_start.c
 xmppd_libxmppd_a_SOURCES += xmppd/user/sm_sweep.c
 xmppd_libxmppd_a_SOURCES += xmppd/user/subscription.c xmppd/user/subscription.h

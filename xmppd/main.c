@@ -11,6 +11,7 @@
 #include "shared/loop/signals.h"
 #include "shared/loop/timer.h"
 #include "shared/loop/worker.h"
+#include "shared/store/journal.h"
 #include "shared/store/store.h"
 #include "xmppd/admin/admin.h"
 #include "xmppd/c2s/c2s.h"
@@ -285,6 +286,20 @@ open_doors(const struct snapshot *snapshot, struct err *err)
         return open_ports(snapshot, err);
 }
 
+/* What is rare otherwise: letters of different workers that meet in another order, a disk that is slow or fails. */
+static void
+obey_tests(void)
+{
+        const char *seed = getenv("TEST_DELAY_LETTERS"), *commit = getenv("TEST_SLOW_COMMITS"), *sync = getenv("TEST_SLOW_SYNCS");
+
+        if (seed != NULL)
+                mailbox_delay_at_random((unsigned)atoi(seed));
+        if (commit != NULL)
+                store_make_slow(server.store, (unsigned)atoi(commit));
+        if (sync != NULL)
+                journal_make_slow((unsigned)atoi(sync));
+}
+
 static int
 run(struct snapshot *snapshot)
 {
@@ -296,9 +311,7 @@ run(struct snapshot *snapshot)
                 log_error(&scope, "cannot start: %s", err.text);
                 return EXIT_CANNOT_START;
         }
-        /* Tests with several workers shake the order in which letters meet. */
-        if (getenv("TEST_DELAY_LETTERS") != NULL)
-                mailbox_delay_at_random((unsigned)atoi(getenv("TEST_DELAY_LETTERS")));
+        obey_tests();
         make_workers(snapshot);
         directory_start(config_top(snapshot->config));
         sasl_start(server.store);

@@ -38,6 +38,9 @@ static const struct setting domain_settings[] = {
 static const struct setting store_settings[] = {
         { "map-size", SETTING_NUMBER, "65536", AT_START, "MiB of address space for the store; the file grows only as needed.",
                 "16..16777216" },
+        { "journal-segment", SETTING_NUMBER, "16777216", AT_START,
+                "Bytes by which a worker's journal (XEP-0198) grows before what is still needed of it is written anew and the rest goes.",
+                "16384..1073741824" },
         { 0 },
 };
 

@@ -1,6 +1,10 @@
 /*
  * journal.c - writing: one buffer a turn, one file after another, one thread that syncs
  *
+ * Nothing leaves before it is written, so where the disk takes no more, nothing may come in: some room ahead is always held in reserve, and its
+ * owner hears in time when there is none to be had. A write that fails all the same ends the process. So does a sync: the kernel may call the
+ * lost pages clean then, and the next sync would succeed without them. The next start reads what the disk really has.
+ *
  * Mapped files would need no system call, but the first touch of each page of a file costs ten times what a write of the same bytes costs, and
  * again after every sync; a turn's records leave in one write instead.
  */
@@ -18,13 +22,15 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { PATH_BYTES = 512 };
+enum { PATH_BYTES = 512, RESERVE = 4 * 1024 * 1024, EXIT_DISK_FAILED = 3 };
 
 static const struct log_scope scope = { .room = "store.journal" };
 
@@ -32,19 +38,21 @@ static const struct log_scope scope = { .room = "store.journal" };
 struct segment {
         struct link in_journal;
         uint64_t start, end; /* positions; end: behind what has been written to the file */
+        uint64_t reserved;   /* the file has room up to here */
         int fd;
         char path[PATH_BYTES];
 };
 
-/* Somebody who waits for the disk. */
+/* Somebody who waits for the disk. Owned by the journal until its letter is opened; then, or when the journal has closed, it frees itself. */
 struct waiter {
         struct letter letter;
+        struct link in_journal; /* the owner's; out of it when the journal has closed */
         struct waiter *next;
-        void (*done)(void *arg, bool ok);
+        struct journal *journal; /* NULL: it has closed */
+        void (*done)(void *arg);
         void *arg;
         int fd;         /* of the segment that had the end of the journal, a descriptor of our own */
         uint64_t start; /* of that segment */
-        bool ok;
 };
 
 struct journal {
@@ -58,14 +66,39 @@ struct journal {
         uint64_t segment_number;
         struct chore flush;
         struct buf reading;
-        bool is_refused; /* the last write failed */
+        bool is_full; /* there was no room to reserve */
+        struct list waiters;
 
         pthread_t thread;
         pthread_mutex_t lock;
         pthread_cond_t wake;
         struct waiter *first, **last; /* under the lock */
+        bool has_new_file;            /* likewise: the directory is to be synced too */
         bool stop;
 };
+
+static atomic_uint sync_delay_ms;
+static atomic_bool syncs_fail;
+
+void
+journal_make_slow(unsigned ms)
+{
+        atomic_store(&sync_delay_ms, ms);
+}
+
+void
+journal_make_fail(void)
+{
+        atomic_store(&syncs_fail, true);
+}
+
+static _Noreturn void
+end_process(const struct journal *journal)
+{
+        log_error(&scope, "%s: %s; what the disk does not take must not be acknowledged, the server stops: put the disk right, start it again",
+                journal->dir, strerror(errno));
+        _exit(EXIT_DISK_FAILED);
+}
 
 static void
 remove_segment(struct journal *journal, struct segment *segment, bool from_disk)
@@ -106,6 +139,9 @@ add_segment(struct journal *journal, struct err *err)
         journal->end += sizeof(head);
         segment->end = journal->end;
         list_append(&journal->segments, &segment->in_journal);
+        pthread_mutex_lock(&journal->lock);
+        journal->has_new_file = true;
+        pthread_mutex_unlock(&journal->lock);
         return 0;
 }
 
@@ -116,12 +152,16 @@ tell(struct letter *letter)
 {
         struct waiter *waiter = container_of(letter, struct waiter, letter);
 
-        waiter->done(waiter->arg, waiter->ok);
+        if (waiter->journal != NULL) {
+                list_remove(&waiter->journal->waiters, &waiter->in_journal);
+                waiter->done(waiter->arg);
+        }
         mem_free(waiter);
 }
 
+/* All that wait. *new_file: a file has been made since the last time. */
 static struct waiter *
-wait_for_waiters(struct journal *journal)
+wait_for_waiters(struct journal *journal, bool *new_file)
 {
         pthread_mutex_lock(&journal->lock);
         while (journal->first == NULL && !journal->stop)
@@ -130,26 +170,55 @@ wait_for_waiters(struct journal *journal)
         if (first != NULL) {
                 journal->first = NULL;
                 journal->last = &journal->first;
+                *new_file = journal->has_new_file;
+                journal->has_new_file = false;
         }
         pthread_mutex_unlock(&journal->lock);
         return first;
+}
+
+static void
+sync_file(const struct journal *journal, int fd)
+{
+        unsigned delay = atomic_load_explicit(&sync_delay_ms, memory_order_relaxed);
+
+        if (delay > 0)
+                nanosleep(&(struct timespec){ .tv_sec = delay / 1000, .tv_nsec = delay % 1000 * 1000000L }, NULL);
+        if (atomic_load_explicit(&syncs_fail, memory_order_relaxed)) {
+                errno = EIO;
+                end_process(journal);
+        }
+        if (fdatasync(fd) != 0)
+                end_process(journal);
+}
+
+/* A file whose name is not on disk would be lost with all that was synced into it. */
+static void
+sync_directory(const struct journal *journal)
+{
+        int fd = open(journal->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        if (fd < 0 || fsync(fd) != 0)
+                end_process(journal);
+        close(fd);
 }
 
 static void *
 sync_thread(void *arg)
 {
         struct journal *journal = arg;
+        bool new_file;
 
         pthread_setname_np(pthread_self(), "journal");
-        for (struct waiter *first; (first = wait_for_waiters(journal)) != NULL;) {
+        for (struct waiter *first; (first = wait_for_waiters(journal, &new_file)) != NULL;) {
                 /* All that wait here asked before now, so one sync of each file serves all of its own. */
-                bool ok = true;
                 for (struct waiter *waiter = first; waiter != NULL; waiter = waiter->next)
                         if (waiter->next == NULL || waiter->next->start != waiter->start)
-                                ok &= fdatasync(waiter->fd) == 0;
+                                sync_file(journal, waiter->fd);
+                if (new_file)
+                        sync_directory(journal);
                 for (struct waiter *waiter = first, *next; waiter != NULL; waiter = next) {
                         next = waiter->next;
-                        waiter->ok &= ok;
                         close(waiter->fd);
                         worker_post(journal->owner, &waiter->letter);
                 }
@@ -176,26 +245,56 @@ write_all(struct segment *segment, const char *bytes, size_t len)
         return true;
 }
 
-/* False: the disk takes no more; what waits goes on waiting and will be written over what may have been written of it. */
-static bool
+/* Room for what waits and some more. Where the file system cannot promise any, writing is tried without. */
+static void
+reserve(struct journal *journal)
+{
+        struct segment *segment = last_segment(journal);
+        uint64_t wanted = segment->end - segment->start + journal->pending.len + RESERVE;
+
+        if (wanted <= segment->reserved)
+                return;
+        bool is_full = fallocate(segment->fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)(wanted + RESERVE)) != 0 && errno != EOPNOTSUPP &&
+                errno != EINTR;
+        if (is_full && !journal->is_full)
+                log_error(&scope, "%s: %s; nothing is read from clients until there is room", segment->path, strerror(errno));
+        if (!is_full)
+                segment->reserved = wanted + RESERVE;
+        journal->is_full = is_full;
+}
+
+static void
 flush(struct journal *journal)
 {
+        reserve(journal);
         if (journal->pending.len == 0)
-                return true;
-        bool ok = write_all(last_segment(journal), buf_data(&journal->pending), journal->pending.len);
-        if (!ok && !journal->is_refused)
-                log_error(
-                        &scope, "%s: %s; acknowledgements wait until there is room", last_segment(journal)->path, strerror(errno));
-        journal->is_refused = !ok;
-        if (ok)
-                buf_clear(&journal->pending);
-        return ok;
+                return;
+        if (!write_all(last_segment(journal), buf_data(&journal->pending), journal->pending.len))
+                end_process(journal);
+        buf_clear(&journal->pending);
+}
+
+bool
+journal_is_full(const struct journal *journal)
+{
+        return journal->is_full;
 }
 
 static void
 flush_turn(struct chore *chore)
 {
         flush(container_of(chore, struct journal, flush));
+}
+
+static void
+free_journal(struct journal *journal)
+{
+        pthread_cond_destroy(&journal->wake);
+        pthread_mutex_destroy(&journal->lock);
+        buf_free(&journal->pending);
+        buf_free(&journal->reading);
+        mem_free(journal->dir);
+        mem_free(journal);
 }
 
 struct journal *
@@ -214,13 +313,12 @@ journal_open(const char *dir, int index, size_t segment_bytes, struct err *err)
         journal->flush.run = flush_turn;
         journal->last = &journal->first;
         must(journal->owner != NULL);
-        if (add_segment(journal, err) != 0) {
-                mem_free(journal->dir);
-                mem_free(journal);
-                return NULL;
-        }
         pthread_mutex_init(&journal->lock, NULL);
         pthread_cond_init(&journal->wake, NULL);
+        if (add_segment(journal, err) != 0) {
+                free_journal(journal);
+                return NULL;
+        }
         sigset_t all, before;
         sigfillset(&all);
         pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -245,21 +343,22 @@ journal_close(struct journal **closed, bool discard)
         pthread_join(journal->thread, NULL);
         for (struct waiter *waiter = journal->first, *next; waiter != NULL; waiter = next) {
                 next = waiter->next;
+                list_remove(&journal->waiters, &waiter->in_journal);
                 close(waiter->fd);
                 mem_free(waiter);
         }
+        /* The others have been served, their letters are on the way. */
+        for (LIST_EACH(waiter, &journal->waiters, struct waiter, in_journal)) {
+                list_remove(&journal->waiters, &waiter->in_journal);
+                waiter->journal = NULL;
+        }
         for (LIST_EACH(segment, &journal->segments, struct segment, in_journal))
                 remove_segment(journal, segment, discard);
-        pthread_cond_destroy(&journal->wake);
-        pthread_mutex_destroy(&journal->lock);
-        buf_free(&journal->pending);
-        buf_free(&journal->reading);
-        mem_free(journal->dir);
-        mem_free(journal);
+        free_journal(journal);
 }
 
 static void
-do_nothing(void *arg, bool ok)
+do_nothing(void *arg)
 {
 }
 
@@ -269,12 +368,15 @@ start_segment(struct journal *journal)
 {
         struct err err;
 
-        if (!flush(journal))
-                return;
+        struct segment *old = last_segment(journal);
+
+        flush(journal);
         /* Whoever asks for a sync later means this file too. */
         journal_sync(journal, do_nothing, NULL);
         if (add_segment(journal, &err) != 0)
                 log_error(&scope, "%s; the present file is written on", err.text);
+        else if (ftruncate(old->fd, (off_t)(old->end - old->start)) != 0) /* gives back what was reserved */
+                log_debug(&scope, "%s: %s", old->path, strerror(errno));
 }
 
 static void
@@ -367,14 +469,16 @@ journal_end(const struct journal *journal)
 }
 
 void
-journal_sync(struct journal *journal, void (*done)(void *arg, bool ok), void *arg)
+journal_sync(struct journal *journal, void (*done)(void *arg), void *arg)
 {
         struct waiter *waiter = MEM_NEW(waiter);
 
         waiter->letter.open = tell;
+        waiter->journal = journal;
+        list_append(&journal->waiters, &waiter->in_journal);
         waiter->done = done;
         waiter->arg = arg;
-        waiter->ok = flush(journal);
+        flush(journal);
         waiter->fd = dup(last_segment(journal)->fd);
         waiter->start = last_segment(journal)->start;
         pthread_mutex_lock(&journal->lock);

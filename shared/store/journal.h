@@ -34,17 +34,21 @@ struct journal *journal_open(const char *dir, int index, size_t segment_bytes, s
 /* Ends the syncing thread; calls no further done. discard: removes the files. */
 void journal_close(struct journal **journal, bool discard);
 
-/* Appends a record made of these pieces (together 1..JOURNAL_RECORD_MAX bytes); returns its position, never 0. A disk that takes no more is
- * logged once; the records then wait in memory, and every journal_sync says so until it takes them. */
+/* Appends a record made of these pieces (together 1..JOURNAL_RECORD_MAX bytes); returns its position, never 0. A disk that does not take it at
+ * the end of the turn ends the process with status 3. */
 uint64_t journal_append(struct journal *journal, const struct piece *pieces, int count);
 /* The bytes of a record; valid until the next call for this journal. */
 const void *journal_read(struct journal *journal, uint64_t position, size_t *len);
 /* The position behind the last record. */
 uint64_t journal_end(const struct journal *journal);
 
-/* When everything appended so far is on disk (fdatasync on a thread of the journal's own; one sync serves all that ask meanwhile), done(arg, ok)
- * runs on the owner's worker, in the order of asking. ok false: the disk refused. Never from inside this call. */
-void journal_sync(struct journal *journal, void (*done)(void *arg, bool ok), void *arg);
+/* Less than a few megabytes are left for what is appended, and the disk has no more: whoever takes work in should pause. Looked at with every
+ * write and every sync. */
+bool journal_is_full(const struct journal *journal);
+
+/* When everything appended so far is on disk (fdatasync on a thread of the journal's own; one sync serves all that ask meanwhile), done(arg)
+ * runs on the owner's worker, in the order of asking. Never from inside this call. A disk that fails to sync ends the process with status 3. */
+void journal_sync(struct journal *journal, void (*done)(void *arg), void *arg);
 
 /* What is appended from now on goes into a new segment. Returns the first position of it. */
 uint64_t journal_begin_segment(struct journal *journal);
@@ -58,7 +62,11 @@ void journal_drop_below(struct journal *journal, uint64_t position);
 struct replay;
 int journal_replay(const char *dir, struct replay **replay, bool *machine_died,
         void (*each)(void *arg, const void *bytes, size_t len), void *arg, struct err *err);
-/* discard: the files are removed, what they said is in the store now. */
+/* discard: the files are removed, all or none, what they said is in the store now. */
 void journal_replay_end(struct replay **replay, bool discard);
+
+/* For tests, before journals are opened: every sync takes so much longer; every sync fails. */
+void journal_make_slow(unsigned ms);
+void journal_make_fail(void);
 
 #endif

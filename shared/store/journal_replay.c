@@ -26,6 +26,7 @@ struct file {
 };
 
 struct replay {
+        char *dir;
         struct file *files;
         size_t count;
 };
@@ -173,6 +174,45 @@ is_of_this_boot(const struct file *file)
         return boot[0] != '\0' && memcmp(head.boot, boot, sizeof(boot)) == 0;
 }
 
+/* Names a place beside the journals. The caller frees it. */
+static char *
+discarded_name(const char *dir)
+{
+        static const char suffix[] = ".discarded";
+        size_t len = strlen(dir) + sizeof(suffix);
+        char *name = mem_new(len);
+
+        snprintf(name, len, "%s%s", dir, suffix);
+        return name;
+}
+
+static void
+remove_directory(const char *path)
+{
+        DIR *directory = opendir(path);
+
+        if (directory == NULL)
+                return;
+        for (struct dirent *entry; (entry = readdir(directory)) != NULL;)
+                if (strncmp(entry->d_name, "journal-", 8) == 0)
+                        unlinkat(dirfd(directory), entry->d_name, 0);
+        closedir(directory);
+        rmdir(path);
+}
+
+/* A part of the journals would say less than all of them, so they go in one step. */
+static void
+discard_files(const struct replay *replay)
+{
+        char *name = discarded_name(replay->dir);
+
+        if (replay->count > 0 && rename(replay->dir, name) != 0)
+                for (size_t i = 0; i < replay->count; i++)
+                        unlink(replay->files[i].path);
+        remove_directory(name);
+        mem_free(name);
+}
+
 int
 journal_replay(const char *dir, struct replay **opened, bool *machine_died, void (*each)(void *arg, const void *bytes, size_t len),
         void *arg, struct err *err)
@@ -183,6 +223,10 @@ journal_replay(const char *dir, struct replay **opened, bool *machine_died, void
 
         *opened = replay;
         *machine_died = false;
+        replay->dir = mem_strdup(dir);
+        char *leftover = discarded_name(dir);
+        remove_directory(leftover);
+        mem_free(leftover);
         if (find_files(replay, dir, err) != 0)
                 return -1;
         for (size_t i = 0; i < replay->count; i++) {
@@ -208,14 +252,15 @@ journal_replay_end(struct replay **ended, bool discard)
         if (replay == NULL)
                 return;
         *ended = NULL;
+        if (discard)
+                discard_files(replay);
         for (size_t i = 0; i < replay->count; i++) {
                 struct file *file = &replay->files[i];
                 if (file->bytes != NULL)
                         munmap(file->bytes, file->len);
-                if (discard)
-                        unlink(file->path);
                 mem_free(file->path);
         }
         mem_free(replay->files);
+        mem_free(replay->dir);
         mem_free(replay);
 }

@@ -95,6 +95,12 @@ store_close(struct store **closed)
         mem_free(store);
 }
 
+void
+store_make_slow(struct store *store, unsigned ms)
+{
+        atomic_store(&store->delay_ms, ms);
+}
+
 int
 store_backup(struct store *store, const char *dir, struct err *err)
 {

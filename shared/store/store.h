@@ -65,6 +65,8 @@ struct store_counters {
         uint64_t commit_us_max; /* the longest since the last look */
 };
 void store_counters(struct store *store, struct store_counters *counters);
+/* For tests, any thread: every commit takes so much longer. */
+void store_make_slow(struct store *store, unsigned ms);
 /* Any thread: batches handed in and not completed. Whoever takes work in should pause while they are many. */
 size_t store_waiting(const struct store *store);
 

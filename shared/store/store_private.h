@@ -79,6 +79,7 @@ struct store {
         struct store_counters counters;
         struct reader *readers;
 
+        atomic_uint delay_ms;           /* of every commit, for tests */
         atomic_size_t waiting;          /* batches handed in and not completed */
         atomic_uint_least64_t sequence; /* counts the commits; a view older than it is renewed before it is read */
         bool refused;                   /* the writer's own: the disk has said no */

@@ -119,6 +119,15 @@ skip_barriers(struct batch *from)
         return from;
 }
 
+static void
+be_slow(struct store *store)
+{
+        unsigned ms = atomic_load_explicit(&store->delay_ms, memory_order_relaxed);
+
+        if (ms > 0)
+                nanosleep(&(struct timespec){ .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L }, NULL);
+}
+
 static struct batch *
 write_transaction(struct store *store, struct batch *from, struct tally *tally)
 {
@@ -140,6 +149,7 @@ write_transaction(struct store *store, struct batch *from, struct tally *tally)
                 if (has_failed(from, end))
                         refuse(store, &err);
         }
+        be_slow(store);
         if (engine_commit(store->engine, &err) != 0) {
                 refuse(store, &err);
                 fail_all(from, end);

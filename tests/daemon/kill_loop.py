@@ -3,7 +3,9 @@
 again, and everybody resumes; round after round. At the end nothing that was acknowledged is missing, nothing came twice, and each pair's
 messages are in order.
 
-    BUILD_DIR=... python3 tests/daemon/kill_loop.py --rounds 200 --workers 4 [--seed N]
+    BUILD_DIR=... python3 tests/daemon/kill_loop.py --rounds 200 --workers 4 [--seed N] [--segment BYTES] [--slow-commit MS] [--slow-sync MS]
+
+Small journal segments are rewritten all the time, slow commits and syncs leave much that is not on disk when the server is killed.
 """
 import argparse
 import collections
@@ -133,10 +135,14 @@ class Client:
 
 
 class World:
-    def __init__(self, workers, seed):
+    def __init__(self, workers, seed, segment=None, slow_commit=0, slow_sync=0):
         self.random = random.Random(seed)
         random.seed(seed)
-        self.server = servers.Xmppd([DOMAIN], {"c2s": {"tls": "none"}, "limits": {"max-offline": 1000000}}, workers=workers)
+        settings = {"c2s": {"tls": "none"}, "limits": {"max-offline": 1000000}}
+        if segment:
+            settings["store"] = {"journal-segment": segment}
+        self.server = servers.Xmppd([DOMAIN], settings, workers=workers)
+        self.server.process.environment.update(TEST_SLOW_COMMITS=str(slow_commit), TEST_SLOW_SYNCS=str(slow_sync))
         kinds = ["online"] * 3 + ["hibernated"] * 2 + ["offline"]
         self.clients = [Client(self, f"user{i}", kind) for i, kind in enumerate(kinds)]
         self.server.start()
@@ -238,9 +244,9 @@ class World:
         return total, lost, doubled, disordered
 
 
-def run(rounds, workers, seed, seconds=None, say=print):
-    """Raises Broken with the seed when the promise does not hold; returns the number of acknowledged messages."""
-    world = World(workers, seed)
+def run(rounds, workers, seed, seconds=None, say=print, **disk):
+    """Raises Broken with the seed when the promise does not hold; returns the number of acknowledged messages. disk: as of World."""
+    world = World(workers, seed, **disk)
     end = time.monotonic() + seconds if seconds else None
     try:
         for number in range(rounds):
@@ -259,7 +265,8 @@ def run(rounds, workers, seed, seconds=None, say=print):
             raise Broken(complaint)
         return total
     except Exception as e:
-        raise Broken(f"--rounds {rounds} --workers {workers} --seed {seed}: {type(e).__name__}: {e}") from e
+        words = "".join(f" --{name.replace('_', '-')} {value}" for name, value in disk.items() if value)
+        raise Broken(f"--rounds {rounds} --workers {workers} --seed {seed}{words}: {type(e).__name__}: {e}") from e
     finally:
         world.server.process.kill()
 
@@ -269,11 +276,14 @@ def main():
     p.add_argument("--rounds", type=int, default=200)
     p.add_argument("--workers", type=int, default=1)
     p.add_argument("--seed", type=int, default=None)
+    p.add_argument("--segment", type=int, default=None, help="bytes of a journal segment")
+    p.add_argument("--slow-commit", type=int, default=0, help="milliseconds that every commit takes longer")
+    p.add_argument("--slow-sync", type=int, default=0, help="the same of every sync of a journal")
     o = p.parse_args()
     seed = o.seed if o.seed is not None else int.from_bytes(os.urandom(4), "big")
     begun = time.monotonic()
     try:
-        total = run(o.rounds, o.workers, seed)
+        total = run(o.rounds, o.workers, seed, segment=o.segment, slow_commit=o.slow_commit, slow_sync=o.slow_sync)
     except Broken as e:
         raise SystemExit(f"broken: {e}")
     print(f"{o.rounds} rounds, {o.workers} workers, seed {seed}: {total} acknowledged messages, 0 lost, 0 twice, all in order, "

@@ -1,6 +1,10 @@
-"""The kill loop: some rounds in the usual run, 1,000 in `make check-long`; see kill_loop.py."""
+"""The kill loop: some rounds in the usual run, 1,000 in `make check-long`; see kill_loop.py. And disks that are slow, full or broken."""
 import os
+import shutil
+import subprocess
 import sys
+import time
+import types
 from pathlib import Path
 
 import pytest
@@ -8,17 +12,103 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import kill_loop  # noqa: E402
+from harness import process, servers, system  # noqa: E402
 
 SEED = int.from_bytes(os.urandom(4), "big")
 
 
+DISKS = {"fast": {}, "slow": {"segment": 24576, "slow_commit": 25, "slow_sync": 5}}
+
+
 @pytest.mark.slow
+@pytest.mark.parametrize("disk", DISKS)
 @pytest.mark.parametrize("workers", [1, pytest.param(4, marks=pytest.mark.workers4)])
-def test_what_was_acknowledged_survives_kills(workers):
-    assert kill_loop.run(20, workers, SEED + workers, seconds=300) > 0
+def test_what_was_acknowledged_survives_kills(workers, disk):
+    assert kill_loop.run(10, workers, SEED + workers, seconds=300, **DISKS[disk]) > 0
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("disk", DISKS)
 @pytest.mark.parametrize("workers", [1, 4])
-def test_what_was_acknowledged_survives_many_kills(workers):
-    assert kill_loop.run(500, workers, SEED + workers) > 0
+def test_what_was_acknowledged_survives_many_kills(workers, disk):
+    assert kill_loop.run(250, workers, SEED + workers, **DISKS[disk]) > 0
+
+
+class Silent(kill_loop.Client):
+    """Reads all and acknowledges nothing."""
+
+    def take(self, node):
+        if node.namespace != kill_loop.SM:
+            super().take(node)
+
+
+def say_until_stalled(sender, reader):
+    """Messages of 60 kB, each with a question; ends when no answer comes any more."""
+    for number in range(1, 500):
+        sender.write(reader.name, number, f"<message to='{reader.full}' type='chat'><body>{sender.name} {number}</body>"
+                                          f"<pad xmlns='test'>{'x' * 60000}</pad></message>")
+        sender.stream.send(f"<r xmlns='{kill_loop.SM}'/>")
+        end = time.monotonic() + 1.5 * system.PATIENCE
+        while sender.unacked and time.monotonic() < end:
+            sender.listen()
+            reader.listen()
+            time.sleep(0.001)
+        if sender.unacked:
+            return
+    raise AssertionError("the disk never was full")
+
+
+class SmallDisk:
+    """A file system of its own for a server's state; it is gone with the process that holds it."""
+
+    def __init__(self, server, megabytes):
+        self.place = server.directory / "state"
+        self.place.mkdir()
+        self.holder = process.Process("disk", ["unshare", "-m", "sh", "-c", f"mount -t tmpfs -o size={megabytes}m none {self.place} && "
+                                               "echo ready && exec sleep 600"], server.directory)
+        self.holder.start().wait_ready()
+        server.process.argv = self.inside(*server.process.argv)
+
+    def inside(self, *argv):
+        return ["nsenter", "-m", "-t", str(self.holder.child.pid), "--", *argv]
+
+    def grow(self, megabytes):
+        subprocess.run(self.inside("mount", "-o", f"remount,size={megabytes}m", self.place), check=True)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("nsenter"), reason="only root can make a file system")
+def test_while_the_disk_is_full_nothing_is_read_and_nothing_is_lost():
+    server = servers.Xmppd([kill_loop.DOMAIN], {"c2s": {"tls": "none"}, "store": {"map-size": 16}, "stream-management": {
+        "journal-segment": 1 << 26, "max-unacked": 100000, "max-unacked-bytes": 1 << 26}})
+    disk = SmallDisk(server, 20)
+    server.start()
+    try:
+        world = types.SimpleNamespace(server=server)
+        sender, reader = kill_loop.Client(world, "user0", "online"), Silent(world, "user1", "online")
+        server.add_users([(c.bare, kill_loop.PASSWORD) for c in (sender, reader)])
+        for client in (reader, sender):
+            client.connect()
+        say_until_stalled(sender, reader)
+        assert "nothing is read from clients until there is room" in server.process.log()
+        assert len(sender.acknowledged[reader.name]) > 50
+
+        disk.grow(100)
+        assert system.wait_until(lambda: [c.listen() for c in (sender, reader)] and not sender.unacked, 10)
+        promised = sorted(sender.acknowledged[reader.name])
+
+        server.process.kill()
+        for client in (reader, sender):
+            client.listen()
+            client.cut()
+        server.start()
+        for client in (reader, sender):
+            client.connect()
+        sender.write(reader.name, promised[-1] + 1, f"<message to='{reader.full}' type='chat'><body>user0 {promised[-1] + 1}</body></message>")
+        assert system.wait_until(lambda: [reader.listen()] and promised[-1] + 1 in reader.received[sender.name], 10)
+        assert reader.received[sender.name] == [*promised, promised[-1] + 1]
+        assert server.stop() is None
+    finally:
+        server.process.kill()
+        disk.holder.kill()
+        server.remove()

@@ -108,6 +108,13 @@ close_pledge(struct sm *sm, enum promise promise)
         pledge_close(pledge, (void *)(uintptr_t)(sm->received << 1 | (promise == TO_ANSWER)));
 }
 
+void
+sm_want_handled(struct sm *sm)
+{
+        if (sm->received > sm->promised)
+                close_pledge(sm, TO_GO_ON);
+}
+
 static bool
 was_taken(struct sm *sm, uint64_t count)
 {

@@ -18,6 +18,8 @@ enum { SM_ID_TEXT = 16 + 1 };
  * state_dir has them in `journal`. -1 with a sentence. */
 int sm_start(const char *state_dir, struct err *err);
 
+/* Any worker: a disk is full, and what is noted waits in memory; readers should pause. */
+bool sm_is_pressed(void);
 /* False: the disk refused to hold the journal, stream management cannot be offered. */
 bool sm_is_possible(void);
 /* The client's <enable/>. may_resume: it wants to; seconds: for how long at most, 0: as long as we allow. False: it is on already. */

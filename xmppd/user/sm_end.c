@@ -83,6 +83,7 @@ end_in_journal(struct write *barrier, bool done)
         unsigned char key[SM_KEY];
 
         journal_note_end(sm->id);
+        journal_forget_session(sm);
         sm_key(key, barrier->user->id, sm->id);
         batch_remove(write->batch, TABLE_SESSION, key, sizeof(key));
         write_commit(write);
@@ -101,7 +102,7 @@ end_with_queue(struct sm *sm, struct user *user)
         bool is_journaled = sm->place != IN_STORE;
         if (is_journaled) {
                 put_over(ending.write, sm);
-                journal_forget_session(sm);
+                journal_end_session(sm);
         }
         write_commit(ending.write);
         if (sm->low > 0)

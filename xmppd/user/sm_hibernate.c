@@ -380,12 +380,12 @@ queue_again(void *arg, uint64_t at, const struct sm_sent_record *stored)
 }
 
 static void
-erase_returned(void *arg, bool ok)
+erase_returned(void *arg)
 {
         uint64_t sync = (uintptr_t)arg;
 
         for (LIST_EACH(sm, &returned, struct sm, in_returned)) {
-                if (!ok || sm->leave_sync > sync)
+                if (sm->leave_sync > sync)
                         continue;
                 struct write *write = write_new(sm->user, NULL);
                 hibernate_erase(write, sm);

@@ -4,9 +4,6 @@
  * A note is a copy into mapped memory, so everything a client can have seen is noted before it leaves. The disk is asked only where somebody waits
  * for an acknowledgement that this worker's clients have not made superfluous: a stanza that its client acknowledges within a few milliseconds
  * is never waited for.
- *
- * When the journal has grown, what is still alive is written again into a new segment. The old ones stay for one round more: they hold what was
- * received and not handled yet.
  */
 #include "xmppd/user/sm_journal.h"
 
@@ -16,41 +13,47 @@
 #include "shared/loop/alarm.h"
 #include "shared/store/journal.h"
 #include "shared/xmpp/pledge.h"
+#include "xmppd/route/snapshot.h"
 #include "xmppd/user/sm_private.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 enum {
-        SEGMENT_BYTES = 16 * 1024 * 1024,
         LOOK_MS = 2, /* whoever has not acknowledged in one to two of these is waited for no longer */
         LOOKED_AT_MAX = 100,
+        FULL_LOOK_MS = 100,
         STATE_BLOCK = 1024,
 };
 
 static _Thread_local struct {
         struct journal *journal;
         struct list sessions;
+        struct list ending;   /* the store is still to learn what became of them */
         struct list unsynced; /* have stanzas that somebody waits for */
         struct list changed;
         struct chore note_changes;
         struct alarm *look;
         uint64_t looked_to;  /* where the journal ended when it was looked at last */
         uint64_t syncing_to; /* 0: no sync is under way */
-        uint64_t begun;      /* the segment that began at the last rewriting */
-        uint64_t rewritten;  /* where it ended */
         bool must_stay;
 } here;
+
+static atomic_int full_count; /* workers for whose journal there is no more room */
+static _Thread_local bool is_full;
 
 static void look(void *unused);
 
 void
 journal_open_here(const char *dir)
 {
+        size_t segment_bytes = (size_t)config_number(snapshot_section("store"), "journal-segment");
         struct err err;
 
-        here.journal = journal_open(dir, worker_index(worker_here()), SEGMENT_BYTES, &err);
+        here.journal = journal_open(dir, worker_index(worker_here()), segment_bytes, &err);
         if (here.journal == NULL)
                 log_error(&user_log, "streams cannot be resumed: %s", err.text);
+        rewrite_start_here(here.journal, segment_bytes);
         here.look = alarm_new(look, NULL);
 }
 
@@ -59,6 +62,7 @@ journal_close_here(void)
 {
         worker_forget_chore(&here.note_changes);
         alarm_free(&here.look);
+        rewrite_stop_here();
         journal_close(&here.journal, list_is_empty(&here.sessions) && !here.must_stay);
 }
 
@@ -72,6 +76,25 @@ bool
 journal_is_open(void)
 {
         return here.journal != NULL;
+}
+
+/* Somebody has to see that there is room again. */
+static void
+watch_disk(void)
+{
+        bool now = here.journal != NULL && journal_is_full(here.journal);
+
+        if (now != is_full)
+                atomic_fetch_add_explicit(&full_count, now ? 1 : -1, memory_order_relaxed);
+        is_full = now;
+        if (now)
+                alarm_set(here.look, FULL_LOOK_MS);
+}
+
+bool
+sm_is_pressed(void)
+{
+        return atomic_load_explicit(&full_count, memory_order_relaxed) > 0;
 }
 
 /* ---- notes ---- */
@@ -128,45 +151,6 @@ forget_unsynced(struct sm *sm)
         sm->is_unsynced = false;
 }
 
-/* ---- rewriting ---- */
-
-static void
-rewrite_sent(struct sm *sm)
-{
-        for (uint64_t count = sm->acknowledged + 1; count <= sm->sent; count++) {
-                struct sent *sent = queue_at(sm, count);
-                size_t len;
-                const void *record = journal_read(here.journal, sent->at, &len);
-
-                sent->at = journal_append(here.journal, &(struct piece){ record, len }, 1);
-        }
-}
-
-static void
-drop_old(void *arg, bool ok)
-{
-        if (ok && here.journal != NULL)
-                journal_drop_below(here.journal, (uint64_t)(uintptr_t)arg);
-}
-
-static void
-rewrite_if_large(void)
-{
-        uint64_t live = here.rewritten - here.begun, grown = journal_end(here.journal) - here.rewritten;
-
-        if (grown < SEGMENT_BYTES || grown < 2 * live)
-                return;
-        uint64_t before = here.begun;
-        here.begun = journal_begin_segment(here.journal);
-        for (LIST_EACH(sm, &here.sessions, struct sm, in_journal)) {
-                note_state(sm);
-                rewrite_sent(sm);
-        }
-        here.rewritten = journal_end(here.journal);
-        if (before > 0)
-                journal_sync(here.journal, drop_old, (void *)(uintptr_t)before);
-}
-
 /* ---- what is noted ---- */
 
 void
@@ -182,6 +166,7 @@ void
 journal_note_received(struct sm *sm, const struct jid *to)
 {
         note(sm, SM_RECEIVED, sm->received, to->full, to->full != NULL ? to->bare_len : 0);
+        watch_disk();
         rewrite_if_large();
 }
 
@@ -190,6 +175,7 @@ journal_note_handled(struct sm *sm)
 {
         if (sm->place == IN_JOURNAL)
                 note(sm, SM_HANDLED, sm->handled, NULL, 0);
+        rewrite_see_handled(sm);
 }
 
 void
@@ -218,7 +204,43 @@ journal_forget_session(struct sm *sm)
                 list_remove(&here.changed, &sm->in_changed);
         sm->is_changed = false;
         forget_unsynced(sm);
-        list_remove(&here.sessions, &sm->in_journal);
+        rewrite_forget(sm);
+        list_remove(sm->is_ending ? &here.ending : &here.sessions, &sm->in_journal);
+}
+
+void
+journal_end_session(struct sm *sm)
+{
+        journal_forget_session(sm);
+        sm->is_ending = true;
+        list_append(&here.ending, &sm->in_journal);
+}
+
+void
+journal_each_session(void (*each)(struct sm *sm))
+{
+        for (LIST_EACH(sm, &here.sessions, struct sm, in_journal))
+                each(sm);
+}
+
+void
+journal_each_ending(void (*each)(struct sm *sm))
+{
+        for (LIST_EACH(sm, &here.ending, struct sm, in_journal))
+                each(sm);
+}
+
+void
+journal_note_again(struct sm *sm)
+{
+        note_state(sm);
+        for (uint64_t count = sm->acknowledged + 1; count <= sm->sent; count++) {
+                struct sent *sent = queue_at(sm, count);
+                size_t len;
+                const void *record = journal_read(here.journal, sent->at, &len);
+
+                sent->at = journal_append(here.journal, &(struct piece){ record, len }, 1);
+        }
 }
 
 void
@@ -253,13 +275,11 @@ journal_read_sent(const struct sent *sent, struct sm_sent_record *record)
 /* ---- the disk ---- */
 
 static void
-end_sync(void *unused, bool ok)
+end_sync(void *unused)
 {
         uint64_t to = here.syncing_to;
 
         here.syncing_to = 0;
-        if (!ok) /* nobody is told that it is safe; the look goes on asking */
-                return;
         for (LIST_EACH(sm, &here.unsynced, struct sm, in_unsynced))
                 queue_release_pledges(sm, to);
 }
@@ -290,12 +310,13 @@ look(void *unused)
         for (LIST_EACH(sm, &here.unsynced, struct sm, in_unsynced))
                 must_sync |= is_awaited(sm);
         here.looked_to = journal_end(here.journal);
-        if (must_sync && here.syncing_to == 0) {
+        if ((must_sync || is_full) && here.syncing_to == 0) {
                 here.syncing_to = here.looked_to;
                 journal_sync(here.journal, end_sync, NULL);
         }
         if (!list_is_empty(&here.unsynced))
                 alarm_set(here.look, LOOK_MS);
+        watch_disk();
 }
 
 void
@@ -308,7 +329,8 @@ journal_want_synced(struct sm *sm)
 }
 
 void
-journal_sync_here(void (*done)(void *arg, bool ok), void *arg)
+journal_sync_here(void (*done)(void *arg), void *arg)
 {
         journal_sync(here.journal, done, arg);
+        watch_disk();
 }

@@ -38,10 +38,13 @@ struct sm {
         bool is_changed : 1;  /* its state is to be journaled at the end of this turn */
         bool is_stored : 1;   /* the store has it; while IN_JOURNAL: as it was before it was resumed */
         bool is_unsynced : 1; /* is in that list */
+        bool is_ending : 1;   /* it has ended, and the journal is needed until the store has learnt of it */
+        bool is_behind : 1;   /* a journal waits until it has handled what it had received then (sm_rewrite.c) */
 
         /* From the client. */
         uint64_t received, handled;
-        uint64_t promised; /* the last that a closed pledge vouches for */
+        uint64_t behind_to; /* is_behind: up to here */
+        uint64_t promised;  /* the last that a closed pledge vouches for */
         struct pledge *pledge;
         unsigned open_pledges;
         uint32_t *taken; /* of those behind `handled`, the ones that took effect before a crash: not again */
@@ -124,8 +127,14 @@ void journal_keep_here(void);               /* not then: a session could not be 
 bool journal_is_open(void);                 /* false: the disk refused, streams cannot be resumed */
 void journal_add_session(struct sm *sm);    /* what it is now; from here on it is IN_JOURNAL */
 void journal_forget_session(struct sm *sm); /* it is no longer noted, nor rewritten */
-void journal_note_end(uint64_t id);         /* all that the journal says of it is of the past */
-void journal_note_change(struct sm *sm);    /* of its state; noted at the end of this turn */
+/* It has ended: it is rewritten no more, and what the journal has of it stays until the session is forgotten. */
+void journal_end_session(struct sm *sm);
+void journal_each_session(void (*each)(struct sm *sm));
+void journal_each_ending(void (*each)(struct sm *sm));
+/* Its state and what its client has not acknowledged, behind all else. */
+void journal_note_again(struct sm *sm);
+void journal_note_end(uint64_t id);      /* all that the journal says of it is of the past */
+void journal_note_change(struct sm *sm); /* of its state; noted at the end of this turn */
 void journal_note_received(struct sm *sm, const struct jid *to);
 void journal_note_handled(struct sm *sm);
 void journal_note_acknowledged(struct sm *sm);
@@ -135,7 +144,15 @@ void journal_note_sent(struct sm *sm, struct sent *sent, const struct sm_sent_re
 void journal_read_sent(const struct sent *sent, struct sm_sent_record *record);
 /* Somebody waits for what this session has been sent to be safe. */
 void journal_want_synced(struct sm *sm);
-void journal_sync_here(void (*done)(void *arg, bool ok), void *arg);
+void journal_sync_here(void (*done)(void *arg), void *arg);
+
+/* sm_rewrite.c: of this worker. */
+struct journal;
+void rewrite_start_here(struct journal *journal, size_t segment_bytes);
+void rewrite_if_large(void);
+void rewrite_see_handled(struct sm *sm);
+void rewrite_forget(struct sm *sm);
+void rewrite_stop_here(void);
 
 /* sm_hibernate.c: sessions without a stream, in the store. */
 /* From the journal into the store; nothing of it is on its way any more. */
@@ -164,6 +181,8 @@ void sm_forget_wire(void); /* this worker's buffer, at stop */
 bool sm_is_connected(const struct sm *sm);
 /* Something it waited for has happened: it is resumed or goes into the store, if that is possible now. */
 void sm_go_on(struct sm *sm);
+/* What its client has sent so far is to be known as handled soon, though nobody asks for an acknowledgement. */
+void sm_want_handled(struct sm *sm);
 /* A stream that waits to take over does so in vain. */
 void sm_refuse_next(struct sm *sm);
 

@@ -19,6 +19,7 @@
 #include "xmppd/user/data.h"
 #include "xmppd/user/delivery.h"
 #include "xmppd/user/privacy.h"
+#include "xmppd/user/sm.h"
 #include "xmppd/user/tables.h"
 #include "xmppd/user/user_private.h"
 
@@ -177,7 +178,7 @@ user_load(const struct jid *jid)
 bool
 user_is_pressed(void)
 {
-        return user_store != NULL && store_waiting(user_store) > WRITES_MANY;
+        return user_store != NULL && (store_waiting(user_store) > WRITES_MANY || sm_is_pressed());
 }
 
 void

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -165,9 +166,8 @@ dropped_segments_are_gone_and_the_rest_stays(void **state)
 static int synced[3], sync_count;
 
 static void
-note_sync(void *arg, bool ok)
+note_sync(void *arg)
 {
-        assert_true(ok);
         synced[sync_count++] = (int)(intptr_t)arg;
         if (sync_count == 3)
                 worker_stop(worker);
@@ -276,6 +276,84 @@ a_killed_writer_leaves_what_it_wrote(void **state)
         }
 }
 
+static void
+must_not_be_called(void *arg)
+{
+        fail();
+}
+
+/* Also those whose answer is on its way already. */
+static void
+who_waits_for_a_closed_journal_hears_nothing(void **state)
+{
+        for (int round = 0; round < 20; round++) {
+                struct journal *journal = open_journal(0);
+                for (uint32_t i = 0; i < 5; i++) {
+                        append(journal, i, 10);
+                        journal_sync(journal, must_not_be_called, NULL);
+                        if (i == 2)
+                                nanosleep(&(struct timespec){ .tv_nsec = 1000L * 1000 * round }, NULL);
+                }
+                journal_close(&journal, true);
+        }
+}
+
+/* The kernel may forget what could not be written: who went on would vouch for what is lost. */
+static void
+a_disk_that_fails_to_sync_ends_the_process(void **state)
+{
+        int status;
+        pid_t child = fork();
+
+        if (child == 0) {
+                journal_make_fail();
+                struct journal *journal = open_journal(0);
+                append(journal, 0, 10);
+                journal_sync(journal, must_not_be_called, NULL);
+                worker_run(worker);
+                _exit(0);
+        }
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 3);
+}
+
+/* What cannot be written must not be followed by anything that leaves. */
+static void
+a_disk_that_refuses_to_write_ends_the_process(void **state)
+{
+        int status;
+        pid_t child = fork();
+
+        if (child == 0) {
+                struct journal *journal = open_journal(0);
+                signal(SIGXFSZ, SIG_IGN);
+                setrlimit(RLIMIT_FSIZE, &(struct rlimit){ 2000, 2000 });
+                for (uint32_t i = 0; i < 20; i++)
+                        append(journal, i, 100);
+                run_worker();
+                _exit(0);
+        }
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 3);
+}
+
+/* Killed in the middle of discarding: all of it is there, or nothing counts any more. */
+static void
+what_was_discarded_halfway_does_not_come_back(void **state)
+{
+        struct journal *journal = open_journal(0);
+        char name[128];
+
+        for (uint32_t i = 0; i < 200; i++)
+                append(journal, i, 100);
+        journal_close(&journal, false);
+        snprintf(name, sizeof(name), "%s.discarded", dir);
+        assert_int_equal(rename(dir, name), 0);
+        assert_int_equal(replay(false).count, 0);
+        assert_int_equal(access(name, F_OK), -1);
+        assert_int_equal(mkdir(dir, 0700), 0);
+}
+
 int
 main(void)
 {
@@ -287,6 +365,10 @@ main(void)
                 cmocka_unit_test_setup_teardown(a_damaged_end_leaves_what_was_before_it, begin, end),
                 cmocka_unit_test_setup_teardown(journals_of_other_workers_are_replayed_too, begin, end),
                 cmocka_unit_test_setup_teardown(a_killed_writer_leaves_what_it_wrote, begin, end),
+                cmocka_unit_test_setup_teardown(who_waits_for_a_closed_journal_hears_nothing, begin, end),
+                cmocka_unit_test_setup_teardown(a_disk_that_fails_to_sync_ends_the_process, begin, end),
+                cmocka_unit_test_setup_teardown(a_disk_that_refuses_to_write_ends_the_process, begin, end),
+                cmocka_unit_test_setup_teardown(what_was_discarded_halfway_does_not_come_back, begin, end),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
