@@ -95,7 +95,8 @@ journal_make_fail(void)
 static _Noreturn void
 end_process(const struct journal *journal)
 {
-        log_error(&scope, "%s: %s; what the disk does not take must not be acknowledged, the server stops: put the disk right, start it again",
+        log_error(&scope,
+                "%s: %s; what the disk does not take must not be acknowledged, the server stops: put the disk right, start it again",
                 journal->dir, strerror(errno));
         _exit(EXIT_DISK_FAILED);
 }

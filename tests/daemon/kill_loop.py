@@ -48,7 +48,7 @@ class Client:
 
     # -- the stream
 
-    def connect(self):
+    def connect(self, again=True):
         self.stream = stream.Stream("127.0.0.1", self.world.server.c2s)
         self.stream.login(self.name, DOMAIN, PASSWORD, "SCRAM-SHA-256")
         if self.id is None:
@@ -60,6 +60,10 @@ class Client:
         if answer.local == "failed":
             raise Broken(f"{self.name}: the session cannot be resumed: {answer}")
         self.take_ack(int(answer.get("h")))
+        if again:
+            self.send_again()
+
+    def send_again(self):
         for _, _, xml in self.unacked:
             self.stream.send(xml)
         self.stream.send(f"<r xmlns='{SM}'/>")

@@ -34,6 +34,68 @@ def test_what_was_acknowledged_survives_many_kills(workers, disk):
     assert kill_loop.run(250, workers, SEED + workers, **DISKS[disk]) > 0
 
 
+def chat(senders, online, messages=40):
+    """Enough for the journals of all workers to be rewritten many times."""
+    wanted = {to.name: to.heard + messages for to in senders[1:]}
+    for _ in range(messages):
+        for sender, to in zip(senders, senders[1:]):
+            sender.write(None, 0, f"<message to='{to.full}'><pad xmlns='test'>{'x' * 1000}</pad></message>")
+        for client in online:
+            client.listen()
+    for sender in senders:                      # its state is noted again
+        sender.write(None, 0, "<presence><show>away</show></presence>")
+    assert system.wait_until(lambda: [c.listen() for c in online] and all(c.heard >= wanted.get(c.name, 0) for c in online), 2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, pytest.param(4, marks=pytest.mark.workers4)])
+def test_what_took_effect_is_known_however_long_a_commit_takes(workers):
+    """A message is on its way to the store while the next one is delivered, acknowledged, and the journal grows to many times its size."""
+    server = servers.Xmppd([kill_loop.DOMAIN], {"c2s": {"tls": "none"}, "stream-management": {"journal-segment": 16384}}, workers=workers)
+    server.start()
+    try:
+        world = types.SimpleNamespace(server=server)
+        online = [kill_loop.Client(world, f"user{i}", "online") for i in range(6)]
+        away = kill_loop.Client(world, "away", "offline")
+        server.add_users([(c.bare, kill_loop.PASSWORD) for c in [*online, away]])
+        server.restart()                        # nothing of the import is left to be written
+        server.process.stop()
+        *senders, reader = online
+        for kill in range(2):                   # the second time they send again what is known to have arrived
+            server.process.environment["TEST_SLOW_COMMITS"] = str(int(3000 * system.PATIENCE))
+            server.start()
+            for client in online:
+                client.connect(again=False)
+            for sender in senders:
+                if kill == 0:
+                    sender.say(away)
+                    sender.say(reader)
+                else:
+                    sender.send_again()
+            assert system.wait_until(lambda: [reader.listen()] and len(reader.received) == len(senders), 1)
+            chat(senders, online)
+            assert not any(sender.acknowledged for sender in senders)
+            server.process.kill()
+            for client in online:
+                client.listen()
+                client.cut()
+
+        del server.process.environment["TEST_SLOW_COMMITS"]
+        server.start()
+        for client in online:
+            client.connect()
+        assert system.wait_until(lambda: [c.listen() for c in online] and not any(c.unacked for c in senders), 10)
+        away.connect()
+        assert system.wait_until(lambda: [away.listen()] and len(away.received) == len(senders), 10)
+        reader.listen()
+        for sender in senders:
+            assert reader.received[sender.name] == away.received[sender.name] == [1]
+        assert server.stop() is None
+    finally:
+        server.process.kill()
+        server.remove()
+
+
 class Silent(kill_loop.Client):
     """Reads all and acknowledges nothing."""
 

@@ -74,6 +74,18 @@ sm_describe(const struct session *session, char *id)
 
 /* ---- from the client ---- */
 
+/* What is handled does not come again. Until then it may, after one more kill. */
+static void
+forget_taken(struct sm *sm)
+{
+        for (size_t i = 0; i < sm->taken_count; i++)
+                if ((int32_t)(sm->taken[i] - (uint32_t)sm->handled) > 0)
+                        return;
+        mem_free(sm->taken);
+        sm->taken = NULL;
+        sm->taken_count = 0;
+}
+
 static void
 see_handled(void *owner, void *cookie)
 {
@@ -83,6 +95,8 @@ see_handled(void *owner, void *cookie)
 
         sm->open_pledges--;
         sm->handled = promise >> 1;
+        if (sm->taken_count > 0)
+                forget_taken(sm);
         journal_note_handled(sm);
         if (promise & 1 && sm_is_connected(sm)) {
                 snprintf(answer, sizeof(answer), "<a xmlns=\"" NS_SM "\" h=\"%u\"/>", (uint32_t)sm->handled);
@@ -116,20 +130,11 @@ sm_want_handled(struct sm *sm)
 }
 
 static bool
-was_taken(struct sm *sm, uint64_t count)
+was_taken(const struct sm *sm, uint64_t count)
 {
-        bool is_behind = true;
-
-        for (size_t i = 0; i < sm->taken_count; i++) {
+        for (size_t i = 0; i < sm->taken_count; i++)
                 if (sm->taken[i] == (uint32_t)count)
                         return true;
-                is_behind &= sm->taken[i] < (uint32_t)count;
-        }
-        if (sm->taken_count > 0 && is_behind) {
-                mem_free(sm->taken);
-                sm->taken = NULL;
-                sm->taken_count = 0;
-        }
         return false;
 }
 
