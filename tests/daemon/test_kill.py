@@ -51,7 +51,7 @@ def chat(senders, online, messages=40):
 @pytest.mark.parametrize("workers", [1, pytest.param(4, marks=pytest.mark.workers4)])
 def test_what_took_effect_is_known_however_long_a_commit_takes(workers):
     """A message is on its way to the store while the next one is delivered, acknowledged, and the journal grows to many times its size."""
-    server = servers.Xmppd([kill_loop.DOMAIN], {"c2s": {"tls": "none"}, "stream-management": {"journal-segment": 16384}}, workers=workers)
+    server = servers.Xmppd([kill_loop.DOMAIN], {"c2s": {"tls": "none"}, "store": {"journal-segment": 16384}}, workers=workers)
     server.start()
     try:
         world = types.SimpleNamespace(server=server)
@@ -141,8 +141,8 @@ class SmallDisk:
 @pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("nsenter"), reason="only root can make a file system")
 def test_while_the_disk_is_full_nothing_is_read_and_nothing_is_lost():
-    server = servers.Xmppd([kill_loop.DOMAIN], {"c2s": {"tls": "none"}, "store": {"map-size": 16}, "stream-management": {
-        "journal-segment": 1 << 26, "max-unacked": 100000, "max-unacked-bytes": 1 << 26}})
+    server = servers.Xmppd([kill_loop.DOMAIN], {"c2s": {"tls": "none"}, "store": {"map-size": 16, "journal-segment": 1 << 26},
+                                                     "limits": {"max-unacked": 100000, "max-unacked-bytes": 1 << 26}})
     disk = SmallDisk(server, 20)
     server.start()
     try:
