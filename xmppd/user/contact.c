@@ -49,6 +49,7 @@ static void
 change(struct user *user, struct item *item, uint8_t then, bool approved, bool lists, struct stanza *cause)
 {
         const uint8_t visible = SUBSCRIBED_BOTH | PENDING_OUT;
+        struct privacy_view *view = privacy_look(user, item);
         bool shows = (item->state & visible) != (then & visible) || item->is_approved != approved || (lists && !item->is_listed);
 
         item->state = then;
@@ -63,10 +64,12 @@ change(struct user *user, struct item *item, uint8_t then, bool approved, bool l
         if (!item->is_listed && then == SUBSCRIPTION_NONE) {
                 roster_erase(write, item->jid);
                 roster_remove(user, item);
+                item = NULL;
         } else {
                 roster_save(write, item);
         }
         write_commit(write);
+        privacy_look_again(&view, item);
 }
 
 void

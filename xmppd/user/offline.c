@@ -220,13 +220,15 @@ take(struct portion *portion, uint64_t number, const struct kept_message *kept)
         struct user *user = session->user;
         struct stanza *message = offline_read(user, kept);
         bool passes = message != NULL && privacy_lets_in(session, message);
-        bool is_held = passes ? session_deliver_kept(session, message, number) : message != NULL && is_for_others(session, message);
+        bool is_left = message != NULL && !passes && is_for_others(session, message);
+        bool is_held = passes && session_deliver_kept(session, message, number);
 
         stanza_unref(&message);
-        if (!is_held) {
-                offline_remove(portion->removal, number);
+        user->leaves_kept |= is_left;
+        if (!is_held)
                 user->taken_below = number + 1;
-        }
+        if (!is_held && !is_left)
+                offline_remove(portion->removal, number);
         user->kept--;
         portion->bytes += kept->len;
         portion->is_full = portion->bytes >= portion->limit;
@@ -261,6 +263,20 @@ take_waiting(struct portion *portion)
                 take(portion, kept->number, &kept->record);
                 free_kept(user, kept);
         }
+}
+
+/* What was taken is gone from the disk, so what was left there can be told from it: the next session is asked again. */
+static void
+count_what_was_left(struct write *write, bool done)
+{
+        struct user *user = write->user;
+
+        if (user->reader != NULL)
+                return;
+        user->leaves_kept = false;
+        user->knows_kept = false;
+        if (done)
+                user->taken_below = 0;
 }
 
 static bool
@@ -312,6 +328,8 @@ deliver_portion(struct timer *timer)
         portion.removal = write_new(user, NULL);
         store_scan(user_store, TABLE_OFFLINE, user->key, ACCOUNT_KEY, 0, take_stored, &portion);
         take_waiting(&portion);
+        if (user->leaves_kept)
+                portion.removal->then = count_what_was_left;
         write_commit(portion.removal);
         if (portion.is_full && user->kept > 0) {
                 timer_start(timer, PORTION_MS, deliver_portion);

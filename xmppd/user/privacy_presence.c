@@ -1,5 +1,6 @@
 /*
- * privacy_presence.c - who sees the user, and whom the user sees, when another list applies (XEP-0016, 2.11 and 2.12)
+ * privacy_presence.c - who sees the user, and whom the user sees, when another list applies (XEP-0016, 2.11 and 2.12), or the same list says
+ * something else of somebody whose place in the roster has changed (2.2, 9)
  *
  * Nothing is remembered for this: whether somebody was kept out before is asked of the list before.
  */
@@ -112,4 +113,72 @@ privacy_show_change(struct user *user, struct session *const *sessions, size_t c
         }
         for (size_t i = 0; before != now && i < count; i++)
                 hide_directed(&change, sessions[i]);
+}
+
+/* ---- a change in the roster ---- */
+
+struct privacy_view {
+        struct user *user;
+        uint8_t state; /* of the item */
+        size_t count;
+        struct seen {
+                struct session *session;
+                bool hides, is_blind;
+        } sessions[];
+};
+
+static bool
+asks_for_roster(const struct user *user)
+{
+        if (user->default_list != NULL && user->default_list->needs_roster)
+                return true;
+        for (LIST_EACH(session, &user->sessions, struct session, in_user))
+                if (session->active != NULL && session->active->needs_roster)
+                        return true;
+        return false;
+}
+
+static struct seen
+see(struct user *user, struct session *session, const struct item *item)
+{
+        return (struct seen){
+                .session = session,
+                .hides = privacy_denies_contact(user, session, item, PRIVACY_PRESENCE_OUT),
+                .is_blind = privacy_denies_contact(user, session, item, PRIVACY_PRESENCE_IN),
+        };
+}
+
+struct privacy_view *
+privacy_look(struct user *user, const struct item *item)
+{
+        if (user->lists == NULL || !asks_for_roster(user))
+                return NULL;
+        struct privacy_view *view = mem_new(sizeof(*view) + user->sessions.count * sizeof(view->sessions[0]));
+        *view = (struct privacy_view){ .user = user, .state = item->state };
+        for (LIST_EACH(session, &user->sessions, struct session, in_user))
+                if (session->presence != NULL)
+                        view->sessions[view->count++] = see(user, session, item);
+        return view;
+}
+
+/* What begins or ends with the subscription itself is not for here. */
+void
+privacy_look_again(struct privacy_view **looked, const struct item *item)
+{
+        struct privacy_view *view = *looked;
+        uint8_t stays = view != NULL && item != NULL ? view->state & item->state : 0;
+
+        for (size_t i = 0; stays != 0 && i < view->count; i++) {
+                struct seen before = view->sessions[i], now = see(view->user, before.session, item);
+                if ((stays & SUBSCRIBED_FROM) && now.hides && !before.hides)
+                        presence_send_unavailable(now.session, item->jid);
+                if ((stays & SUBSCRIBED_FROM) && !now.hides && before.hides)
+                        presence_send(now.session, now.session->presence, item->jid);
+                if ((stays & SUBSCRIBED_TO) && now.is_blind && !before.is_blind)
+                        tell_unavailable(now.session, item);
+                if ((stays & SUBSCRIBED_TO) && !now.is_blind && before.is_blind)
+                        presence_probe(now.session, item->jid);
+        }
+        mem_free(view);
+        *looked = NULL;
 }

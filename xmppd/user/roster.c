@@ -366,6 +366,7 @@ answer_set(struct user *user, struct stanza *iq)
                 return;
         }
 
+        struct privacy_view *view = privacy_look(user, item);
         mem_free(item->name);
         item->name = name != NULL && name[0] != '\0' ? mem_strdup(name) : NULL;
         item_set_groups(item, groups, group_count);
@@ -376,6 +377,7 @@ answer_set(struct user *user, struct stanza *iq)
         write_push(write, roster_push(item, false), IN_ROSTER);
         write->answer = stanza_result(iq);
         write_commit(write);
+        privacy_look_again(&view, item);
 }
 
 void

@@ -41,6 +41,7 @@ struct user {
         bool knows_kept;
         size_t kept;            /* messages, those not yet on disk counted */
         uint64_t next_number;   /* of the next message to be kept */
+        bool leaves_kept;       /* some were left to other sessions than their reader */
         uint64_t taken_below;   /* numbers below have been delivered; their removal is on its way to the disk */
         struct list waiting;    /* kept, not yet on disk */
         struct session *reader; /* gets the kept messages, portion by portion; NULL: nobody does */
@@ -219,6 +220,12 @@ bool privacy_lets_in_account(struct user *user, const struct stanza *stanza);
 void privacy_refuse_incoming(const struct stanza *stanza);
 /* True: it may not leave, and its session has been told. */
 bool privacy_stops_outgoing(struct session *session, const struct stanza *stanza);
+
+/* privacy_presence.c: around a change of somebody in the roster, for lists that ask for groups and subscriptions (XEP-0016, 2.2, 9). NULL:
+ * it does not matter. item: as it is then; NULL: gone. */
+struct privacy_view;
+struct privacy_view *privacy_look(struct user *user, const struct item *item);
+void privacy_look_again(struct privacy_view **view, const struct item *item);
 
 /* privacy_record.c: all lists of the account, from the store. */
 void privacy_load(struct user *user);
