@@ -48,6 +48,7 @@ tests_unit_sipcomp_sip_test_transaction_SOURCES = tests/unit/sipcomp/sip/test_tr
 test_programs += tests/unit/sipcomp/test_settings
 test_programs += tests/unit/xmppd/test_settings
 test_programs += tests/unit/xmppd/user/test_privacy
+test_programs += tests/unit/xmppd/user/test_privacy_store
 test_programs += tests/unit/xmppd/user/test_delivery
 test_programs += tests/unit/xmppd/user/test_records
 test_programs += tests/unit/xmppd/user/test_subscription

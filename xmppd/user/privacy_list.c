@@ -99,16 +99,6 @@ privacy_list_blocks(const struct privacy_list *list, const char *jid)
         return rule != NULL;
 }
 
-size_t
-privacy_list_count_blocks(const struct privacy_list *list)
-{
-        size_t count = 0;
-
-        for (size_t i = 0; list != NULL && i < list->count; i++)
-                count += rule_is_block(&list->rules[i]);
-        return count;
-}
-
 static size_t
 count_leading_blocks(const struct privacy_list *list)
 {

@@ -52,7 +52,6 @@ struct privacy_list *privacy_list_block(const struct privacy_list *old, const ch
 /* The list without the blocks of these addresses; count 0: of all. */
 struct privacy_list *privacy_list_unblock(const struct privacy_list *old, const struct jid *jids, size_t count);
 bool privacy_list_blocks(const struct privacy_list *list, const char *jid);
-size_t privacy_list_count_blocks(const struct privacy_list *list);
 
 /* privacy.c: the first rule that concerns this address and one of these kinds; NULL: there is none. item: of its bare JID, NULL where it is
  * in no roster. */
