@@ -24,10 +24,9 @@ presence_send(struct session *session, struct stanza *presence, const char *to)
 }
 
 static bool
-sees_user(struct user *user, const char *bare)
+sees_user(const struct user *user, const char *bare)
 {
-        const struct item *item = roster_find(user, bare);
-        return item != NULL && (item->state & SUBSCRIBED_FROM);
+        return (roster_state(user, bare) & SUBSCRIBED_FROM) != 0;
 }
 
 bool

@@ -20,7 +20,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { TEXT_MAX = 1023, GROUPS_OF_ITEM_MAX = 64, UNUSED_MS = 20 * 1000 };
+enum { TEXT_MAX = 1023, GROUPS_OF_ITEM_MAX = 64, UNUSED_MS = 1000 };
 
 /* Of this worker. */
 static _Thread_local struct list loaded; /* users whose roster is in memory */
@@ -45,7 +45,6 @@ load_item(void *arg, const void *key, size_t key_len, const void *value, size_t 
                 user->roster = map_new();
         struct item *before = map_put_str(user->roster, item->jid, item);
         item_free(&before);
-        roster_note_change(user, item);
         return true;
 }
 
@@ -60,6 +59,7 @@ roster_forget(struct user *user)
                 item_free(&item);
         map_free(&user->roster);
         user->roster_mark = 0;
+        user->knows_marks = false;
         user->has_roster = false;
         list_remove(&loaded, &user->in_loaded);
 }
@@ -103,6 +103,27 @@ roster_find(struct user *user, const char *bare)
         struct map *roster = roster_of(user);
 
         return roster == NULL ? NULL : map_get_str(roster, bare);
+}
+
+/* Read for itself where the roster is not in memory: then the disk has all of it. */
+uint8_t
+roster_state(const struct user *user, const char *bare)
+{
+        unsigned char key[RECORD_KEY];
+        const void *value;
+        size_t len;
+
+        if (user->has_roster) {
+                const struct item *item = user->roster == NULL ? NULL : map_get_str(user->roster, bare);
+                return item == NULL ? 0 : item->state;
+        }
+        record_key(key, user->id, bare);
+        if (!store_get(user_store, TABLE_ROSTER, key, sizeof(key), &value, &len))
+                return 0;
+        struct item *item = record_read_item(value, len);
+        uint8_t state = item != NULL && strcmp(item->jid, bare) == 0 ? item->state : 0;
+        item_free(&item);
+        return state;
 }
 
 static size_t
@@ -166,23 +187,43 @@ mark_of(const struct item *item)
 void
 roster_note_change(struct user *user, struct item *item)
 {
+        if (!user->knows_marks)
+                return;
         user->roster_mark ^= item->mark;
         item->mark = mark_of(item);
         user->roster_mark ^= item->mark;
 }
 
+/* Most rosters are read for their addresses only. */
+static void
+learn_marks(struct user *user)
+{
+        struct map *roster = roster_of(user);
+        size_t at = 0;
+
+        if (user->knows_marks)
+                return;
+        user->knows_marks = true;
+        user->roster_mark = 0;
+        for (struct item *item; roster != NULL && (item = map_next(roster, &at)) != NULL;) {
+                item->mark = 0;
+                roster_note_change(user, item);
+        }
+}
+
 /* RFC 6121 2.6: equal rosters have equal versions, so none need be kept. */
 static void
-write_version(const struct user *user, struct arena *arena, struct element *query)
+write_version(struct user *user, struct arena *arena, struct element *query)
 {
         char version[20];
 
+        learn_marks(user);
         snprintf(version, sizeof(version), "%016llx", (unsigned long long)user->roster_mark);
         element_set(arena, query, "ver", version);
 }
 
 void
-roster_finish_push(const struct user *user, struct stanza *push)
+roster_finish_push(struct user *user, struct stanza *push)
 {
         write_version(user, push->arena, stanza_payload(push));
 }

@@ -24,7 +24,8 @@ struct user {
         bool has_roster;      /* it is in memory: roster_of */
         uint64_t roster_used; /* worker_now() when it was needed last */
         struct link in_loaded;
-        uint64_t roster_mark;              /* the roster's version: the marks of all items */
+        uint64_t roster_mark; /* the roster's version: the marks of all items; once somebody has asked for it */
+        bool knows_marks;
         struct map *lists;                 /* name -> struct privacy_list; NULL: there is none */
         struct privacy_list *default_list; /* one of them; NULL: none applies where a session has not chosen one */
         struct link in_idle;               /* while it has neither session nor write */
@@ -111,6 +112,8 @@ void roster_forget(struct user *user);
 /* At stop. */
 void roster_stop(void);
 struct item *roster_find(struct user *user, const char *bare);
+/* The state of one contact (subscription.h), 0 for others; what others ask for, so that it does not bring the whole roster into memory. */
+uint8_t roster_state(const struct user *user, const char *bare);
 /* Adds an empty item, to be listed or for a request only; NULL: there are too many of the kind. */
 struct item *roster_add(struct user *user, const char *bare, bool listed);
 void roster_remove(struct user *user, struct item *item);
@@ -119,7 +122,7 @@ void roster_save(struct write *write, struct item *item);
 /* Its part of the roster's version follows what it is now; roster_save does this. */
 void roster_note_change(struct user *user, struct item *item);
 /* The push that goes with a write says what the roster's version is behind it. */
-void roster_finish_push(const struct user *user, struct stanza *push);
+void roster_finish_push(struct user *user, struct stanza *push);
 void roster_erase(struct write *write, const char *bare);
 /* The push that shows the item as it is now; removed: as gone. */
 struct stanza *roster_push(const struct item *item, bool removed);
