@@ -54,6 +54,7 @@ def test_two_terminals_meet(xmppd):
         for line in ("here below", "speak again"):
             other.shows(line)
 
+        assert system.wait_until(lambda: xmppd.ctl("sessions").stdout.count("Profanity") == 3, 10, 0.2), "XEP-0115: who they are"
         juliet.type("/roster")
         juliet.shows(romeo.jid)
         assert romeo.quit() == 0
@@ -78,3 +79,20 @@ def test_terminals_go_on_after_a_kill(xmppd):
         romeo.shows("after the fall")
         assert " bound" not in xmppd.process.log()
         assert juliet.quit() == 0 and romeo.quit() == 0
+
+
+def test_a_terminal_registers(workers):
+    """XEP-0077: libstrophe asks for the form before login, fills it in, and the account is there."""
+    system.need("xmppd", "profanity")
+    server = servers.Xmppd(["localhost"], {"register": {"accounts": True}}, workers=workers).start()
+    try:
+        with Profanity(server, "nurse@localhost", "ancient lady") as nurse:
+            nurse.type(f"/register nurse localhost port {server.c2s} tls trust")
+            nurse.type("ancient lady")
+            nurse.type("ancient lady")
+            assert system.wait_until(lambda: "nurse@localhost" in server.ctl("user", "list").stdout, 20, 0.2), nurse.log()[-3000:]
+        with Profanity(server, "nurse@localhost", "ancient lady") as nurse:
+            nurse.sign_in().signed_in()
+            assert nurse.quit() == 0
+    finally:
+        assert server.stop() is None

@@ -1,6 +1,7 @@
 """What a real client library does with the server: slixmpp signs in, keeps a roster, talks, looks around and blocks."""
 import asyncio
 import itertools
+import json
 import os
 import ssl
 
@@ -171,6 +172,33 @@ def test_looking_around(xmppd):
         version = await juliet["xep_0092"].get_version("example.com", timeout=WAIT)
         assert version["software_version"]["name"] and version["software_version"]["version"]
         assert await juliet["xep_0199"].ping("example.com", timeout=WAIT) >= 0
+    play(xmppd, script, "juliet")
+
+
+def test_capabilities(xmppd):
+    """XEP-0115 both ways: the library finds that the server's hash is right, the server that hers is."""
+    async def script(juliet):
+        juliet.register_plugin("xep_0115")
+        juliet["xep_0030"].add_identity(category="client", itype="pc", name="Slix for Juliet")
+        await juliet.sign_in()
+        await juliet["xep_0115"].update_caps()
+
+        async def until(there, seconds=WAIT):
+            for _ in range(int(seconds * 10)):
+                if found := await there():
+                    return found
+                await asyncio.sleep(0.1)
+            raise AssertionError("waited in vain")
+
+        async def named():
+            listed = await asyncio.to_thread(xmppd.ctl, "--json", "sessions")
+            return any(s["jid"] == juliet.boundjid.full and s["client"] == "Slix for Juliet" for s in json.loads(listed.stdout)["sessions"])
+
+        async def server_caps():
+            return await juliet["xep_0115"].get_caps(jid="example.com")
+
+        await until(named)
+        assert "urn:xmpp:ping" in (await until(server_caps))["features"]
     play(xmppd, script, "juliet")
 
 
