@@ -13,7 +13,10 @@
 #include <string.h>
 #include <strings.h>
 
-enum { RECORD_VERSION = 1 };
+enum {
+        RECORD_VERSION = 1,
+        CSEQ_STORED_MAX = 1 << 30, /* a number is below 2^31 (RFC 3261 8.1.1.5); no dialog of ours comes near it */
+};
 
 static char *
 copy_text(const char *text)
@@ -178,8 +181,9 @@ begins_strict(const struct sip_dialog *dialog, struct arena *arena, struct sip_a
                 first->uri.host != NULL && !sip_parameter(arena, first->uri.parameters, "lr", NULL);
 }
 
+/* NULL where the dialog does not make a whole request, which only a damaged record can bring about. */
 static struct sip_message *
-build_request(const struct sip_dialog *dialog, const char *method, uint32_t cseq)
+compose_request(const struct sip_dialog *dialog, const char *method, uint32_t cseq)
 {
         struct arena *scratch = arena_new(1024);
         struct sip_address first;
@@ -195,8 +199,18 @@ build_request(const struct sip_dialog *dialog, const char *method, uint32_t cseq
         sip_message_add(request, "To", dialog->remote);
         sip_message_add(request, "Call-ID", dialog->call_id);
         sip_message_addf(request, "CSeq", "%u %s", cseq, method);
-        must(sip_message_complete(request));
+        if (!sip_message_complete(request))
+                sip_message_free(&request);
         arena_free(&scratch);
+        return request;
+}
+
+static struct sip_message *
+build_request(const struct sip_dialog *dialog, const char *method, uint32_t cseq)
+{
+        struct sip_message *request = compose_request(dialog, method, cseq);
+
+        must(request != NULL);
         return request;
 }
 
@@ -260,12 +274,16 @@ take_text(struct cursor *cursor, struct arena *scratch)
 static bool
 is_whole(const struct sip_dialog *dialog, struct arena *scratch)
 {
-        struct sip_address address;
         struct sip_uri uri;
-        return dialog->call_id != NULL && dialog->local_tag != NULL && dialog->local != NULL && dialog->remote != NULL &&
-                dialog->target != NULL && sip_address_parse(&address, scratch, dialog->local, strlen(dialog->local)) &&
-                sip_address_parse(&address, scratch, dialog->remote, strlen(dialog->remote)) &&
-                sip_uri_parse(&uri, scratch, dialog->target, strlen(dialog->target));
+
+        if (dialog->local_cseq > CSEQ_STORED_MAX || dialog->call_id == NULL || dialog->local_tag == NULL || dialog->local == NULL ||
+                dialog->remote == NULL || dialog->target == NULL ||
+                !sip_uri_parse(&uri, scratch, dialog->target, strlen(dialog->target)))
+                return false;
+        struct sip_message *request = compose_request(dialog, "BYE", dialog->local_cseq);
+        bool is_fine = request != NULL;
+        sip_message_free(&request);
+        return is_fine;
 }
 
 struct sip_dialog *
