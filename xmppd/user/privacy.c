@@ -1,8 +1,8 @@
 /*
  * privacy.c - what may pass between an account and an address (XEP-0016, XEP-0191)
  *
- * The one place where this is decided. Whoever has no list pays a look at a pointer. In a list the rules for addresses are found by hashing all
- * names that an address has, so that a long blocking list costs no more than a short one.
+ * The one place where this is decided. Whoever has no list pays a look at a pointer. In a list the rules are found by hashing all names that an
+ * address has, and the groups it is in, so that a long list costs no more than a short one.
  *
  * To block a contact of a SIP domain works one way only: it sees the user offline and cannot write, while the user still sees it and can write
  * to it. That is so for rules about everything; a rule that names a kind of stanzas means just that.
@@ -103,49 +103,34 @@ find_for_domain(const struct privacy_list *list, const struct jid *jid, uint8_t 
         return found;
 }
 
-static bool
-is_in_group(const struct item *item, const char *name)
+static const struct rule *
+find_for_groups(const struct privacy_list *list, const struct item *item, uint8_t bits)
 {
-        for (char **group = item != NULL ? item->groups : NULL; group != NULL && *group != NULL; group++)
-                if (strcmp(*group, name) == 0)
-                        return true;
-        return false;
+        const struct rule *found = NULL;
+
+        if (list->groups == NULL || item == NULL)
+                return NULL;
+        for (char **group = item->groups; group != NULL && *group != NULL; group++)
+                found = earlier(found, first_about(map_get_str(list->groups, *group), bits));
+        return found;
 }
 
 /* 2.1: "none" are also those who are in no roster. */
-static bool
-has_subscription(const struct item *item, const char *name)
+static const struct rule *
+find_for_subscription(const struct privacy_list *list, const struct item *item, uint8_t bits)
 {
-        return strcmp(subscription_name(item != NULL ? item->state : SUBSCRIPTION_NONE), name) == 0;
-}
-
-static bool
-concerns(const struct rule *rule, const struct item *item)
-{
-        switch (rule->type) {
-        case RULE_ANY:
-                return true;
-        case RULE_GROUP:
-                return is_in_group(item, rule->value);
-        case RULE_SUBSCRIPTION:
-                return has_subscription(item, rule->value);
-        default:
-                return false;
-        }
+        return first_about(list->subscriptions[item != NULL ? item->state & SUBSCRIBED_BOTH : SUBSCRIPTION_NONE], bits);
 }
 
 const struct rule *
 privacy_list_find(const struct privacy_list *list, const struct jid *jid, const struct item *item, uint8_t bits)
 {
-        const struct rule *found = earlier(find_for_address(list, jid, bits), find_for_domain(list, jid, bits));
+        const struct rule *found = first_about(list->anybody, bits);
 
-        for (const struct rule *rule = list->others; rule != NULL; rule = rule->next) {
-                if (found != NULL && found->order < rule->order)
-                        break;
-                if ((rule->kinds & bits) && concerns(rule, item))
-                        return rule;
-        }
-        return found;
+        found = earlier(found, find_for_address(list, jid, bits));
+        found = earlier(found, find_for_domain(list, jid, bits));
+        found = earlier(found, find_for_groups(list, item, bits));
+        return earlier(found, find_for_subscription(list, item, bits));
 }
 
 /* Between the user's own resources nothing is blocked (2.1, note 3), nor between him and his server. */

@@ -41,21 +41,38 @@ compare(const void *a, const void *b)
         return (one->order > other->order) - (one->order < other->order);
 }
 
+static void
+put_in_front(struct map **map, struct rule *rule)
+{
+        if (*map == NULL)
+                *map = map_new();
+        rule->next = map_put_str(*map, rule->value, rule);
+}
+
+int
+rule_subscription(const char *name)
+{
+        for (uint8_t state = SUBSCRIPTION_NONE; state <= SUBSCRIBED_BOTH; state++)
+                if (strcmp(subscription_name(state), name) == 0)
+                        return state;
+        return -1;
+}
+
 /* From the last to the first, so that each goes in front of those behind it. */
 static void
 chain(struct privacy_list *list)
 {
         for (size_t i = list->count; i-- > 0;) {
-                struct rule *rule = &list->rules[i];
-                if (rule->type != RULE_JID) {
-                        rule->next = list->others;
-                        list->others = rule;
-                        list->needs_roster |= rule->type != RULE_ANY;
+                struct rule *rule = &list->rules[i], **first = &list->anybody;
+                list->needs_roster |= rule->type == RULE_GROUP || rule->type == RULE_SUBSCRIPTION;
+                if (rule->type == RULE_JID || rule->type == RULE_GROUP) {
+                        put_in_front(rule->type == RULE_JID ? &list->jids : &list->groups, rule);
                         continue;
                 }
-                if (list->jids == NULL)
-                        list->jids = map_new();
-                rule->next = map_put_str(list->jids, rule->value, rule);
+                if (rule->type == RULE_SUBSCRIPTION)
+                        first = &list->subscriptions[rule_subscription(rule->value)];
+                rule->next = *first;
+                *first = rule;
         }
 }
 
@@ -77,6 +94,7 @@ privacy_list_free(struct privacy_list **list)
                 return;
         struct arena *arena = (*list)->arena;
         map_free(&(*list)->jids);
+        map_free(&(*list)->groups);
         arena_free(&arena);
         *list = NULL;
 }

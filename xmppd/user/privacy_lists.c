@@ -5,7 +5,6 @@
 #include "xmppd/route/limits.h"
 #include "xmppd/route/route.h"
 #include "xmppd/user/privacy_private.h"
-#include "xmppd/user/subscription.h"
 
 #include <string.h>
 
@@ -204,33 +203,36 @@ read_kinds(const struct element *item, uint8_t *kinds)
         return true;
 }
 
-static bool
-is_subscription(const char *text)
-{
-        static const uint8_t states[] = { SUBSCRIPTION_NONE, SUBSCRIBED_TO, SUBSCRIBED_FROM, SUBSCRIBED_BOTH };
+/* What is needed to read the items of one list. */
+struct reading {
+        struct user *user;
+        struct arena *arena;
+        struct map *groups; /* all of the roster; NULL: not asked for yet */
+};
 
-        for (size_t i = 0; i < array_len(states); i++)
-                if (strcmp(text, subscription_name(states[i])) == 0)
-                        return true;
-        return false;
+static void
+collect_groups(struct reading *reading)
+{
+        struct map *roster = roster_of(reading->user);
+        size_t at = 0;
+
+        reading->groups = map_new();
+        for (struct item *item; roster != NULL && (item = map_next(roster, &at)) != NULL;)
+                for (char **group = item->groups; group != NULL && *group != NULL; group++)
+                        map_put_str(reading->groups, *group, item);
 }
 
 static bool
-has_group(struct user *user, const char *name)
+has_group(struct reading *reading, const char *name)
 {
-        struct map *roster = roster_of(user);
-        size_t at = 0;
-
-        for (struct item *item; roster != NULL && (item = map_next(roster, &at)) != NULL;)
-                for (char **group = item->groups; group != NULL && *group != NULL; group++)
-                        if (strcmp(*group, name) == 0)
-                                return true;
-        return false;
+        if (reading->groups == NULL)
+                collect_groups(reading);
+        return map_get_str(reading->groups, name) != NULL;
 }
 
 /* STANZA_CONDITIONS if the value is one of its type; addresses are prepared. */
 static enum stanza_condition
-read_value(struct user *user, struct arena *arena, struct rule *rule)
+read_value(struct reading *reading, struct rule *rule)
 {
         struct jid jid;
 
@@ -239,17 +241,17 @@ read_value(struct user *user, struct arena *arena, struct rule *rule)
         if (rule->value == NULL)
                 return BAD_REQUEST;
         if (rule->type == RULE_GROUP)
-                return has_group(user, rule->value) ? STANZA_CONDITIONS : ITEM_NOT_FOUND;
+                return has_group(reading, rule->value) ? STANZA_CONDITIONS : ITEM_NOT_FOUND;
         if (rule->type == RULE_SUBSCRIPTION)
-                return is_subscription(rule->value) ? STANZA_CONDITIONS : BAD_REQUEST;
-        if (!jid_parse(&jid, arena, rule->value))
+                return rule_subscription(rule->value) >= 0 ? STANZA_CONDITIONS : BAD_REQUEST;
+        if (!jid_parse(&jid, reading->arena, rule->value))
                 return JID_MALFORMED;
         rule->value = jid.full;
         return STANZA_CONDITIONS;
 }
 
 static enum stanza_condition
-read_rule(struct user *user, struct arena *arena, const struct element *item, struct rule *rule)
+read_rule(struct reading *reading, const struct element *item, struct rule *rule)
 {
         const char *action = element_attribute(item, "action"), *type = element_attribute(item, "type");
 
@@ -268,13 +270,14 @@ read_rule(struct user *user, struct arena *arena, const struct element *item, st
         if (rule->type == RULE_TYPES)
                 return BAD_REQUEST;
         rule->value = element_attribute(item, "value");
-        return read_value(user, arena, rule);
+        return read_value(reading, rule);
 }
 
 /* NULL: refused. */
 static struct privacy_list *
 read_list(struct user *user, struct stanza *iq, const struct element *element, const char *name)
 {
+        struct reading reading = { .user = user, .arena = iq->arena };
         enum stanza_condition problem = STANZA_CONDITIONS;
         size_t count = 0;
 
@@ -288,11 +291,12 @@ read_list(struct user *user, struct stanza *iq, const struct element *element, c
         struct privacy_list *list = privacy_list_new(name, count);
         for (const struct element *item = element_first(element); item != NULL; item = element_next(item)) {
                 struct rule rule;
-                problem = read_rule(user, iq->arena, item, &rule);
+                problem = read_rule(&reading, item, &rule);
                 if (problem != STANZA_CONDITIONS)
                         break;
                 privacy_list_add(list, &rule);
         }
+        map_free(&reading.groups);
         if (problem == STANZA_CONDITIONS && !privacy_list_seal(list))
                 problem = BAD_REQUEST; /* 2.1: orders are unique */
         if (problem == STANZA_CONDITIONS)

@@ -3,6 +3,7 @@
 #define XMPPD_USER_PRIVACY_PRIVATE_H
 
 #include "xmppd/user/privacy.h"
+#include "xmppd/user/subscription.h"
 #include "xmppd/user/user_private.h"
 
 /* On disk: never to be renumbered. */
@@ -24,7 +25,7 @@ struct rule {
         uint8_t kinds;
         bool denies;
         const char *value; /* a prepared address, the name of a group, or of a subscription; NULL: RULE_ANY */
-        struct rule *next; /* of those for the same address, or of those for no address; in order */
+        struct rule *next; /* of those for the same address, group or subscription; in order */
 };
 
 /* Owns its texts. Once it is sealed it does not change: an edited list is a new one in the place of the old one. */
@@ -33,9 +34,11 @@ struct privacy_list {
         const char *name;
         struct rule *rules; /* ascending */
         size_t count, room;
-        struct map *jids;    /* address -> the first rule for it; NULL: no rule is for one */
-        struct rule *others; /* the first that is for no address */
-        bool needs_roster;   /* some rule asks for a group or a subscription */
+        /* The first rule of each kind; NULL: there is none. */
+        struct map *jids, *groups;                       /* by address, by name */
+        struct rule *subscriptions[SUBSCRIBED_BOTH + 1]; /* by what there is of one */
+        struct rule *anybody;
+        bool needs_roster; /* some rule asks for a group or a subscription */
 };
 
 /* privacy_list.c: room: how many rules it will have at most. */
@@ -45,6 +48,8 @@ void privacy_list_add(struct privacy_list *list, const struct rule *rule);
 /* Puts the rules in order and makes them ready to be asked. False: two have the same order. */
 bool privacy_list_seal(struct privacy_list *list);
 void privacy_list_free(struct privacy_list **list);
+/* The state that a subscription of this name has; -1: it is none. */
+int rule_subscription(const char *name);
 /* The blocking list (XEP-0191) is these rules of the default list: an address, deny, everything. */
 bool rule_is_block(const struct rule *rule);
 /* The list old (NULL: an empty one of this name) with these addresses blocked before anything else is asked. */

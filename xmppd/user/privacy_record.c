@@ -43,7 +43,8 @@ read_rule(struct cursor *cursor, struct arena *arena, struct rule *rule)
         rule->type = type;
         rule->denies = denies != 0;
         return !cursor->broken && type < RULE_TYPES && denies <= 1 && (type == RULE_ANY) == (rule->value == NULL) &&
-                rule->kinds != 0 && (rule->kinds < RULE_REST || rule->kinds == RULE_WHOLE);
+                (type != RULE_SUBSCRIPTION || rule_subscription(rule->value) >= 0) && rule->kinds != 0 &&
+                (rule->kinds < RULE_REST || rule->kinds == RULE_WHOLE);
 }
 
 static bool
