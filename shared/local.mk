@@ -21,6 +21,7 @@ shared_libshared_a_SOURCES += shared/config/config_private.h
 shared_libshared_a_SOURCES += shared/config/federation.c shared/config/federation.h
 shared_libshared_a_SOURCES += shared/config/lexer.c
 shared_libshared_a_SOURCES += shared/config/reader.c
+shared_libshared_a_SOURCES += shared/config/restart.c
 shared_libshared_a_SOURCES += shared/config/value.c
 shared_libshared_a_SOURCES += shared/loop/address.c shared/loop/address.h
 shared_libshared_a_SOURCES += shared/loop/alarm.c shared/loop/alarm.h

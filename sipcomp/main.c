@@ -6,7 +6,6 @@
 #include "shared/base/buf.h"
 #include "shared/base/err.h"
 #include "shared/base/log.h"
-#include "shared/base/mem.h"
 #include "shared/control/daemon.h"
 #include "shared/loop/signals.h"
 #include "shared/loop/timer.h"
@@ -53,30 +52,10 @@ load(struct buf *errors, struct buf *warnings)
 
 /* --- Reload. */
 
-/* Settings that are read once, at the start. */
-static void
-note_restart(const struct config *config, struct buf *text)
-{
-        static const char *const once[] = { "state-dir", "control", "routing-fqdn", "record-route-transport" };
-        const struct section *old = config_top(program.config), *new = config_top(config);
-        for (size_t i = 0; i < array_len(once); i++)
-                if (!section_same(old, new, once[i]))
-                        buf_printf(text, "%s takes effect at the next start only\n", once[i]);
-        for (const struct section *at = section_next(new, "listen", NULL); at != NULL; at = section_next(new, "listen", at)) {
-                const struct section *before = section_titled(old, "listen", section_title(at));
-                static const char *const settings[] = { "address", "port", "transport", "client-certificate", "advertise-port" };
-                bool same = before != NULL;
-                for (size_t i = 0; i < array_len(settings) && same; i++)
-                        same = section_same(before, at, settings[i]);
-                if (!same)
-                        buf_printf(text, "listen \"%s\" takes effect at the next start only\n", section_title(at));
-        }
-}
-
 static int
 reload(struct buf *text)
 {
-        struct buf errors = { 0 }, warnings = { 0 };
+        struct buf errors = { 0 }, warnings = { 0 }, restart = { 0 };
         struct err err;
         int outcome = -1;
 
@@ -88,7 +67,8 @@ reload(struct buf *text)
         } else if (gateway_reload(program.gateway, config, &err) != 0) {
                 buf_puts(text, err.text);
         } else {
-                note_restart(config, text);
+                if (config_needs_restart(sipcomp_settings_rules(), program.config, config, &restart))
+                        buf_printf(text, "these settings take effect at the next start only: %s", buf_text(&restart));
                 daemon_set_log(config);
                 config_unref(&program.config);
                 program.config = config_ref(config);
@@ -101,6 +81,7 @@ reload(struct buf *text)
                 log_error(&scope, "the new configuration is refused, the old one stays in force");
         if (config != NULL)
                 config_unref(&config);
+        buf_free(&restart);
         buf_free(&errors);
         buf_free(&warnings);
         daemon_tell_systemd("READY=1");

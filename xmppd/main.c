@@ -130,7 +130,7 @@ reload(struct buf *text)
 {
         struct buf errors = { 0 }, warnings = { 0 };
         struct snapshot *snapshot = settings_load(server.file, &errors, &warnings);
-        char restart[400];
+        struct buf restart = { 0 };
         struct err err;
         int outcome = -1;
 
@@ -147,9 +147,9 @@ reload(struct buf *text)
                 log_error(&scope, "%s; the old configuration stays in force", err.text);
                 goto out;
         }
-        if (settings_need_restart(snapshot_now(), snapshot, restart, sizeof(restart))) {
-                log_warn(&scope, "these settings take effect at the next start only: %s", restart);
-                buf_printf(text, "these settings take effect at the next start only: %s", restart);
+        if (config_needs_restart(settings_rules(), snapshot_now()->config, snapshot->config, &restart)) {
+                log_warn(&scope, "these settings take effect at the next start only: %s", buf_text(&restart));
+                buf_printf(text, "these settings take effect at the next start only: %s", buf_text(&restart));
         }
         daemon_set_log(snapshot->config);
         snapshot_put_in_force(snapshot, NULL, NULL);
@@ -158,6 +158,7 @@ reload(struct buf *text)
         outcome = 0;
 out:
         snapshot_unref(&snapshot);
+        buf_free(&restart);
         buf_free(&errors);
         buf_free(&warnings);
         daemon_tell_systemd("READY=1");

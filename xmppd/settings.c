@@ -400,29 +400,3 @@ settings_load(const char *path, struct buf *errors, struct buf *warnings)
                 snapshot_unref(&snapshot);
         return snapshot;
 }
-
-static void
-note_changes(const struct section *before, const struct section *after, const struct section_rule *rule, const char *dot,
-        char *text, size_t len, size_t *used)
-{
-        for (const struct setting *setting = rule->settings; setting->name != NULL; setting++) {
-                if (setting->when != AT_START || section_same(before, after, setting->name) || *used >= len)
-                        continue;
-                int n = snprintf(text + *used, len - *used, "%s%s%s%s", *used > 0 ? ", " : "", rule->name, dot, setting->name);
-                *used += n > 0 ? (size_t)n : 0;
-        }
-}
-
-bool
-settings_need_restart(const struct snapshot *before, const struct snapshot *after, char *text, size_t len)
-{
-        size_t used = 0;
-
-        text[0] = '\0';
-        note_changes(config_top(before->config), config_top(after->config), settings_rules(), "", text, len, &used);
-        for (const struct section_rule *rule = settings_rules()->inside; rule->name != NULL; rule++)
-                if (!rule->titled && rule->settings != NULL)
-                        note_changes(section_of(config_top(before->config), rule->name),
-                                section_of(config_top(after->config), rule->name), rule, ".", text, len, &used);
-        return text[0] != '\0';
-}

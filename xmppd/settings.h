@@ -11,7 +11,5 @@ const struct section_rule *settings_rules(void);
 /* Reads the file and builds what is derived from it (domains, TLS contexts), with all cross-checks. On any error: NULL, and in errors a line
  * "FILE:LINE: message" for each. Warnings likewise. Opens no port and no store; blocks on files: main thread, at start and reload. */
 struct snapshot *settings_load(const char *path, struct buf *errors, struct buf *warnings);
-/* The names of settings that differ between the two and need a restart, comma-separated, into text; false if there are none. */
-bool settings_need_restart(const struct snapshot *before, const struct snapshot *after, char *text, size_t len);
 
 #endif

@@ -75,6 +75,9 @@ const char *section_place(const struct section *section, const char *setting);
 bool section_is_set(const struct section *section, const char *setting); /* written in the file, not defaulted */
 /* Do both sections (of the same rule) have the same value for it? */
 bool section_same(const struct section *a, const struct section *b, const char *setting);
+/* Appends what differs and is read at the start only, as `workers, store.map-size, listen "main".port`; false if nothing is. */
+bool
+config_needs_restart(const struct section_rule *rules, const struct config *before, const struct config *after, struct buf *names);
 
 bool config_bool(const struct section *section, const char *setting);
 int64_t config_number(const struct section *section, const char *setting);   /* NUMBER and SECONDS */

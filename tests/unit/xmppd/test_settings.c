@@ -207,11 +207,12 @@ names_the_settings_that_need_a_restart(void **state)
         struct snapshot *before = load_good(PLAIN "domain a.example { }\nworkers = 1\n");
         struct snapshot *same = load_good(PLAIN "domain a.example { } workers = 1\nlog { level = debug }\n");
         struct snapshot *after = load_good(PLAIN "domain a.example { }\nworkers = 2\nstore { map-size = 16 }\n");
-        char text[200];
+        struct buf names = { 0 };
 
-        assert_false(settings_need_restart(before, same, text, sizeof(text)));
-        assert_true(settings_need_restart(before, after, text, sizeof(text)));
-        assert_string_equal(text, "workers, store.map-size");
+        assert_false(config_needs_restart(settings_rules(), before->config, same->config, &names));
+        assert_true(config_needs_restart(settings_rules(), before->config, after->config, &names));
+        assert_string_equal(buf_text(&names), "workers, store.map-size");
+        buf_free(&names);
         snapshot_unref(&before);
         snapshot_unref(&same);
         snapshot_unref(&after);

@@ -2,6 +2,7 @@
 #include "shared/config/config.h"
 
 #include "shared/base/err.h"
+#include "shared/base/mem.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -49,7 +50,13 @@ static const struct setting http_settings[] = {
         { "listen", SETTING_ADDRESSES, "{ }", LIVE, "Addresses.", NULL },
         { 0 },
 };
+static const struct setting door_settings[] = {
+        { "number", SETTING_NUMBER, NULL, AT_START, "Number.", NULL },
+        { "note", SETTING_TEXT, "", LIVE, "Note.", NULL },
+        { 0 },
+};
 static const struct section_rule inside[] = {
+        { .name = "door", .titled = true, .settings = door_settings },
         { .name = "c2s", .settings = c2s_settings },
         { .name = "domain", .titled = true, .settings = domain_settings, .title_is_domain = true },
         { .name = "route", .titled = true, .inside = route_inside },
@@ -466,6 +473,32 @@ remove_directory(void **state)
         return chdir("/") != 0 || system(command) != 0;
 }
 
+static void
+names_what_only_a_restart_changes(void **state)
+{
+        static const char before[] = "workers = 1\ndoor \"a\" { number = 1 }\ndoor \"b\" { number = 2 }\n";
+        static const struct {
+                const char *after, *names;
+        } rows[] = {
+                { before, "" },
+                { "workers = 1\nidle = 5\ndoor \"b\" { number = 2 note = x }\ndoor \"a\" { number = 1 }\n", "" },
+                { "workers = 2\nstate-dir = other\ndoor \"a\" { number = 1 }\ndoor \"b\" { number = 2 }\n", "state-dir, workers" },
+                { "workers = 1\ndoor \"a\" { number = 1 }\ndoor \"b\" { number = 3 }\n", "door \"b\".number" },
+                { "workers = 1\ndoor \"a\" { number = 1 }\ndoor \"c\" { number = 2 }\n", "door \"c\", door \"b\"" },
+        };
+
+        for (size_t i = 0; i < array_len(rows); i++) {
+                struct buf warnings = { 0 }, names = { 0 };
+                struct config *old = read_good(before, &warnings), *new = read_good(rows[i].after, &warnings);
+                assert_int_equal(config_needs_restart(&rules, old, new, &names), rows[i].names[0] != '\0');
+                assert_string_equal(buf_text(&names), rows[i].names);
+                config_unref(&old);
+                config_unref(&new);
+                buf_free(&warnings);
+                buf_free(&names);
+        }
+}
+
 int
 main(void)
 {
@@ -479,6 +512,7 @@ main(void)
                 cmocka_unit_test(reads_included_files_relative_to_the_one_that_names_them),
                 cmocka_unit_test(limits_size_and_depth),
                 cmocka_unit_test(stops_counting_errors_at_a_hundred),
+                cmocka_unit_test(names_what_only_a_restart_changes),
                 cmocka_unit_test(warns_once_of_a_section_that_is_not_built),
                 cmocka_unit_test(runs_cross_checks_along_with_the_errors_of_rows),
                 cmocka_unit_test(says_why_a_file_cannot_be_read),
