@@ -36,7 +36,7 @@ static const struct {
         { PRESENCE_SUBSCRIBED,  { IGNORE,     SUBSCRIBE,    SUBSCRIBE,  SUBSCRIBE,    SUBSCRIBE,  SUBSCRIBE } },
         { PRESENCE_UNSUBSCRIBE, { IGNORE,     SUBSCRIBE,    SUBSCRIBE,  SUBSCRIBE,    SUBSCRIBE,  SUBSCRIBE } },
         { PRESENCE_UNSUBSCRIBED,{ IGNORE,     SUBSCRIBE,    SUBSCRIBE,  SUBSCRIBE,    SUBSCRIBE,  SUBSCRIBE } },
-        { PRESENCE_PROBE,       { IGNORE,     PROBE,        PROBE,      PROBE,        PROBE,      PROBE } },     /* 4.3.2 */
+        { PRESENCE_PROBE,       { PROBE,      PROBE,        PROBE,      PROBE,        PROBE,      PROBE } },     /* 4.3.2 */
         { IQ_GET,               { REFUSE,     ACCOUNT,      ACCOUNT,    REFUSE,       REFUSE,     IT } }, /* 8.5.2.1.3, 8.5.3.2.3 */
         { IQ_SET,               { REFUSE,     ACCOUNT,      ACCOUNT,    REFUSE,       REFUSE,     IT } },
         { IQ_RESULT,            { IGNORE,     IGNORE,       IGNORE,     IGNORE,       IGNORE,     IT } },

@@ -328,6 +328,17 @@ gets_no_answer(struct user *user, const struct jid *asker)
 }
 
 void
+presence_refuse_probe(const struct stanza *probe)
+{
+        struct stanza *refusal = stanza_new(STANZA_PRESENCE, PRESENCE_UNSUBSCRIBED, NULL, NULL);
+        struct jid contact = jid_bare(&probe->to, refusal->arena), asker = jid_bare(&probe->from, refusal->arena);
+
+        stanza_set_from(refusal, &contact);
+        stanza_set_to(refusal, &asker);
+        route(refusal);
+}
+
+void
 presence_answer_probe(struct user *user, struct stanza *probe)
 {
         struct arena *arena = arena_new(256);

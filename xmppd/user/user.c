@@ -347,7 +347,10 @@ deliver(struct user *user, struct stanza *stanza, struct session *it)
                 contact_told(user, stanza);
                 return;
         case ANSWER_PROBE:
-                presence_answer_probe(user, stanza);
+                if (user != NULL)
+                        presence_answer_probe(user, stanza);
+                else
+                        presence_refuse_probe(stanza);
                 return;
         case REFUSE:
                 route_error(stanza, SERVICE_UNAVAILABLE, NULL);

@@ -157,6 +157,8 @@ void presence_send(struct session *session, struct stanza *presence, const char 
 void presence_send_unavailable(struct session *session, const char *to);
 void presence_probe(struct session *session, const char *bare);
 void presence_answer_probe(struct user *user, struct stanza *probe);
+/* To an account that does not exist: as to one that the asker may not see (4.3.2, 1). */
+void presence_refuse_probe(const struct stanza *probe);
 
 /* offline.c */
 bool offline_is_worth_keeping(const struct stanza *message);

@@ -70,7 +70,7 @@ subscriptions_concern_the_account_whatever_the_resource(void **state)
         for (size_t i = 0; i < array_len(types); i++)
                 assert_row(types[i], IGNORE, CHANGE_SUBSCRIPTION, CHANGE_SUBSCRIPTION, CHANGE_SUBSCRIPTION, CHANGE_SUBSCRIPTION,
                         CHANGE_SUBSCRIPTION);
-        assert_row(PRESENCE_PROBE, IGNORE, ANSWER_PROBE, ANSWER_PROBE, ANSWER_PROBE, ANSWER_PROBE, ANSWER_PROBE);
+        assert_row(PRESENCE_PROBE, ANSWER_PROBE, ANSWER_PROBE, ANSWER_PROBE, ANSWER_PROBE, ANSWER_PROBE, ANSWER_PROBE);
 }
 
 static void
