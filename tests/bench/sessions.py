@@ -55,9 +55,9 @@ def come_back(bench, subject, users):
 
 def hibernated(bench, name):
     """Memory of a session whose client has lost its connection: each of an account of its own, long after it went."""
-    users = bench.small(50000, 1000)
+    users = bench.small(20000, 1000)
     with bench.subject(name, users) as subject:
-        result = bench.loads.run(subject, "drop", "--users", users, "--settle", 5 if bench.quick else 60, "--addresses", 8, "--inflight", 50, limit=400)
+        result = bench.loads.run(subject, "drop", "--users", users, "--settle", 5 if bench.quick else 45, "--addresses", 8, "--inflight", 50, limit=600)
         bench.note(name, "hibernated_bytes", result.get("anon_bytes_per_session"))
 
 
