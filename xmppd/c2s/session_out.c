@@ -249,10 +249,7 @@ may_say_from(const struct client *client, const struct stanza *stanza)
 static bool
 is_pressed(void)
 {
-        for (int i = 0; i < home_count(); i++)
-                if (worker_waiting(home_worker(i)) > PRESSED)
-                        return true;
-        return user_is_pressed();
+        return home_is_behind(PRESSED) || user_is_pressed();
 }
 
 static void

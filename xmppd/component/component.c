@@ -309,10 +309,7 @@ is_complete(const struct stanza *stanza)
 static bool
 is_pressed(void)
 {
-        for (int i = 0; i < home_count(); i++)
-                if (worker_waiting(home_worker(i)) > PRESSURE_LETTERS)
-                        return true;
-        return user_is_pressed();
+        return home_is_behind(PRESSURE_LETTERS) || user_is_pressed();
 }
 
 static void

@@ -31,6 +31,15 @@ home_worker(int index)
         return workers[index];
 }
 
+bool
+home_is_behind(size_t letters)
+{
+        for (int i = 0; i < home_count(); i++)
+                if (worker_waiting(home_worker(i)) > letters)
+                        return true;
+        return false;
+}
+
 static struct worker *
 worker_for(const char *address, size_t len)
 {

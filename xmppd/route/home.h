@@ -12,6 +12,8 @@
 void home_set_workers(struct worker *const *workers, int count);
 int home_count(void);
 struct worker *home_worker(int index);
+/* Any thread: do more letters than this wait in the mailbox of any worker? */
+bool home_is_behind(size_t letters);
 
 /* Of an account (or anything else with a bare JID): its resource does not matter. */
 struct worker *home_of(const struct jid *jid);
