@@ -2,13 +2,15 @@
  * handler.c - the callbacks of a loop, and which of them take long
  *
  * The monotonic clock is read where a handler begins, and once more at the end of a turn: the beginning of one is the end of the one before.
- * A thread's own CPU clock is a system call, so it is read at most once in a millisecond, and where the other clock says that a handler took
- * long. What lies between the two readings and belongs to earlier handlers is taken off, so that nobody is blamed for what he has not done.
+ * A thread's own CPU clock is a system call, so it is read once in a few milliseconds, and where the other clock says that a handler took
+ * long. What lies between the two readings and may belong to earlier handlers is taken off, so that nobody is blamed for what he has not done.
  */
 #include "shared/loop/handler.h"
 
 #include "shared/base/clock.h"
 #include "shared/loop/loop_private.h"
+
+enum { CPU_AGE_MS = 4 }; /* so old may the reading of the CPU clock be when a handler begins */
 
 /* A name has a row of its own as long as there are any; then they share the last. */
 static struct long_row *
@@ -56,7 +58,7 @@ handler_enter(struct worker *worker, const char *name)
 
         finish(worker, now);
         atomic_store_explicit(&worker->busy_since, now, memory_order_relaxed);
-        if (now != worker->cpu_at) {
+        if (now - worker->cpu_at >= CPU_AGE_MS) {
                 worker->cpu_at = now;
                 worker->cpu_us = clock_thread_cpu_us();
         }

@@ -12,10 +12,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <lmdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -545,6 +547,28 @@ engine_commit(struct engine *engine, struct err *err)
         engine->writing = NULL;
         engine->to_come = 0;
         return rc == 0 ? 0 : explain(err, engine->dir, rc);
+}
+
+/* LMDB does not tell where it has mapped the file, and where that is may change. */
+void
+engine_rest(struct engine *engine)
+{
+        FILE *maps = fopen("/proc/self/maps", "re");
+        struct stat st;
+        char line[PATH_MAX + 100];
+        int fd;
+
+        if (maps == NULL)
+                return;
+        bool is_known = mdb_env_get_fd(engine->env, &fd) == 0 && fstat(fd, &st) == 0;
+        while (is_known && fgets(line, sizeof(line), maps) != NULL) {
+                unsigned long from, to, inode;
+                char shared;
+                if (sscanf(line, "%lx-%lx %*3c%c %*x %*x:%*x %lu", &from, &to, &shared, &inode) == 4 && shared == 's' &&
+                        inode == (unsigned long)st.st_ino)
+                        madvise((void *)from, to - from, MADV_DONTNEED);
+        }
+        fclose(maps);
 }
 
 void

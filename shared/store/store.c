@@ -343,6 +343,12 @@ store_read_end(struct store *store)
 }
 
 void
+store_rest(struct store *store)
+{
+        engine_rest(store->engine);
+}
+
+void
 store_counters(struct store *store, struct store_counters *counters)
 {
         pthread_mutex_lock(&store->lock);

@@ -39,6 +39,8 @@ void engine_abort(struct engine *engine);
 int engine_commit(struct engine *engine, struct err *err);
 /* Now and then: forgets readers of processes that died. */
 void engine_tidy(struct engine *engine);
+/* Any thread: see store_rest. */
+void engine_rest(struct engine *engine);
 
 /* A consistent view for one thread. */
 struct view;

@@ -20,11 +20,12 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { TEXT_MAX = 1023, GROUPS_OF_ITEM_MAX = 64, UNUSED_MS = 1000 };
+enum { TEXT_MAX = 1023, GROUPS_OF_ITEM_MAX = 64, UNUSED_MS = 1000, MANY = 100 };
 
 /* Of this worker. */
 static _Thread_local struct list loaded; /* users whose roster is in memory */
 static _Thread_local struct timer sweep;
+static _Thread_local size_t forgotten; /* since the store was told last */
 
 static bool
 load_item(void *arg, const void *key, size_t key_len, const void *value, size_t value_len)
@@ -71,10 +72,16 @@ forget_unused(struct timer *timer)
         uint64_t now = worker_now();
 
         for (LIST_EACH(user, &loaded, struct user, in_loaded))
-                if (user->writes == 0 && now - user->roster_used >= UNUSED_MS)
+                if (user->writes == 0 && now - user->roster_used >= UNUSED_MS) {
                         roster_forget(user);
-        if (!list_is_empty(&loaded))
+                        forgotten++;
+                }
+        if (!list_is_empty(&loaded)) {
                 timer_start(timer, UNUSED_MS / 2, forget_unused);
+        } else if (forgotten >= MANY) {
+                forgotten = 0;
+                store_rest(user_store);
+        }
 }
 
 struct map *

@@ -715,12 +715,58 @@ what_was_acknowledged_survives_a_kill(void **state)
         assert_true(count >= 20);
 }
 
+/* How much of the data file stands in this process's memory. */
+static long
+mapped_kib(void)
+{
+        FILE *smaps = fopen("/proc/self/smaps", "re");
+        char line[400];
+        long kib = -1;
+        bool is_ours = false;
+
+        assert_non_null(smaps);
+        while (fgets(line, sizeof(line), smaps) != NULL) {
+                if (strchr(line, '-') != NULL && strchr(line, '/') != NULL)
+                        is_ours = strstr(line, dir) != NULL && strstr(line, "data.mdb") != NULL;
+                if (is_ours && sscanf(line, "Rss: %ld kB", &kib) == 1)
+                        break;
+        }
+        fclose(smaps);
+        return kib;
+}
+
+static void
+what_was_read_leaves_memory_and_is_still_there(void **state)
+{
+        static char value[200 * 1024];
+        struct store *store = open_store();
+        char key[20];
+
+        memset(value, 'v', sizeof(value) - 1);
+        for (int i = 0; i < 10; i++) {
+                snprintf(key, sizeof(key), "key%d", i);
+                put(store, FIRST, key, value);
+                assert_true(has(store, FIRST, key, value));
+        }
+        assert_true(mapped_kib() > 1000);
+        const void *found;
+        size_t len;
+        assert_true(store_get(store, FIRST, "key3", 4, &found, &len));
+        store_rest(store);
+        assert_in_range(mapped_kib(), 0, 100);
+        assert_memory_equal(found, value, len); /* what was lent before stays good */
+        assert_true(has(store, FIRST, "key9", value));
+        store_read_end(store);
+        store_close(&store);
+}
+
 #define IN_A_DIRECTORY(test) cmocka_unit_test_setup_teardown(test, make_dir, remove_dir)
 
 int
 main(void)
 {
         const struct CMUnitTest tests[] = {
+                IN_A_DIRECTORY(what_was_read_leaves_memory_and_is_still_there),
                 IN_A_DIRECTORY(finds_what_was_put_in_its_table_only),
                 IN_A_DIRECTORY(keeps_everything_over_a_restart),
                 IN_A_DIRECTORY(removes_keys_and_prefixes),
