@@ -125,6 +125,14 @@ decode(struct arena *arena, struct element *element, const char **bytes, size_t 
         return got >= 0;
 }
 
+/* A password may be among what was decoded. */
+static void
+forget(const char *bytes, size_t len)
+{
+        if (len > 0)
+                mem_wipe((char *)bytes, len);
+}
+
 static void
 fail_at_once(struct client *client, const char *failure)
 {
@@ -150,6 +158,7 @@ login_begin(struct client *client, struct element *auth)
                 login->sasl = sasl_new(client->domain, conn_is_secure(conn) ? conn_tls(conn) : NULL, hear, client);
                 pause_for_answer(client);
                 sasl_begin(login->sasl, mechanism, bytes, len);
+                forget(bytes, len);
         }
         arena_free(&arena);
 }
@@ -166,6 +175,7 @@ login_go_on(struct client *client, struct element *response)
         } else {
                 pause_for_answer(client);
                 sasl_step(client->login->sasl, bytes, len);
+                forget(bytes, len);
         }
         arena_free(&arena);
 }

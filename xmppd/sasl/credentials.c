@@ -36,15 +36,31 @@ credentials_start(struct store *store)
 }
 
 static void
+derive(const char *purpose, const struct jid *bare, unsigned number, unsigned char out[DIGEST_MAX])
+{
+        char name[JID_MAX + 40];
+        int len = snprintf(name, sizeof(name), "%s %u %.*s", purpose, number, (int)bare->bare_len, bare->full);
+
+        digest_hmac(DIGEST_SHA256, secret, sizeof(secret), name, (size_t)len, out);
+}
+
+/* Rounds and length of the salt are those of an account of the domain, chosen by the name: accounts that were brought along from another server
+ * may have others than ours, and then ours would give an invented one away. A salt changes together with them, as that of an account would. */
+static void
 invent(const struct jid *bare, enum digest digest, struct scram_keys *keys)
 {
-        unsigned char salt[DIGEST_MAX];
-        char name[JID_MAX + 16];
-        int len = snprintf(name, sizeof(name), "%d:%.*s", (int)digest, (int)bare->bare_len, bare->full);
+        unsigned char point[DIGEST_MAX], salt[2][DIGEST_MAX];
+        struct scram_keys like = { .rounds = SCRAM_ROUNDS, .salt_len = SCRAM_SALT };
 
-        digest_hmac(DIGEST_SHA256, secret, sizeof(secret), name, (size_t)len, salt);
-        *keys = (struct scram_keys){ .rounds = SCRAM_ROUNDS, .salt_len = SCRAM_SALT };
-        memcpy(keys->salt, salt, SCRAM_SALT);
+        derive("like", bare, digest, point);
+        if (accounts == NULL || !account_keys_near(accounts, bare->domain, point, digest, &like))
+                like = (struct scram_keys){ .rounds = SCRAM_ROUNDS, .salt_len = SCRAM_SALT };
+        unsigned number = like.rounds * 4 + (unsigned)digest * 2;
+        derive("salt", bare, number, salt[0]);
+        derive("salt", bare, number + 1, salt[1]);
+        *keys = (struct scram_keys){ .rounds = like.rounds, .salt_len = like.salt_len };
+        memcpy(keys->salt, salt, like.salt_len);
+        mem_wipe(&like, sizeof(like));
         random_bytes(keys->stored_key, sizeof(keys->stored_key));
         random_bytes(keys->server_key, sizeof(keys->server_key));
 }
@@ -65,15 +81,25 @@ read_keys(const struct jid *bare, struct scram_keys *sha1, struct scram_keys *sh
         return found;
 }
 
+static void
+wipe(struct scram_keys *sha1, struct scram_keys *sha256)
+{
+        mem_wipe(sha1, sizeof(*sha1));
+        mem_wipe(sha256, sizeof(*sha256));
+}
+
 void
 credentials_find(const struct jid *bare, enum digest digest, struct scram_keys *keys)
 {
-        struct scram_keys sha1 = { 0 }, sha256 = { 0 };
+        struct scram_keys sha1 = { 0 }, sha256 = { 0 }, invented;
 
+        /* The same work for those who exist. */
         read_keys(bare, &sha1, &sha256);
+        invent(bare, digest, &invented);
         *keys = digest == DIGEST_SHA1 ? sha1 : sha256;
         if (keys->rounds == 0)
-                invent(bare, digest, keys);
+                *keys = invented;
+        wipe(&sha1, &sha256);
 }
 
 enum digest
@@ -82,14 +108,12 @@ credentials_find_any(const struct jid *bare, struct scram_keys *keys)
         struct scram_keys sha1 = { 0 }, sha256 = { 0 };
 
         read_keys(bare, &sha1, &sha256);
-        if (sha1.rounds == 0 && sha256.rounds != 0) {
-                *keys = sha256;
-                return DIGEST_SHA256;
-        }
-        *keys = sha1;
+        enum digest digest = sha1.rounds == 0 && sha256.rounds != 0 ? DIGEST_SHA256 : DIGEST_SHA1;
+        *keys = digest == DIGEST_SHA1 ? sha1 : sha256;
+        wipe(&sha1, &sha256);
         if (keys->rounds == 0)
-                invent(bare, DIGEST_SHA1, keys);
-        return DIGEST_SHA1;
+                invent(bare, digest, keys);
+        return digest;
 }
 
 bool
@@ -104,7 +128,9 @@ credentials_are_here(const struct jid *bare)
         struct scram_keys sha1 = { 0 }, sha256 = { 0 };
 
         read_keys(bare, &sha1, &sha256);
-        return sha1.rounds != 0 || sha256.rounds != 0;
+        bool are_here = sha1.rounds != 0 || sha256.rounds != 0;
+        wipe(&sha1, &sha256);
+        return are_here;
 }
 
 bool

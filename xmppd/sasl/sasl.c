@@ -187,18 +187,17 @@ check_keys(struct sasl *sasl, const struct jid *account, const char *password)
 
 /* The three fields of the message; false: malformed. */
 static bool
-split(struct arena *arena, const char *bytes, size_t len, const char *fields[3])
+split(const char *message, size_t len, const char *fields[3])
 {
-        char *copy = arena_strndup(arena, bytes, len);
-        const char *end = copy + len;
+        const char *at = message, *end = message + len;
 
         for (int i = 0; i < 3; i++) {
-                fields[i] = copy;
-                copy += strlen(copy) + 1;
-                if (i < 2 && copy > end)
+                fields[i] = at;
+                at += strlen(at) + 1;
+                if (i < 2 && at > end)
                         return false;
         }
-        return copy == end + 1 && fields[1][0] != '\0' && fields[2][0] != '\0' && text_is_utf8(bytes, len);
+        return at == end + 1 && fields[1][0] != '\0' && fields[2][0] != '\0' && text_is_utf8(message, len);
 }
 
 static void
@@ -206,9 +205,10 @@ check_plain(struct sasl *sasl, const char *bytes, size_t len)
 {
         struct arena *arena = arena_new(1024);
         struct jid account, wanted;
+        char *copy = arena_strndup(arena, bytes, len);
         const char *fields[3];
 
-        if (!split(arena, bytes, len, fields)) {
+        if (!split(copy, len, fields)) {
                 refuse(sasl, "malformed-request");
         } else if (strlen(fields[2]) > PASSWORD_MAX || !credentials_name(&account, arena, fields[1], sasl->domain)) {
                 refuse(sasl, "not-authorized");
@@ -221,6 +221,7 @@ check_plain(struct sasl *sasl, const char *bytes, size_t len)
                 else
                         check_keys(sasl, &account, fields[2]);
         }
+        mem_wipe(copy, len);
         arena_free(&arena);
 }
 

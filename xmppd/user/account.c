@@ -144,10 +144,14 @@ account_find(struct store *store, struct arena *arena, const struct jid *bare, s
         return true;
 }
 
-struct walk {
+/* ---- an account like others ---- */
+
+enum { NEAR_MAX = 64 };
+
+struct near {
         const char *domain;
-        bool (*each)(void *arg, const struct account *account);
-        void *arg;
+        uint64_t ids[NEAR_MAX];
+        size_t count;
 };
 
 static bool
@@ -156,6 +160,60 @@ is_in_domain(const char *jid, const char *domain)
         const char *at = strchr(jid, '@');
         return text_equal(at == NULL ? jid : at + 1, domain);
 }
+
+static bool
+note_near(void *arg, const void *key, size_t key_len, const void *value, size_t value_len)
+{
+        struct near *near = arg;
+        struct cursor cursor = cursor_on(value, value_len);
+        struct arena *arena = arena_new(256);
+        size_t len;
+
+        uint8_t version = decode_u8(&cursor);
+        uint64_t id = decode_u64(&cursor);
+        const char *jid = decode_bytes(&cursor, &len);
+        if (version == RECORD_VERSION && decode_ok(&cursor) && is_in_domain(arena_strndup(arena, jid, len), near->domain))
+                near->ids[near->count++] = id;
+        arena_free(&arena);
+        return near->count < NEAR_MAX;
+}
+
+static bool
+read_keys(struct store *store, uint64_t id, enum digest digest, struct scram_keys *keys)
+{
+        struct arena *arena = arena_new(512);
+        struct account account = { 0 };
+        unsigned char key[ID_BYTES];
+        const void *value;
+        size_t len;
+
+        write_id(key, id);
+        bool found = store_get(store, TABLE_ACCOUNT, key, sizeof(key), &value, &len) && account_decode(&account, arena, value, len);
+        *keys = digest == DIGEST_SHA1 ? account.sha1 : account.sha256;
+        mem_wipe(&account, sizeof(account));
+        arena_free(&arena);
+        return found && keys->rounds != 0;
+}
+
+/* The directory is ordered by a hash of the names, so those that begin like a point are any of them; where few are, one of the first. */
+bool
+account_keys_near(struct store *store, const char *domain, const unsigned char *point, enum digest digest, struct scram_keys *keys)
+{
+        for (size_t prefix = 3; prefix-- > 0;) {
+                struct near near = { .domain = domain };
+                store_scan(store, TABLE_DIRECTORY, point, prefix, 2 * NEAR_MAX, note_near, &near);
+                for (size_t i = 0; i < near.count; i++)
+                        if (read_keys(store, near.ids[(point[2] + i) % near.count], digest, keys))
+                                return true;
+        }
+        return false;
+}
+
+struct walk {
+        const char *domain;
+        bool (*each)(void *arg, const struct account *account);
+        void *arg;
+};
 
 static bool
 visit(void *arg, const void *key, size_t key_len, const void *value, size_t value_len)

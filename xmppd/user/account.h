@@ -23,6 +23,10 @@ struct account {
         int64_t created;         /* wall ms */
 };
 
+/* The keys of some account of this domain for this hash: the same one for the same point (3 bytes or more) as long as the accounts around it stay.
+ * False: none is near. */
+bool account_keys_near(
+        struct store *store, const char *domain, const unsigned char *point, enum digest digest, struct scram_keys *keys);
 /* Reads the account; texts go into the arena. False: no such account. */
 bool account_find(struct store *store, struct arena *arena, const struct jid *bare, struct account *account);
 /* The id alone, for loading rosters and the like; 0: no such account. */

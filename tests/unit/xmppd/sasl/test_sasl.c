@@ -13,6 +13,7 @@
 #include "shared/loop/worker.h"
 #include "xmppd/route/home.h"
 #include "xmppd/route/snapshot.h"
+#include "xmppd/sasl/credentials.h"
 #include "xmppd/sasl/sasl.h"
 #include "xmppd/user/account.h"
 #include "xmppd/user/tables.h"
@@ -238,6 +239,51 @@ plain_refuses_the_rest_with_a_reason(void **state)
         }
 }
 
+/* Accounts that were brought along have other rounds and salts than ours; so have those that do not exist, each always the same. */
+static void
+who_does_not_exist_looks_like_those_who_do(void **state)
+{
+        enum { EACH = 40, NAMES = 200 };
+        struct batch *batch = batch_new(store);
+        char name[60];
+
+        for (int i = 0; i < 2 * EACH; i++) {
+                struct account account = { .jid = name };
+                snprintf(name, sizeof(name), "u%d@verona.example", i);
+                account.sha1 = account.sha256 = i < EACH ? (struct scram_keys){ .rounds = 4096, .salt_len = 20 }
+                                                         : (struct scram_keys){ .rounds = SCRAM_ROUNDS, .salt_len = SCRAM_SALT };
+                account_add(batch, &account);
+        }
+        assert_int_equal(batch_commit_wait(batch), STORE_DONE);
+
+        int old = 0;
+        struct arena *arena = arena_new(4096);
+        for (int i = 0; i < NAMES; i++) {
+                struct scram_keys first, again, plain;
+                struct jid jid;
+                snprintf(name, sizeof(name), "nobody%d@verona.example", i);
+                assert_true(jid_parse(&jid, arena, name));
+                credentials_find(&jid, DIGEST_SHA256, &first);
+                credentials_find(&jid, DIGEST_SHA256, &again);
+                assert_true(
+                        first.rounds == 4096 ? first.salt_len == 20 : first.rounds == SCRAM_ROUNDS && first.salt_len == SCRAM_SALT);
+                assert_int_equal(first.rounds, again.rounds);
+                assert_memory_equal(first.salt, again.salt, sizeof(first.salt));
+                assert_int_equal(credentials_find_any(&jid, &plain), DIGEST_SHA1); /* PLAIN derives as much as for the others */
+                assert_true(plain.rounds == 4096 || plain.rounds == SCRAM_ROUNDS);
+                old += first.rounds == 4096;
+        }
+        assert_in_range(old, NAMES / 4, NAMES * 3 / 4);
+
+        struct scram_keys keys;
+        struct jid stranger;
+        assert_true(jid_parse(&stranger, arena, "nobody@mantua.example"));
+        credentials_find(&stranger, DIGEST_SHA256, &keys);
+        assert_int_equal(keys.rounds, SCRAM_ROUNDS);
+        assert_int_equal(keys.salt_len, SCRAM_SALT);
+        arena_free(&arena);
+}
+
 static void
 plain_waits_for_tls(void **state)
 {
@@ -336,6 +382,7 @@ main(void)
                 cmocka_unit_test(plain_lets_in_who_knows_the_password),
                 cmocka_unit_test(plain_refuses_the_rest_with_a_reason),
                 cmocka_unit_test(plain_waits_for_tls),
+                cmocka_unit_test(who_does_not_exist_looks_like_those_who_do),
                 cmocka_unit_test(scram_lets_in_who_knows_the_password),
                 cmocka_unit_test(scram_refuses_wrong_passwords_and_strangers_alike),
                 cmocka_unit_test(an_unknown_name_keeps_its_salt),
