@@ -5,6 +5,7 @@
  * into another stanza, gives the same tree again.
  */
 #include "shared/base/panic.h"
+#include "shared/xml/frame.h"
 #include "shared/xml/parser.h"
 #include "shared/xml/writer.h"
 
@@ -90,6 +91,30 @@ run(struct witness *w, const char *bytes, size_t len, size_t step, bool stops, b
         return problem;
 }
 
+/* As a stranger's bytes are read: only whole pieces reach the parser. */
+static enum xml_problem
+run_gathered(struct witness *w, const char *bytes, size_t len, size_t step)
+{
+        enum xml_problem problem = XML_FINE;
+        struct frame frame = { 0 };
+        size_t done = 0, given = 0, used;
+
+        *w = (struct witness){ 0 };
+        w->parser = xml_parser_new(&limits, &events, w);
+        while (given < len && problem == XML_FINE) {
+                given = given + step < len ? given + step : len;
+                for (size_t piece; done < given && problem == XML_FINE; done += piece) {
+                        piece = frame_scan(&frame, bytes + done, given - done);
+                        must(piece <= given - done);
+                        if (piece == 0)
+                                break;
+                        problem = xml_parser_feed(w->parser, bytes + done, piece, &used);
+                }
+        }
+        xml_parser_free(&w->parser);
+        return problem;
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -105,6 +130,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (one == XML_FINE && two == XML_FINE)
                 must(whole.said.len == cut.said.len &&
                         (whole.said.len == 0 || memcmp(buf_data(&whole.said), buf_data(&cut.said), whole.said.len) == 0));
+        struct witness gathered;
+        enum xml_problem three = run_gathered(&gathered, bytes, size - 1, step);
+        if (one == XML_FINE && three == XML_FINE) {
+                must(gathered.said.len == whole.said.len);
+                must(whole.said.len == 0 || memcmp(buf_data(&whole.said), buf_data(&gathered.said), whole.said.len) == 0);
+        }
+        buf_free(&gathered.said);
         buf_free(&whole.said);
         buf_free(&cut.said);
         return 0;

@@ -22,6 +22,7 @@ struct client {
         char *domain;            /* from the first header on */
         char *lang;              /* of its stream header; NULL: none */
         char *account;           /* from login on: the bare JID */
+        size_t replayed;         /* bytes that were sent again to a resumed client, until it has read them */
         struct timer pressure;   /* runs while it is paused because mailboxes are long, or it sends too fast */
         struct pace pace;
         uint64_t crowd;      /* its address, as listen.c counts them */

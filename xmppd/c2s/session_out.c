@@ -31,7 +31,11 @@ may_send(struct client *client)
 {
         if (client->stream == NULL || stream_is_closing(client->stream))
                 return false;
-        if (conn_queued(stream_conn(client->stream)) <= (size_t)limit_value(LIMIT_QUEUE))
+        size_t queued = conn_queued(stream_conn(client->stream)), limit = (size_t)limit_value(LIMIT_QUEUE);
+        if (queued <= limit)
+                client->replayed = 0;
+        /* What is sent again to a client that is being resumed is bounded already: it had not acknowledged it. */
+        if (queued <= limit + client->replayed || client->session == NULL)
                 return true;
         limit_note(LIMIT_QUEUE);
         stream_fail(client->stream, STREAM_RESOURCE_CONSTRAINT, "the client does not read");
@@ -52,8 +56,11 @@ send_bytes(void *edge, const char *bytes, size_t len)
 {
         struct client *client = edge;
 
-        if (may_send(client))
-                conn_send(stream_conn(client->stream), bytes, len);
+        if (!may_send(client))
+                return;
+        conn_send(stream_conn(client->stream), bytes, len);
+        if (client->session == NULL)
+                client->replayed += len;
 }
 
 static bool

@@ -55,13 +55,22 @@ is_only_chat_state(const struct stanza *message)
         return true;
 }
 
+/* A client has it, or had it. */
+static bool
+is_taken(const struct user *user, uint64_t number)
+{
+        bool is_leaving = user->leavings > 0 && number >= user->leaving_low && number <= user->leaving_high;
+
+        return number < user->taken_below || is_leaving || sm_holds(user, number);
+}
+
 static bool
 count_message(void *arg, const void *key, size_t key_len, const void *value, size_t value_len)
 {
         struct user *user = arg;
         uint64_t number = record_offline_number(key, key_len);
 
-        user->kept += number >= user->taken_below && !sm_holds(user, number);
+        user->kept += !is_taken(user, number);
         user->next_number = number + 1;
         return true;
 }
@@ -173,6 +182,25 @@ offline_remove(struct write *write, uint64_t number)
         batch_remove(write->batch, TABLE_OFFLINE, key, sizeof(key));
 }
 
+static void
+note_removed(struct write *write, bool done)
+{
+        write->user->leavings--;
+}
+
+void
+offline_commit_removal(struct write *write, uint64_t low, uint64_t high)
+{
+        struct user *user = write->user;
+
+        user->leaving_low = user->leavings == 0 || low < user->leaving_low ? low : user->leaving_low;
+        user->leaving_high = user->leavings == 0 || high > user->leaving_high ? high : user->leaving_high;
+        user->leavings++;
+        must(write->then == NULL);
+        write->then = note_removed;
+        write_commit(write);
+}
+
 void
 offline_count_again(struct user *user)
 {
@@ -242,7 +270,7 @@ take_stored(void *arg, const void *key, size_t key_len, const void *value, size_
         uint64_t number = record_offline_number(key, key_len);
         struct kept_message kept;
 
-        if (number < user->taken_below || sm_holds(user, number))
+        if (is_taken(user, number))
                 return true; /* its removal is on its way, or a client has it and will say so */
         if (number >= portion->below || portion->is_full)
                 return false;

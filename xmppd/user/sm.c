@@ -187,6 +187,7 @@ static void
 remove_kept(struct sm *sm, uint64_t up_to)
 {
         struct write *write = NULL;
+        uint64_t low = UINT64_MAX, high = 0;
 
         for (uint64_t count = sm->acknowledged + 1; count <= up_to; count++) {
                 uint64_t number = queue_at(sm, count)->number;
@@ -195,9 +196,11 @@ remove_kept(struct sm *sm, uint64_t up_to)
                 if (write == NULL)
                         write = write_new(sm->user, NULL);
                 offline_remove(write, number);
+                low = number < low ? number : low;
+                high = number > high ? number : high;
         }
         if (write != NULL)
-                write_commit(write);
+                offline_commit_removal(write, low, high);
 }
 
 static void

@@ -40,12 +40,14 @@ struct user {
 
         /* offline.c */
         bool knows_kept;
-        size_t kept;            /* messages, those not yet on disk counted */
-        uint64_t next_number;   /* of the next message to be kept */
-        bool leaves_kept;       /* some were left to other sessions than their reader */
-        uint64_t taken_below;   /* numbers below have been delivered; their removal is on its way to the disk */
-        struct list waiting;    /* kept, not yet on disk */
-        struct session *reader; /* gets the kept messages, portion by portion; NULL: nobody does */
+        size_t kept;                        /* messages, those not yet on disk counted */
+        uint64_t next_number;               /* of the next message to be kept */
+        uint64_t leaving_low, leaving_high; /* numbers that clients have acknowledged; their removal is on its way */
+        unsigned leavings;                  /* such removals */
+        bool leaves_kept;                   /* some were left to other sessions than their reader */
+        uint64_t taken_below;               /* numbers below have been delivered; their removal is on its way to the disk */
+        struct list waiting;                /* kept, not yet on disk */
+        struct session *reader;             /* gets the kept messages, portion by portion; NULL: nobody does */
         struct timer portions;
 };
 
@@ -167,6 +169,8 @@ void offline_keep(struct user *user, struct stanza *message);
 bool offline_put(struct write *write, struct stanza *message, int64_t when);
 /* A client has acknowledged this one. */
 void offline_remove(struct write *write, uint64_t number);
+/* Commits a write that removes numbers from low to high; until it is done they are not delivered again. */
+void offline_commit_removal(struct write *write, uint64_t low, uint64_t high);
 /* What a session had not acknowledged waits again for the next one. */
 void offline_count_again(struct user *user);
 /* A kept message with its delay (XEP-0203); NULL: it cannot be read. */
