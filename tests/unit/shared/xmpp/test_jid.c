@@ -57,6 +57,36 @@ splits_and_prepares(void **state)
 }
 
 static void
+differs_from_rfc_7622_where_the_readme_says(void **state)
+{
+        static const struct {
+                const char *text, *full;
+        } rows[] = {
+                /* mapped, where RFC 7622 keeps it: sharp s and final sigma */
+                { "stra\u00dfe@x.example", "strasse@x.example" },
+                { "\u03c3\u03bf\u03c6\u03cc\u03c2@x.example", "\u03c3\u03bf\u03c6\u03cc\u03c3@x.example" },
+                { "a@stra\u00dfe.example", "a@strasse.example" },
+                { "a@x.example/\u2163", "a@x.example/IV" },
+                { "a@x.example/\ufb01", "a@x.example/fi" },
+                /* mapped or dropped, where it is refused */
+                { "\ufb01@x.example", "fi@x.example" },
+                { "a\u00adb@x.example", "ab@x.example" },
+                { "a\u200db@x.example/c\u200dd", "ab@x.example/cd" },
+                /* allowed, where it is refused: symbols, and what Unicode has got since version 3.2 */
+                { "\u2665@x.example", "\u2665@x.example" },
+                { "\U0001f600@x.example/\U0001f600", "\U0001f600@x.example/\U0001f600" },
+        };
+        struct arena *arena = arena_new(1024);
+        for (size_t i = 0; i < array_len(rows); i++) {
+                struct jid jid;
+                if (!jid_parse(&jid, arena, rows[i].text))
+                        fail_msg("%s is refused", rows[i].text);
+                assert_string_equal(jid.full, rows[i].full);
+        }
+        arena_free(&arena);
+}
+
+static void
 refuses_what_is_no_address(void **state)
 {
         static const char *const rows[] = {
@@ -262,6 +292,7 @@ main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(splits_and_prepares),
+                cmocka_unit_test(differs_from_rfc_7622_where_the_readme_says),
                 cmocka_unit_test(refuses_what_is_no_address),
                 cmocka_unit_test(a_part_has_at_most_1023_bytes),
                 cmocka_unit_test(compares_what_it_prepared),
