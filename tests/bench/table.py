@@ -69,7 +69,7 @@ ROWS = [
     ("signin_resumed_ms", "... with TLS resumption", 3, []),
     ("back_s", "s until 10,000 are back after a kill", 1, [at_most(30)]),
     ("idle_kib", "KiB per idle TLS session", 1, [at_most(24), at_most(20, wish=True)]),
-    ("idle_anon_kib", "... of which not a mapped file", 1, []),
+    ("idle_mapped_kib", "... with what it has of the mapped store", 1, []),
     ("hibernated_bytes", "bytes per hibernated session", 0, [at_most(300)]),
     ("unauth_kib", "KiB per connection before sign-in", 1, [at_most(32)]),
 ]

@@ -1,8 +1,8 @@
 /*
  * Users log in with stream management and lose their connection at once, so
  * that their sessions wait at the server. What one costs is the difference
- * between all of them and the first tenth, which has brought the server's heap
- * to the size that logging in takes.
+ * between all of them and the first quarter, which has brought the server's heap
+ * to the size that logging in and accounts that linger take.
  */
 #include "xload.h"
 
@@ -37,7 +37,7 @@ static int log_in_and_drop(int from, int n)
 
 int mode_drop(void)
 {
-    int first = opt.users / 10;
+    int first = opt.users / 4;
     opt.sm = pool.reopen = true;
     pool_create(opt.users);
     int dropped = log_in_and_drop(0, first);
