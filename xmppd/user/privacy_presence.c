@@ -5,15 +5,22 @@
  * Nothing is remembered for this: whether somebody was kept out before is asked of the list before.
  */
 #include "shared/base/mem.h"
-#include "xmppd/route/route.h"
+#include "xmppd/route/fanout.h"
 #include "xmppd/user/privacy_private.h"
 #include "xmppd/user/subscription.h"
 
 struct change {
         struct user *user;
-        struct session *const *sessions;
-        size_t count;
         const struct privacy_list *before, *now;
+        struct told *told; /* the sessions that are available */
+        size_t count;
+};
+
+/* What a session says, and to whom. */
+struct told {
+        struct session *session;
+        struct stanza *presence, *unavailable, *probe;
+        struct fanout *shown, *hidden, *probed;
 };
 
 enum outcome { STAYS, IS_SHUT, IS_OPENED };
@@ -31,16 +38,10 @@ static void
 show_or_hide(const struct change *change, const struct item *item)
 {
         enum outcome outcome = outcome_for(change, item, PRIVACY_PRESENCE_OUT);
+        struct jid contact = item_address(item);
 
-        for (size_t i = 0; outcome != STAYS && i < change->count; i++) {
-                struct session *session = change->sessions[i];
-                if (session->presence == NULL)
-                        continue;
-                if (outcome == IS_SHUT)
-                        presence_send_unavailable(session, item->jid);
-                else
-                        presence_send(session, session->presence, item->jid);
-        }
+        for (size_t i = 0; outcome != STAYS && i < change->count; i++)
+                fanout_add(outcome == IS_SHUT ? change->told[i].hidden : change->told[i].shown, &contact);
 }
 
 /* Which of the contact's resources the client knows, the client knows: it is told of the contact as a whole. */
@@ -60,16 +61,37 @@ static void
 see_or_not(const struct change *change, const struct item *item)
 {
         enum outcome outcome = outcome_for(change, item, PRIVACY_PRESENCE_IN);
+        struct jid contact = item_address(item);
 
-        for (size_t i = 0; outcome != STAYS && i < change->count; i++) {
-                struct session *session = change->sessions[i];
-                if (session->presence == NULL)
-                        continue;
-                if (outcome == IS_SHUT)
-                        tell_unavailable(session, item);
-                else
-                        presence_probe(session, item->jid);
-        }
+        for (size_t i = 0; outcome == IS_SHUT && i < change->count; i++)
+                tell_unavailable(change->told[i].session, item);
+        for (size_t i = 0; outcome == IS_OPENED && i < change->count; i++)
+                fanout_add(change->told[i].probed, &contact);
+}
+
+static void
+begin(struct told *told, struct session *session)
+{
+        *told = (struct told){
+                .session = session,
+                .presence = stanza_ref(session->presence),
+                .unavailable = stanza_new(STANZA_PRESENCE, PRESENCE_UNAVAILABLE, &session->jid, NULL),
+                .probe = stanza_new(STANZA_PRESENCE, PRESENCE_PROBE, &session->jid, NULL),
+        };
+        told->shown = fanout_new(told->presence, &session->jid);
+        told->hidden = fanout_new(told->unavailable, &session->jid);
+        told->probed = fanout_new(told->probe, &session->jid);
+}
+
+static void
+end(struct told *told)
+{
+        fanout_send(&told->hidden);
+        fanout_send(&told->shown);
+        fanout_send(&told->probed);
+        stanza_unref(&told->presence);
+        stanza_unref(&told->unavailable);
+        stanza_unref(&told->probe);
 }
 
 /* Whoever got directed presence and is kept out now; a contact has been told already. */
@@ -101,18 +123,27 @@ void
 privacy_show_change(struct user *user, struct session *const *sessions, size_t count, const struct privacy_list *before,
         const struct privacy_list *now)
 {
-        struct change change = { user, sessions, count, before, now };
-        struct map *roster = before != now && count > 0 ? roster_of(user) : NULL;
+        struct change change = { .user = user, .before = before, .now = now };
         size_t at = 0;
 
-        for (struct item *item; roster != NULL && (item = map_next(roster, &at)) != NULL;) {
+        if (before == now || count == 0)
+                return;
+        struct map *roster = roster_of(user);
+        change.told = mem_array(count, sizeof(*change.told));
+        for (size_t i = 0; i < count; i++)
+                if (sessions[i]->presence != NULL)
+                        begin(&change.told[change.count++], sessions[i]);
+        for (struct item *item; roster != NULL && change.count > 0 && (item = map_next(roster, &at)) != NULL;) {
                 if (item->state & SUBSCRIBED_FROM)
                         show_or_hide(&change, item);
                 if (item->state & SUBSCRIBED_TO)
                         see_or_not(&change, item);
         }
-        for (size_t i = 0; before != now && i < count; i++)
+        for (size_t i = 0; i < count; i++)
                 hide_directed(&change, sessions[i]);
+        for (size_t i = 0; i < change.count; i++)
+                end(&change.told[i]);
+        mem_free(change.told);
 }
 
 /* ---- a change in the roster ---- */
