@@ -6,8 +6,7 @@
  */
 #include "xmppd/sasl/throttle.h"
 
-#include "shared/base/digest.h"
-#include "shared/base/random.h"
+#include "shared/base/map.h"
 
 #include <netinet/in.h>
 #include <stdatomic.h>
@@ -29,13 +28,11 @@ struct place {
 };
 
 static struct place addresses[SETS][WAYS], accounts[SETS][WAYS], registrations[SETS][WAYS];
-static unsigned char secret[32]; /* nobody can choose names that meet in one set */
 static atomic_uint_least64_t refused, delayed, longest_ms;
 
 void
 throttle_start(void)
 {
-        random_bytes(secret, sizeof(secret));
         for (size_t i = 0; i < SETS * WAYS; i++) {
                 atomic_store(&addresses[i / WAYS][i % WAYS].tally, 0);
                 atomic_store(&addresses[i / WAYS][i % WAYS].until, 0);
@@ -48,26 +45,16 @@ throttle_start(void)
         atomic_store(&longest_ms, 0);
 }
 
-static uint64_t
-hash_of(const void *bytes, size_t len)
-{
-        unsigned char out[DIGEST_MAX];
-        uint64_t hash;
-
-        digest_hmac(DIGEST_SHA256, secret, sizeof(secret), bytes, len, out);
-        memcpy(&hash, out, sizeof(hash));
-        return hash;
-}
-
+/* The hash has a key of this process, so nobody can choose names that meet in one set. */
 static uint64_t
 hash_of_address(const struct address *from)
 {
         if (from->len != 0 && from->u.any.sa_family == AF_INET)
-                return hash_of(&from->u.v4.sin_addr, 4);
+                return map_hash(&from->u.v4.sin_addr, 4);
         if (from->len == 0 || from->u.any.sa_family != AF_INET6)
-                return hash_of("", 0);
+                return map_hash("", 0);
         const unsigned char *bytes = from->u.v6.sin6_addr.s6_addr;
-        return IN6_IS_ADDR_V4MAPPED(&from->u.v6.sin6_addr) ? hash_of(bytes + 12, 4) : hash_of(bytes, 8);
+        return IN6_IS_ADDR_V4MAPPED(&from->u.v6.sin6_addr) ? map_hash(bytes + 12, 4) : map_hash(bytes, 8);
 }
 
 /* How many are left of what was counted, after the time that has passed. */
@@ -137,7 +124,7 @@ count_wrong(uint64_t hash, const char *account, const struct throttle_rules *rul
         unsigned count = count_up(address, hash, rules->forget_ms, now);
 
         if (account != NULL) {
-                uint64_t name = hash_of(account, strlen(account));
+                uint64_t name = map_hash(account, strlen(account));
                 unsigned others = count_up(find_or_take(accounts, name, rules->forget_ms, now), name, rules->forget_ms, now);
                 if (count > FREE && others > count)
                         count = others;
