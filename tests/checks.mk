@@ -68,7 +68,7 @@ EXTRA_DIST += tests/run tests/run-checks tests/unit/stairs.sh
 
 dist-hook:
 	find '$(distdir)/tests' '(' -name __pycache__ -o -name .dirstamp -o -name .deps -o -name '*.o' ')' -prune -exec rm -rf {} +
-	rm -f '$(distdir)/tests/bench/xload/xload' '$(distdir)/tests/bench/store/store-bench'
+	rm -f '$(distdir)/tests/bench/xload/xload' '$(distdir)/tests/bench/store/store-bench' '$(distdir)/tests/bench/relay'
 
 # The daemons on loopback with a SIP peer; PORT_OFFSET moves all ports.
 run: all

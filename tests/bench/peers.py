@@ -7,8 +7,12 @@ from harness import pki, process, servers, system
 
 from subjects import DOMAIN, Subject, accounts, on_core, own, provision
 
-PROSODY = 'log = { { levels = { min = "warn" }, to = "console" } }\nlimits = {}\nmodules_enabled = { %s, "smacks", "carbons", "csi_simple" }\n' % ", ".join(
-    f'"{m}"' for m in ("roster", "saslauth", "tls", "disco", "ping", "version", "blocklist", "offline", "presence", "message", "iq", "c2s"))
+PROSODY = """
+log = { { levels = { min = "warn" }, to = "console" } }
+limits = {}
+modules_enabled = { "roster", "saslauth", "tls", "disco", "ping", "version", "blocklist", "offline", "presence", "message", "iq", "c2s",
+        "smacks", "carbons", "csi_simple" }
+"""
 
 
 def prosody(users):

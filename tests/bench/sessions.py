@@ -24,7 +24,7 @@ def crowd(bench, subject, users):
         server = subject.server
         server.widen(2)                                 # this takes its time
         server.restart()
-        bench.loads.run(subject, "friends", "--users", users, "--contacts", 50, "--addresses", 4, "--inflight", 20, "--timeout", 120, limit=600, pinned=False)
+        bench.loads.run(subject, "friends", "--users", users, "--contacts", 50, *CROWD, "--timeout", 120, limit=600, pinned=False)
         server.narrow()
         server.restart()
 
@@ -48,7 +48,8 @@ def come_back(bench, subject, users):
     """The server is killed while all are online. Nobody is bound to a core: here the whole machine is theirs."""
     subject.server.widen(2)
     subject.server.restart()
-    with bench.loads.beside(subject, "back", "--users", users, "--sm", "--caps", "--addresses", 4, "--inflight", 200, "--timeout", 120, pinned=False) as load:
+    back = ("--users", users, "--sm", "--caps", "--addresses", 4, "--inflight", 200, "--timeout", 120)
+    with bench.loads.beside(subject, "back", *back, pinned=False) as load:
         load.wait_online(120)
         subject.server.restart()
         bench.note(subject.name, "back_s", load.result(150).get("back_s"))

@@ -12,15 +12,7 @@ static bool some_lost(void)
     return pool.lost > 0;
 }
 
-static int wanted_again(void)
-{
-    int n = 0;
-    for (int i = 0; i < pool.size; i++)
-        n += pool.conn[i].step == STEP_NONE || pool.conn[i].step == STEP_CLOSED;
-    return n;
-}
-
-/* One turn over those who are not online; returns how many were refused meanwhile. */
+/* Connects those who are not online, in turn, until one is refused. */
 static void try_again(void)
 {
     static int next;
@@ -54,7 +46,7 @@ int mode_back(void)
     ok = ok && loop_until(some_lost, opt.timeout);
 
     static struct hist latency;
-    uint64_t gone = now_ns(), end = gone + (uint64_t)(opt.timeout * 1e9), paused = 0, first = 0;
+    uint64_t gone = now_ns(), end = gone + (uint64_t)(opt.timeout * 1e9), paused = 0;
     while (ok && !all_online() && now_ns() < end) {
         int failed = pool.failed;
         if (now_ns() >= paused)
@@ -62,8 +54,6 @@ int mode_back(void)
         loop_once();
         if (pool.failed > failed && pool.ready == 0)
             paused = now_ns() + PAUSE_NS;
-        if (pool.ready > 0 && first == 0 && wanted_again() > 0)
-            first = now_ns();
     }
     uint64_t done = now_ns();
     for (int i = 0; i < pool.size; i++)
