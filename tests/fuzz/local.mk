@@ -45,6 +45,7 @@ EXTRA_DIST += tests/fuzz/seeds/sip_message/notify
 EXTRA_DIST += tests/fuzz/seeds/sip_message/response
 EXTRA_DIST += tests/fuzz/seeds/sip_message/subscribe
 fuzz_programs += tests/fuzz/fuzz_user_records
+EXTRA_DIST += tests/fuzz/seeds/user_records/approved-item
 EXTRA_DIST += tests/fuzz/seeds/user_records/bare-item
 EXTRA_DIST += tests/fuzz/seeds/user_records/blocked
 EXTRA_DIST += tests/fuzz/seeds/user_records/item
