@@ -47,7 +47,7 @@ def test_two_terminals_meet(xmppd):
         juliet.receives("<body>here below</body>")
         juliet.shows("here below")
         other.receives('<sent .*"urn:xmpp:carbons:2".*<body>here below</body>')
-        juliet.type("speak again")                      # into the window that /msg opened: to the full JID that wrote
+        juliet.type(f"/msg {romeo.jid}/terminal speak again")   # to the bare JID it would come to both, without a copy
         romeo.receives("<body>speak again</body>")
         other.receives('<received .*"urn:xmpp:carbons:2".*<body>speak again</body>')
         other.type("/win 2")
