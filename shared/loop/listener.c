@@ -21,7 +21,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { BUNCH = 32 };
+enum { BUNCH = 32, NOT_SENT = 256 * 1024 };
 
 struct listener {
         struct worker *worker;
@@ -130,6 +130,8 @@ listener_open(const struct address *address, listener_accepted *accepted, void *
         if (fd < 0)
                 return explain_failure(address, errno, err), NULL;
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){ 1 }, sizeof(int));
+        /* Its connections have it from here: the kernel takes up to 4 MiB for a peer that does not read; ours are counted and have a limit. */
+        setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &(int){ NOT_SENT }, sizeof(int));
         if (address->u.any.sa_family == AF_INET6)
                 setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &(int){ 0 }, sizeof(int));
         if (bind(fd, &address->u.any, address->len) < 0 || listen(fd, SOMAXCONN) < 0) {
