@@ -67,5 +67,5 @@ def unauth(bench, name):
     """Memory held by a connection before anybody has signed in: TLS is up, and an element just below the limit stays unfinished."""
     users = bench.small(2000, 100)
     with bench.subject(name, 1) as subject:
-        result = bench.loads.run(subject, "half", "--users", users, "--size", EARLY, "--settle", 2, "--inflight", 50, "--addresses", 4)
+        result = bench.loads.run(subject, "half", "--users", users, "--size", EARLY, "--settle", 0.5 if bench.quick else 2, "--inflight", 50, "--addresses", 4)
         bench.note(name, "unauth_kib", result.get("anon_kib_per_conn"))
