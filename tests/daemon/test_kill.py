@@ -104,6 +104,43 @@ class Silent(kill_loop.Client):
             super().take(node)
 
 
+@pytest.mark.slow
+def test_a_message_that_was_delivered_before_it_was_stored_is_not_lost():
+    server = servers.Xmppd([kill_loop.DOMAIN], {"c2s": {"tls": "none"}})
+    server.start()
+    try:
+        world = types.SimpleNamespace(server=server)
+        sender, reader = kill_loop.Client(world, "user0", "online"), Silent(world, "user1", "offline")
+        server.add_users([(c.bare, kill_loop.PASSWORD) for c in (sender, reader)])
+        server.process.stop()
+        server.process.environment["TEST_SLOW_COMMITS"] = str(int(3000 * system.PATIENCE))
+        server.start()
+        sender.connect()
+        sender.say(reader)
+        sender.stream.send(f"<iq type='get' id='p' to='{kill_loop.DOMAIN}'><ping xmlns='urn:xmpp:ping'/></iq>")
+        assert system.wait_until(lambda: [sender.listen()] and sender.heard > 1, 2)
+        reader.connect()
+        assert system.wait_until(lambda: [reader.listen()] and reader.received, 2)
+        server.process.kill()
+
+        reader.cut()
+        reader.heard -= 1                       # as if the message had not reached it
+        reader.received.clear()
+        del server.process.environment["TEST_SLOW_COMMITS"]
+        server.start()
+        sender.cut()
+        sender.heard -= 1                       # and the ping is not sent again
+        for client in (reader, sender):
+            client.connect()
+        assert system.wait_until(lambda: [c.listen() for c in (reader, sender)] and not sender.unacked, 10)
+        reader.listen()
+        assert reader.received[sender.name] == [1]
+        assert server.stop() is None
+    finally:
+        server.process.kill()
+        server.remove()
+
+
 def say_until_stalled(sender, reader):
     """Messages of 60 kB, each with a question; ends when no answer comes any more."""
     for number in range(1, 500):

@@ -289,14 +289,29 @@ hand_in(struct replay_state *replay, bool is_last)
         replay->batch = is_last ? NULL : batch_new(user_store);
 }
 
+/* A message that was delivered while it was on its way to the offline store may not have got there. */
+static bool
+is_kept(const struct found *found, uint64_t number)
+{
+        unsigned char key[16];
+        const void *value;
+        size_t len;
+
+        record_offline_key(key, found->state.account, number);
+        return number > 0 && store_get(user_store, TABLE_OFFLINE, key, sizeof(key), &value, &len);
+}
+
 static void
 put_sent(struct replay_state *replay, const struct found *found, const struct sent_note *note)
 {
+        struct sm_sent_record record = note->record;
         struct buf value = { 0 };
         unsigned char key[SM_SENT_KEY];
 
+        if (!is_kept(found, record.number))
+                record.number = 0;
         sm_sent_key(key, found->state.account, found->id, note->count);
-        sm_sent_record_write(&value, &note->record);
+        sm_sent_record_write(&value, &record);
         batch_put(replay->batch, TABLE_SENT, key, sizeof(key), buf_data(&value), value.len);
         buf_free(&value);
         replay->puts++;
