@@ -65,6 +65,7 @@ xmppd_libxmppd_a_SOURCES += xmppd/user/roster.c
 xmppd_libxmppd_a_SOURCES += xmppd/user/scram.c xmppd/user/scram.h
 xmppd_libxmppd_a_SOURCES += xmppd/user/session.c xmppd/user/session.h
 xmppd_libxmppd_a_SOURCES += xmppd/user/sm.c xmppd/user/sm.h
+xmppd_libxmppd_a_SOURCES += xmppd/user/sm_ask.c
 xmppd_libxmppd_a_SOURCES += xmppd/user/sm_end.c
 xmppd_libxmppd_a_SOURCES += xmppd/user/sm_hibernate.c
 xmppd_libxmppd_a_SOURCES += xmppd/user/sm_journal.c xmppd/user/sm_journal.h

@@ -253,6 +253,8 @@ def run(rounds, workers, seed, seconds=None, say=print, **disk):
     world = World(workers, seed, **disk)
     end = time.monotonic() + seconds if seconds else None
     try:
+        # Before anything is written: what is kept for an account and what goes to its new session are two ways, without a common order.
+        world.connect(world.there("online", "hibernated"))
         for number in range(rounds):
             if end and time.monotonic() > end:
                 raise Broken(f"only {number} of {rounds} rounds in {seconds} s")

@@ -33,8 +33,8 @@ sm_is_connected(const struct sm *sm)
         return sm->session != NULL && sm->session->edge != &hibernated_edge;
 }
 
-static void
-write_text(struct sm *sm, const char *text)
+void
+sm_write_text(struct sm *sm, const char *text)
 {
         sm->session->edge->send(sm->session->edge_owner, text, strlen(text));
 }
@@ -100,7 +100,7 @@ see_handled(void *owner, void *cookie)
         journal_note_handled(sm);
         if (promise & 1 && sm_is_connected(sm)) {
                 snprintf(answer, sizeof(answer), "<a xmlns=\"" NS_SM "\" h=\"%u\"/>", (uint32_t)sm->handled);
-                write_text(sm, answer);
+                sm_write_text(sm, answer);
         }
         if (sm->open_pledges == 0)
                 sm_go_on(sm);
@@ -214,13 +214,6 @@ take_acknowledgement(struct sm *sm, uint64_t up_to)
         journal_note_acknowledged(sm);
 }
 
-static void
-ask(struct sm *sm)
-{
-        sm->asked = true;
-        write_text(sm, "<r xmlns=\"" NS_SM "\"/>");
-}
-
 bool
 sm_acknowledge(struct session *session, uint32_t h)
 {
@@ -233,8 +226,7 @@ sm_acknowledge(struct session *session, uint32_t h)
                 return false;
         take_acknowledgement(sm, up_to);
         sm->asked = false;
-        if (sm->sent > sm->acknowledged)
-                ask(sm);
+        ask_in_time(sm);
         return true;
 }
 
@@ -298,8 +290,7 @@ sm_deliver(struct session *session, struct stanza *stanza, uint64_t number)
                 hibernate_put_sent(sm, stanza, &record);
         if (sm_is_connected(sm)) {
                 session->edge->send(session->edge_owner, record.wire, record.len);
-                if (!sm->asked)
-                        ask(sm);
+                ask_in_time(sm);
         }
         if (is_too_much(sm))
                 sm_give_up(sm);
@@ -339,8 +330,7 @@ write_again(struct sm *sm)
                 journal_read_sent(queue_at(sm, count), &record);
                 sm->session->edge->send(sm->session->edge_owner, record.wire, record.len);
         }
-        if (sm->sent > sm->acknowledged)
-                ask(sm);
+        ask_now(sm);
 }
 
 static void
@@ -360,7 +350,7 @@ attach(struct sm *sm)
         journal_note_change(sm);
         sm_describe(session, id);
         snprintf(answer, sizeof(answer), "<resumed xmlns=\"" NS_SM "\" previd=\"%s\" h=\"%u\"/>", id, (uint32_t)sm->handled);
-        write_text(sm, answer);
+        sm_write_text(sm, answer);
         write_again(sm);
 }
 
@@ -458,6 +448,7 @@ sm_lose_stream(struct session *session)
         session_lose_edge(session);
         sm->ends = clock_wall_ms() + (int64_t)sm->seconds * 1000;
         sm->asked = false;
+        ask_forget(sm);
         if (sm->pledge != NULL)
                 close_pledge(sm, TO_GO_ON);
         journal_note_change(sm);

@@ -134,6 +134,7 @@ sm_end(struct session *session, struct user *user)
                 return;
         sm_refuse_next(sm);
         worker_forget_chore(&sm->give_up);
+        ask_forget(sm);
         session->sm = NULL;
         sm->session = NULL;
         if (sm->place == IN_STORE && sm->puts > 0) {

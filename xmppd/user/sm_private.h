@@ -34,6 +34,7 @@ struct sm {
         struct link in_returned;
         enum sm_place place;
         bool asked : 1;       /* <r/> is open */
+        bool is_to_ask : 1;   /* is in the list of those who are asked soon */
         bool missed : 1;      /* presence of contacts came while it was hibernated */
         bool is_changed : 1;  /* its state is to be journaled at the end of this turn */
         bool is_stored : 1;   /* the store has it; while IN_JOURNAL: as it was before it was resumed */
@@ -62,6 +63,7 @@ struct sm {
         struct link in_journal;  /* of this worker, while IN_JOURNAL */
         struct link in_unsynced; /* while a pledge is held */
         struct link in_changed;
+        struct link in_to_ask;
 
         struct chore give_up;
 
@@ -176,8 +178,17 @@ void hibernate_stop_here(void);
 void sweep_start_here(void);
 void sweep_stop_here(void);
 
+/* sm_ask.c: when a client is asked what it has got. */
+void ask_in_time(struct sm *sm);
+void ask_now(struct sm *sm); /* if there is anything to ask for */
+void ask_forget(struct sm *sm);
+/* On each worker. */
+void ask_start_here(void);
+void ask_stop_here(void);
+
 /* sm.c */
-void sm_forget_wire(void); /* this worker's buffer, at stop */
+void sm_write_text(struct sm *sm, const char *text); /* to its client, which is connected */
+void sm_forget_wire(void);                           /* this worker's buffer, at stop */
 bool sm_is_connected(const struct sm *sm);
 /* Something it waited for has happened: it is resumed or goes into the store, if that is possible now. */
 void sm_go_on(struct sm *sm);

@@ -22,6 +22,7 @@ open_here(struct letter *letter)
         journal_open_here(opening->dir);
         hibernate_start_here();
         sweep_start_here();
+        ask_start_here();
         mem_free(opening->dir);
         mem_free(opening);
 }
@@ -46,6 +47,7 @@ sm_start(const char *state_dir, struct err *err)
 void
 sm_stop_here(void)
 {
+        ask_stop_here();
         sweep_stop_here();
         hibernate_stop_here();
         journal_close_here();
