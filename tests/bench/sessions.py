@@ -1,4 +1,5 @@
 """Measures of sessions that come, stay and return: sign-in, idle, hibernated, back after a restart, not signed in at all."""
+import os
 import time
 
 EARLY = 6000                                    # limits.max-early-bytes is 6144
@@ -44,6 +45,13 @@ def idle(bench, name):
             come_back(bench, subject, users)
 
 
+def cpu_seconds(pid):
+    """Of a process since it was started."""
+    with open(f"/proc/{pid}/stat") as f:
+        fields = f.read().rpartition(")")[2].split()        # its name may hold anything
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def come_back(bench, subject, users):
     """The server is killed while all are online. Nobody is bound to a core: here the whole machine is theirs."""
     subject.server.widen(2)
@@ -53,6 +61,7 @@ def come_back(bench, subject, users):
         load.wait_online(120)
         subject.server.restart()
         bench.note(subject.name, "back_s", load.result(150).get("back_s"))
+        bench.note(subject.name, "back_cpu_ms", 1000 * cpu_seconds(subject.server.process.child.pid) / users)
 
 
 def hibernated(bench, name):

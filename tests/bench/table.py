@@ -68,6 +68,7 @@ ROWS = [
     ("signin_ms", "CPU ms per sign-in (relay: bare handshake)", 3, [at_most(0.6)]),
     ("signin_resumed_ms", "... with TLS resumption", 3, []),
     ("back_s", "s until 10,000 are back after a kill", 1, [at_most(30)]),
+    ("back_cpu_ms", "... server CPU ms for each, with 50 contacts", 2, []),
     ("idle_kib", "KiB per idle TLS session", 1, [at_most(24), at_most(20, wish=True)]),
     ("idle_mapped_kib", "... with what it has of the mapped store", 1, []),
     ("hibernated_bytes", "bytes per hibernated session", 0, [at_most(300)]),
