@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from harness import pki, servers, system
+from harness import pki, process, servers, system
 
 
 @pytest.fixture
@@ -37,7 +37,8 @@ class Listener:
     def __init__(self, server, environment):
         self.heard = ""
         self.child = subprocess.Popen(command("romeo", server.c2s, "-l"), env=environment, stdin=subprocess.DEVNULL,
-                                      stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+                                      stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                      preexec_fn=process.die_with_parent)
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
 

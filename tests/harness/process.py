@@ -13,7 +13,7 @@ SANITIZER = re.compile(r"(ERROR: (Address|Leak|Memory)Sanitizer|WARNING: ThreadS
 _running = set()
 
 
-def _die_with_parent():
+def die_with_parent():
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)          # PR_SET_PDEATHSIG
 
 
@@ -42,7 +42,7 @@ class Process:
         }
 
         def prepare():
-            _die_with_parent()
+            die_with_parent()
             if self.limits:
                 self.limits()
 

@@ -10,7 +10,7 @@ import subprocess
 import termios
 import threading
 
-from . import pki, system
+from . import pki, process, system
 
 ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|[()][0-9A-B]|[=>78]|\][^\x07]*\x07)")
 LINES, COLUMNS = 60, 200
@@ -46,7 +46,8 @@ class Profanity:
         self.terminal, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, COLUMNS, 0, 0))
         self.child = subprocess.Popen([system.which("profanity"), "-l", "DEBUG", "-f", self.log_path], stdin=theirs, stdout=theirs,
-                                      stderr=theirs, env=environment, cwd=self.directory, start_new_session=True)
+                                      stderr=theirs, env=environment, cwd=self.directory, start_new_session=True,
+                                      preexec_fn=process.die_with_parent)
         os.close(theirs)
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
