@@ -123,6 +123,7 @@ def answer(text):
     def react(user, peer, stanza):
         if stanza is not None and stanza.local == "message" and stanza.find("body") and not getattr(user, "answered", False):
             user.answered = True
+            time.sleep(0.1)                             # sipp cannot be answered while it is on its way to the next step
             user.send(f"<message type='chat' to='{stanza.get('from')}' id='a1'><body>{text}</body></message>")
     return react
 

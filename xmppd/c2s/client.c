@@ -120,22 +120,6 @@ see_element(void *owner, struct arena *arena, struct element *element, const str
         arena_free(&arena);
 }
 
-/* Which limit an element went beyond, if it was one. */
-static void
-note_problem(const struct client *client, enum xml_problem problem)
-{
-        bool is_early = client->account == NULL;
-
-        if (problem == XML_TOO_LARGE)
-                limit_note(is_early ? LIMIT_EARLY_BYTES : LIMIT_STANZA_BYTES);
-        else if (problem == XML_TOO_DEEP)
-                limit_note(is_early ? LIMIT_EARLY_DEPTH : LIMIT_DEPTH);
-        else if (problem == XML_TOO_MANY_ATTRIBUTES)
-                limit_note(LIMIT_ATTRIBUTES);
-        else if (problem == XML_NAME_TOO_LONG)
-                limit_note(LIMIT_NAME);
-}
-
 static void
 see_excess(void *owner, bool at_once)
 {
@@ -160,10 +144,10 @@ see_closed(void *owner, const char *why)
 {
         struct client *client = owner;
 
-        bool for_good = stream_was_ended(client->stream);
+        bool for_good = stream_was_ended(client->stream), is_early = client->account == NULL;
         enum xml_problem problem = stream_problem(client->stream);
 
-        note_problem(client, problem);
+        limit_note_problem(problem, is_early ? LIMIT_EARLY_BYTES : LIMIT_STANZA_BYTES, is_early ? LIMIT_EARLY_DEPTH : LIMIT_DEPTH);
 
         client->stream = NULL;
         if (client->session != NULL)

@@ -131,6 +131,7 @@ see_closed(void *owner, const char *why)
         struct component *component = owner;
 
         stop_serving(component);
+        limit_note_problem(stream_problem(component->stream), LIMIT_COMPONENT_STANZA, LIMIT_DEPTH);
         log_info(&component->log, "closed why=\"%s\" in=%llu out=%llu", why, (unsigned long long)component->in,
                 (unsigned long long)component->out);
         free_component(component);
@@ -155,6 +156,17 @@ add_component(void)
         return component;
 }
 
+static struct xml_limits
+stream_limits(void)
+{
+        return (struct xml_limits){
+                .stanza_bytes = (size_t)limit_value(LIMIT_COMPONENT_STANZA),
+                .depth = (int)limit_value(LIMIT_DEPTH),
+                .attributes = (int)limit_value(LIMIT_ATTRIBUTES),
+                .name_bytes = (size_t)limit_value(LIMIT_NAME),
+        };
+}
+
 void
 component_accept(int fd)
 {
@@ -163,11 +175,7 @@ component_accept(int fd)
                 return;
         }
         struct component *component = add_component();
-        struct xml_limits limits = {
-                .stanza_bytes = (size_t)limit_value(LIMIT_COMPONENT_STANZA),
-                .depth = 64,
-                .attributes = 64,
-        };
+        struct xml_limits limits = stream_limits();
         component->stream = stream_accept(fd, NS_COMPONENT, &limits, &events, component);
         address_format(component->peer, conn_peer_address(stream_conn(component->stream)));
         log_scope_set(&component->log, "component", "%s", component->peer);
@@ -501,10 +509,14 @@ component_receive(struct stanza *stanza)
 void
 component_check_streams(void)
 {
+        struct xml_limits limits = stream_limits();
+
         for (LIST_EACH(component, &here.all, struct component, in_all)) {
                 const struct domain *domain = component->state == SERVES ? snapshot_domain(component->domain) : NULL;
                 if (component->state == SERVES && (domain == NULL || domain->kind != DOMAIN_COMPONENT))
                         end(component, STREAM_HOST_GONE, NULL);
+                else
+                        stream_set_limits(component->stream, &limits);
         }
 }
 

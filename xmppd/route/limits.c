@@ -184,6 +184,19 @@ limit_note(enum limit limit)
         atomic_fetch_add_explicit(&hits[limit], 1, memory_order_relaxed);
 }
 
+void
+limit_note_problem(enum xml_problem problem, enum limit bytes, enum limit depth)
+{
+        if (problem == XML_TOO_LARGE)
+                limit_note(bytes);
+        else if (problem == XML_TOO_DEEP)
+                limit_note(depth);
+        else if (problem == XML_TOO_MANY_ATTRIBUTES)
+                limit_note(LIMIT_ATTRIBUTES);
+        else if (problem == XML_NAME_TOO_LONG)
+                limit_note(LIMIT_NAME);
+}
+
 uint64_t
 limit_hits(enum limit limit)
 {

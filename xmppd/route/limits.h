@@ -7,6 +7,7 @@
 #define XMPPD_ROUTE_LIMITS_H
 
 #include "shared/config/config.h"
+#include "shared/xml/parser.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -71,6 +72,8 @@ void limit_read(const struct section *all, int64_t values[LIMITS]);
 int64_t limit_value(enum limit limit);
 /* Any thread. */
 void limit_note(enum limit limit);
+/* An element went beyond a bound of its parser. bytes, depth: where these two bounds come from. */
+void limit_note_problem(enum xml_problem problem, enum limit bytes, enum limit depth);
 uint64_t limit_hits(enum limit limit);
 
 #endif

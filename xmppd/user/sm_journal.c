@@ -1,9 +1,9 @@
 /*
  * sm_journal.c - what a worker notes about its sessions, so that a killed server knows it again
  *
- * A note is a copy into mapped memory, so everything a client can have seen is noted before it leaves. The disk is asked only where somebody waits
- * for an acknowledgement that this worker's clients have not made superfluous: a stanza that its client acknowledges within a few milliseconds
- * is never waited for.
+ * The notes of a turn are written before anything of that turn leaves, so whatever a client has seen is noted. The disk is asked only where
+ * somebody waits for an acknowledgement that this worker's clients have not made superfluous: a stanza that its client acknowledges within a
+ * few milliseconds is never waited for.
  */
 #include "xmppd/user/sm_journal.h"
 
