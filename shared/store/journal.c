@@ -34,9 +34,11 @@ enum { PATH_BYTES = 512, RESERVE = 4 * 1024 * 1024, EXIT_DISK_FAILED = 3 };
 
 static const struct log_scope scope = { .room = "store.journal" };
 
-/* A file; owned by the journal. */
+/* A file; owned by the journal. One that has been dropped stays open until those who wait for it have been told. */
 struct segment {
         struct link in_journal;
+        unsigned waited_for;
+        bool is_dropped;
         uint64_t start, end; /* positions; end: behind what has been written to the file */
         uint64_t reserved;   /* the file has room up to here */
         int fd;
@@ -51,13 +53,13 @@ struct waiter {
         struct journal *journal; /* NULL: it has closed */
         void (*done)(void *arg);
         void *arg;
-        int fd;         /* of the segment that had the end of the journal, a descriptor of our own */
-        uint64_t start; /* of that segment */
+        struct segment *segment; /* had the end of the journal */
 };
 
 struct journal {
         struct worker *owner;
         char *dir;
+        int dir_fd;
         int index;
         size_t segment_bytes;
         struct list segments; /* the oldest first; the last one is written to */
@@ -102,13 +104,28 @@ end_process(const struct journal *journal)
 }
 
 static void
+free_segment(struct segment *segment)
+{
+        close(segment->fd);
+        mem_free(segment);
+}
+
+static void
 remove_segment(struct journal *journal, struct segment *segment, bool from_disk)
 {
         list_remove(&journal->segments, &segment->in_journal);
-        close(segment->fd);
         if (from_disk)
                 unlink(segment->path);
-        mem_free(segment);
+        segment->is_dropped = true;
+        if (segment->waited_for == 0)
+                free_segment(segment);
+}
+
+static void
+leave_segment(struct segment *segment)
+{
+        if (--segment->waited_for == 0 && segment->is_dropped)
+                free_segment(segment);
 }
 
 static struct segment *
@@ -155,6 +172,7 @@ tell(struct letter *letter)
 
         if (waiter->journal != NULL) {
                 list_remove(&waiter->journal->waiters, &waiter->in_journal);
+                leave_segment(waiter->segment);
                 waiter->done(waiter->arg);
         }
         mem_free(waiter);
@@ -193,17 +211,6 @@ sync_file(const struct journal *journal, int fd)
                 end_process(journal);
 }
 
-/* A file whose name is not on disk would be lost with all that was synced into it. */
-static void
-sync_directory(const struct journal *journal)
-{
-        int fd = open(journal->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-        if (fd < 0 || fsync(fd) != 0)
-                end_process(journal);
-        close(fd);
-}
-
 static void *
 sync_thread(void *arg)
 {
@@ -214,13 +221,13 @@ sync_thread(void *arg)
         for (struct waiter *first; (first = wait_for_waiters(journal, &new_file)) != NULL;) {
                 /* All that wait here asked before now, so one sync of each file serves all of its own. */
                 for (struct waiter *waiter = first; waiter != NULL; waiter = waiter->next)
-                        if (waiter->next == NULL || waiter->next->start != waiter->start)
-                                sync_file(journal, waiter->fd);
-                if (new_file)
-                        sync_directory(journal);
+                        if (waiter->next == NULL || waiter->next->segment != waiter->segment)
+                                sync_file(journal, waiter->segment->fd);
+                /* A file whose name is not on disk would be lost with all that was synced into it. */
+                if (new_file && fsync(journal->dir_fd) != 0)
+                        end_process(journal);
                 for (struct waiter *waiter = first, *next; waiter != NULL; waiter = next) {
                         next = waiter->next;
-                        close(waiter->fd);
                         worker_post(journal->owner, &waiter->letter);
                 }
         }
@@ -290,6 +297,8 @@ flush_turn(struct chore *chore)
 static void
 free_journal(struct journal *journal)
 {
+        if (journal->dir_fd >= 0)
+                close(journal->dir_fd);
         pthread_cond_destroy(&journal->wake);
         pthread_mutex_destroy(&journal->lock);
         buf_free(&journal->pending);
@@ -316,6 +325,12 @@ journal_open(const char *dir, int index, size_t segment_bytes, struct err *err)
         must(journal->owner != NULL);
         pthread_mutex_init(&journal->lock, NULL);
         pthread_cond_init(&journal->wake, NULL);
+        journal->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (journal->dir_fd < 0) {
+                err_set(err, "%s: %s", dir, strerror(errno));
+                free_journal(journal);
+                return NULL;
+        }
         if (add_segment(journal, err) != 0) {
                 free_journal(journal);
                 return NULL;
@@ -345,12 +360,13 @@ journal_close(struct journal **closed, bool discard)
         for (struct waiter *waiter = journal->first, *next; waiter != NULL; waiter = next) {
                 next = waiter->next;
                 list_remove(&journal->waiters, &waiter->in_journal);
-                close(waiter->fd);
+                leave_segment(waiter->segment);
                 mem_free(waiter);
         }
         /* The others have been served, their letters are on the way. */
         for (LIST_EACH(waiter, &journal->waiters, struct waiter, in_journal)) {
                 list_remove(&journal->waiters, &waiter->in_journal);
+                leave_segment(waiter->segment);
                 waiter->journal = NULL;
         }
         for (LIST_EACH(segment, &journal->segments, struct segment, in_journal))
@@ -480,8 +496,8 @@ journal_sync(struct journal *journal, void (*done)(void *arg), void *arg)
         waiter->done = done;
         waiter->arg = arg;
         flush(journal);
-        waiter->fd = dup(last_segment(journal)->fd);
-        waiter->start = last_segment(journal)->start;
+        waiter->segment = last_segment(journal);
+        waiter->segment->waited_for++;
         pthread_mutex_lock(&journal->lock);
         *journal->last = waiter;
         journal->last = &waiter->next;

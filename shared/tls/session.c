@@ -53,7 +53,11 @@ is_long_hello(const struct tls_session *session, const unsigned char *record, si
         bool is_clear = !session->was_changed || SSL_version(session->ssl) == TLS1_3_VERSION;
         const unsigned char *message = record + RECORD;
 
-        if (session->established || !is_clear || record[0] != HANDSHAKE || len < 4 || message[0] != CLIENT_HELLO)
+        if (session->established || !is_clear || record[0] != HANDSHAKE)
+                return false;
+        if (len < 4) /* nobody cuts there but to hide the length */
+                return true;
+        if (message[0] != CLIENT_HELLO)
                 return false;
         return ((size_t)message[1] << 16 | (size_t)message[2] << 8 | message[3]) > session->bound;
 }
@@ -178,6 +182,8 @@ tls_session_bound(struct tls_session *session, size_t bytes)
 {
         must(bytes <= UINT16_MAX);
         session->bound = (unsigned short)bytes;
+        if (bytes == 0)
+                session->is_beyond = false;
 }
 
 void

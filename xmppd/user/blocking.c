@@ -87,6 +87,8 @@ blocking_block(struct stanza *iq)
                 return;
         }
         struct privacy_list *old = user->default_list;
+        if (old == NULL && !privacy_has_room(user, iq))
+                return;
         struct privacy_list *fresh = privacy_list_block(old, privacy_new_name(user, iq->arena), jids, count);
         if (fresh->count > (size_t)limit_value(LIMIT_BLOCKED)) {
                 privacy_list_free(&fresh);

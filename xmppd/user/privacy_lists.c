@@ -324,16 +324,23 @@ remove_list(struct user *user, struct session *session, struct stanza *iq, struc
         privacy_commit(write, &edit);
 }
 
+bool
+privacy_has_room(const struct user *user, const struct stanza *iq)
+{
+        if (user->lists == NULL || map_count(user->lists) < (size_t)limit_value(LIMIT_PRIVACY_LISTS))
+                return true;
+        limit_note(LIMIT_PRIVACY_LISTS);
+        route_error(iq, NOT_ALLOWED, "There are too many privacy lists.");
+        return false;
+}
+
 static void
 put_list(struct user *user, struct stanza *iq, const struct element *element, const char *name)
 {
         struct privacy_edit edit = { .old = privacy_list_of(user, name), .interest = IN_ALL };
 
-        if (edit.old == NULL && user->lists != NULL && map_count(user->lists) >= (size_t)limit_value(LIMIT_PRIVACY_LISTS)) {
-                limit_note(LIMIT_PRIVACY_LISTS);
-                route_error(iq, NOT_ALLOWED, "There are too many lists.");
+        if (edit.old == NULL && !privacy_has_room(user, iq))
                 return;
-        }
         edit.fresh = read_list(user, iq, element, name);
         if (edit.fresh == NULL)
                 return;

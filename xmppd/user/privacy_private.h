@@ -78,6 +78,9 @@ void privacy_erase(struct write *write, const char *name);
 /* For a list that a block makes necessary (XEP-0191, 5). */
 const char *privacy_new_name(const struct user *user, struct arena *arena);
 
+/* privacy_lists.c: may the account have one list more? False: the request has been refused. */
+bool privacy_has_room(const struct user *user, const struct stanza *iq);
+
 /* privacy_edit.c: what a request changes. */
 struct privacy_edit {
         struct privacy_list *old, *fresh;  /* fresh comes in the place of old; either may be NULL */

@@ -7,6 +7,7 @@
 #include "shared/base/mem.h"
 #include "shared/base/panic.h"
 #include "shared/base/random.h"
+#include "shared/store/journal.h"
 #include "shared/xmpp/ns.h"
 #include "shared/xmpp/pledge.h"
 #include "xmppd/route/snapshot.h"
@@ -16,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PLEDGED_MAX = 64 }; /* stanzas after which one asks by itself whether they have been handled */
+enum { RECORD_AROUND = 1024, PLEDGED_MAX = 64 }; /* stanzas after which one asks by itself whether they have been handled */
 
 /* What one stanza looks like on the wire; of this worker, so that nothing is allocated for it. */
 static _Thread_local struct buf wire;
@@ -42,7 +43,7 @@ sm_write_text(struct sm *sm, const char *text)
 bool
 sm_enable(struct session *session, bool may_resume, uint64_t seconds)
 {
-        if (session->sm != NULL || session->user == NULL)
+        if (session->sm != NULL || session->user == NULL || !sm_is_possible())
                 return false;
         struct sm *sm = MEM_NEW(sm);
         uint64_t most = (uint64_t)limit_value(LIMIT_UNACKED_TIME);
@@ -236,11 +237,16 @@ sm_sent_count(const struct session *session)
         return session->sm != NULL ? (uint32_t)session->sm->sent : 0;
 }
 
+/* The oldest one does not count: one that is large by itself, a roster say, is acknowledged like any other. */
 static bool
-is_too_much(const struct sm *sm)
+is_too_much(struct sm *sm)
 {
+        size_t bytes = sm->bytes;
+
+        if (sm->place != IN_STORE && sm->sent > sm->acknowledged)
+                bytes -= queue_at(sm, sm->acknowledged + 1)->len;
         return sm->sent - sm->acknowledged > (uint64_t)limit_value(LIMIT_UNACKED) ||
-                sm->bytes > (size_t)limit_value(LIMIT_UNACKED_BYTES);
+                bytes > (size_t)limit_value(LIMIT_UNACKED_BYTES);
 }
 
 /* Presence of contacts is a state, not news: a client that comes back is told what it is then. */
@@ -276,6 +282,10 @@ sm_deliver(struct session *session, struct stanza *stanza, uint64_t number)
         }
         buf_clear(&wire);
         stanza_write(&wire, stanza);
+        if (wire.len > JOURNAL_RECORD_MAX - RECORD_AROUND) { /* nothing that a client can be meant to read */
+                sm_give_up(sm);
+                return;
+        }
         struct sm_sent_record record = {
                 .when = clock_wall_ms(),
                 .number = number,
@@ -314,7 +324,7 @@ sm_find(const struct jid *account, const char *id)
         char *end;
         uint64_t wanted = strlen(id) == SM_ID_TEXT - 1 ? strtoull(id, &end, 16) : 0;
 
-        if (user == NULL || wanted == 0 || *end != '\0')
+        if (user == NULL || wanted == 0 || *end != '\0' || !sm_is_possible())
                 return NULL;
         for (LIST_EACH(session, &user->sessions, struct session, in_user))
                 if (session->sm != NULL && session->sm->id == wanted && session->sm->seconds > 0)
@@ -408,6 +418,7 @@ sm_resume(struct session *session, uint32_t h, const struct session_edge *edge, 
                 const struct session_edge *its = session->edge;
                 void *owner = session->edge_owner;
                 session_lose_edge(session);
+                ask_forget(sm);
                 its->lose(owner);
         }
         sm_refuse_next(sm);

@@ -22,7 +22,8 @@ int sm_start(const char *state_dir, struct err *err);
 bool sm_is_pressed(void);
 /* False: the disk refused to hold the journal, stream management cannot be offered. */
 bool sm_is_possible(void);
-/* The client's <enable/>. may_resume: it wants to; seconds: for how long at most, 0: as long as we allow. False: it is on already. */
+/* The client's <enable/>. may_resume: it wants to; seconds: for how long at most, 0: as long as we allow. False: it is on already, or
+ * not possible. */
 bool sm_enable(struct session *session, bool may_resume, uint64_t seconds);
 /* What <enabled/> says: the id (text has SM_ID_TEXT bytes) and the seconds after which the session is given up; 0: it cannot be resumed. */
 uint64_t sm_describe(const struct session *session, char *id);

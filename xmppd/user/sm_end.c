@@ -188,6 +188,7 @@ sm_free(struct sm **freed)
                 pledge_forget(&sm->pledge);
         pledge_forget_owner(sm);
         worker_forget_chore(&sm->give_up);
+        ask_forget(sm);
         queue_free(sm);
         mem_free(sm->taken);
         mem_free(sm);

@@ -150,7 +150,7 @@ const struct extension xep_0280_carbons = {
         .xep = 280,
         .version = "1.0.1",
         .features = (const char *const[]){ NS_CARBONS, "urn:xmpp:carbons:rules:0", NULL },
-        .iqs = (const struct iq_handler[]){ { IQ_SET, TO_ACCOUNT, NS_CARBONS, "enable", enable },
-                { IQ_SET, TO_ACCOUNT, NS_CARBONS, "disable", disable }, { 0 } },
+        .iqs = (const struct iq_handler[]){ { IQ_SET, TO_OWN, NS_CARBONS, "enable", enable },
+                { IQ_SET, TO_OWN, NS_CARBONS, "disable", disable }, { 0 } },
         .hooks = (const struct hook[]){ { HOOK_FROM_CLIENT, 90, copy_sent }, { HOOK_DELIVERED, 50, copy_received }, { 0 } },
 };
