@@ -344,7 +344,7 @@ journal_open(const char *dir, int index, size_t segment_bytes, struct err *err)
 }
 
 void
-journal_close(struct journal **closed, bool discard)
+journal_close(struct journal **closed)
 {
         struct journal *journal = *closed;
         if (journal == NULL)
@@ -370,7 +370,7 @@ journal_close(struct journal **closed, bool discard)
                 waiter->journal = NULL;
         }
         for (LIST_EACH(segment, &journal->segments, struct segment, in_journal))
-                remove_segment(journal, segment, discard);
+                remove_segment(journal, segment, false);
         free_journal(journal);
 }
 

@@ -31,8 +31,8 @@ struct piece {
 /* On the worker that will write it. The directory is made if absent (mode 0700). Files of an earlier run with this index must have been
  * discarded. segment_bytes: size of one file. NULL with a sentence. */
 struct journal *journal_open(const char *dir, int index, size_t segment_bytes, struct err *err);
-/* Ends the syncing thread; calls no further done. discard: removes the files. */
-void journal_close(struct journal **journal, bool discard);
+/* Writes what waits, ends the syncing thread; calls no further done. The files stay, for journal_replay. */
+void journal_close(struct journal **journal);
 
 /* Appends a record made of these pieces (together 1..JOURNAL_RECORD_MAX bytes); returns its position, never 0. A disk that does not take it at
  * the end of the turn ends the process with status 3. */

@@ -478,7 +478,6 @@ sm_unload(struct user *user)
         for (LIST_EACH(session, &user->sessions, struct session, in_user)) {
                 must(session->sm != NULL && !sm_is_connected(session->sm));
                 if (session->sm->place != IN_STORE) {
-                        journal_keep_here();
                         journal_forget_session(session->sm);
                         hibernate_forget(session->sm);
                 }

@@ -36,7 +36,6 @@ static _Thread_local struct {
         struct alarm *look;
         uint64_t looked_to;  /* where the journal ended when it was looked at last */
         uint64_t syncing_to; /* 0: no sync is under way */
-        bool must_stay;
 } here;
 
 static atomic_int full_count; /* workers for whose journal there is no more room */
@@ -63,13 +62,7 @@ journal_close_here(void)
         worker_forget_chore(&here.note_changes);
         alarm_free(&here.look);
         rewrite_stop_here();
-        journal_close(&here.journal, list_is_empty(&here.sessions) && !here.must_stay);
-}
-
-void
-journal_keep_here(void)
-{
-        here.must_stay = true;
+        journal_close(&here.journal);
 }
 
 bool

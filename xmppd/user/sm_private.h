@@ -124,8 +124,9 @@ bool sm_sent_record_read(struct sm_sent_record *record, const void *bytes, size_
 
 /* sm_journal.c: of this worker. */
 void journal_open_here(const char *dir);
-void journal_close_here(void);              /* removes it if it has no session any more */
-void journal_keep_here(void);               /* not then: a session could not be moved to the store */
+/* The files stay for the next start: a session of another worker that could not be moved to the store in time has stanzas whose effects stand
+ * here alone. */
+void journal_close_here(void);
 bool journal_is_open(void);                 /* false: the disk refused, streams cannot be resumed */
 void journal_add_session(struct sm *sm);    /* what it is now; from here on it is IN_JOURNAL */
 void journal_forget_session(struct sm *sm); /* it is no longer noted, nor rewritten */

@@ -118,7 +118,7 @@ records_come_back_over_several_segments(void **state)
                 append(journal, i, i % 97);
         append(journal, 500, 3 * SEGMENT);
         append(journal, 501, 0);
-        journal_close(&journal, false);
+        journal_close(&journal);
         struct seen seen = replay(true);
         assert_int_equal(seen.count, 502);
         assert_true(seen.in_order);
@@ -142,8 +142,7 @@ a_record_is_read_by_its_position(void **state)
                 assert_int_equal(number, i);
                 assert_int_equal(len, 44);
         }
-        journal_close(&journal, true);
-        assert_int_equal(replay(false).count, 0);
+        journal_close(&journal);
 }
 
 static void
@@ -157,7 +156,7 @@ dropped_segments_are_gone_and_the_rest_stays(void **state)
         for (uint32_t i = 200; i < 210; i++)
                 append(journal, i, 100);
         journal_drop_below(journal, from);
-        journal_close(&journal, false);
+        journal_close(&journal);
         struct seen seen = replay(true);
         assert_int_equal(seen.count, 10);
         assert_int_equal(seen.next, 210);
@@ -186,7 +185,7 @@ syncs_are_answered_in_order(void **state)
         worker_run(worker);
         assert_int_equal(sync_count, 3);
         assert_true(synced[0] == 0 && synced[1] == 1 && synced[2] == 2);
-        journal_close(&journal, true);
+        journal_close(&journal);
         worker_free(&worker);
         worker = worker_new("test", 0);
         worker_enter(worker);
@@ -219,7 +218,7 @@ a_damaged_end_leaves_what_was_before_it(void **state)
                 struct journal *journal = open_journal(0);
                 for (uint32_t i = 0; i < 20; i++)
                         append(journal, i, 40);
-                journal_close(&journal, false);
+                journal_close(&journal);
                 change_file("journal-0-0", at % 2 == 0 ? at : 0, at % 2 != 0 ? at : 0);
                 struct seen seen = replay(true);
                 assert_true(seen.count < 20 || at % 2 != 0);
@@ -236,8 +235,8 @@ journals_of_other_workers_are_replayed_too(void **state)
 
         append(one, 1, 10);
         append(other, 2, 10);
-        journal_close(&one, false);
-        journal_close(&other, false);
+        journal_close(&one);
+        journal_close(&other);
         assert_int_equal(replay(true).count, 2);
 }
 
@@ -294,7 +293,8 @@ who_waits_for_a_closed_journal_hears_nothing(void **state)
                         if (i == 2)
                                 nanosleep(&(struct timespec){ .tv_nsec = 1000L * 1000 * round }, NULL);
                 }
-                journal_close(&journal, true);
+                journal_close(&journal);
+                replay(true);
         }
 }
 
@@ -346,7 +346,7 @@ what_was_discarded_halfway_does_not_come_back(void **state)
 
         for (uint32_t i = 0; i < 200; i++)
                 append(journal, i, 100);
-        journal_close(&journal, false);
+        journal_close(&journal);
         snprintf(name, sizeof(name), "%s.discarded", dir);
         assert_int_equal(rename(dir, name), 0);
         assert_int_equal(replay(false).count, 0);
