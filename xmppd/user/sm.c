@@ -142,14 +142,11 @@ was_taken(const struct sm *sm, uint64_t count)
 bool
 sm_count_in(struct session *session, struct stanza *stanza)
 {
-        static const struct jid nobody;
         struct sm *sm = session->sm;
 
         if (sm == NULL)
                 return true;
         sm->received++;
-        if (sm->place == IN_JOURNAL)
-                journal_note_received(sm, stanza != NULL ? &stanza->to : &nobody);
         if (stanza != NULL) {
                 /* Presence has many addressees and does no harm when it comes again. */
                 if (stanza->kind != STANZA_PRESENCE) {

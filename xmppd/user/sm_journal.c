@@ -156,19 +156,12 @@ journal_add_session(struct sm *sm)
 }
 
 void
-journal_note_received(struct sm *sm, const struct jid *to)
-{
-        note(sm, SM_RECEIVED, sm->received, to->full, to->full != NULL ? to->bare_len : 0);
-        watch_disk();
-        rewrite_if_large();
-}
-
-void
 journal_note_handled(struct sm *sm)
 {
         if (sm->place == IN_JOURNAL)
                 note(sm, SM_HANDLED, sm->handled, NULL, 0);
         rewrite_see_handled(sm);
+        rewrite_if_large();
 }
 
 void
@@ -178,6 +171,7 @@ journal_note_sent(struct sm *sm, struct sent *sent, const struct sm_sent_record 
         struct sm_sent_note more = { record->when, record->number, record->origin };
         struct piece pieces[] = { { &head, sizeof(head) }, { &more, sizeof(more) }, { record->wire, record->len } };
 
+        watch_disk();
         rewrite_if_large();
         sent->at = journal_append(here.journal, pieces, 3);
         sent->number = record->number;

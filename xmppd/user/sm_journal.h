@@ -6,8 +6,7 @@
 
 enum sm_news {
         SM_STATE = 1,    /* followed by a struct sm_record as the store has it */
-        SM_RECEIVED,     /* a stanza from the client; followed by the bare JID it is for */
-        SM_HANDLED,      /* all up to here are handled */
+        SM_HANDLED = 3,  /* all up to here are handled */
         SM_SENT,         /* a stanza to the client; followed by struct sm_sent_note and its bytes */
         SM_ACKNOWLEDGED, /* all up to here have arrived */
         SM_END,          /* the journal need not know this session any longer */

@@ -138,7 +138,6 @@ void journal_each_ending(void (*each)(struct sm *sm));
 void journal_note_again(struct sm *sm);
 void journal_note_end(uint64_t id);      /* all that the journal says of it is of the past */
 void journal_note_change(struct sm *sm); /* of its state; noted at the end of this turn */
-void journal_note_received(struct sm *sm, const struct jid *to);
 void journal_note_handled(struct sm *sm);
 void journal_note_acknowledged(struct sm *sm);
 /* The stanza after the last one sent; fills what the queue has to know. */

@@ -19,13 +19,6 @@
 
 enum { BLOCK = 64 * 1024, PUTS_MANY = 500 };
 
-struct received_note {
-        struct received_note *next;
-        uint64_t count;
-        const char *to; /* bare; not terminated */
-        size_t len;
-};
-
 struct taken_note {
         struct taken_note *next;
         uint32_t count;
@@ -42,8 +35,7 @@ struct found {
         uint64_t id;
         struct sm_record state;
         struct jid jid;
-        uint64_t received, handled, sent, acknowledged;
-        struct received_note *unhandled;
+        uint64_t handled, sent, acknowledged;
         struct taken_note *taken;
         uint32_t taken_count;
         struct sent_note *first, *last;
@@ -91,23 +83,9 @@ see_state(struct replay_state *replay, uint64_t id, const void *bytes, size_t le
         }
         found->state = state;
         found->jid = jid;
-        /* It goes back when a session is resumed: what had not been handled is to come again. */
-        if (state.received < found->received)
-                found->unhandled = NULL;
-        found->received = state.received;
         raise(&found->handled, state.handled);
         raise(&found->sent, state.sent);
         raise(&found->acknowledged, state.acknowledged);
-}
-
-static void
-see_received(struct replay_state *replay, struct found *found, uint64_t count, const char *to, size_t len)
-{
-        struct received_note *note = ARENA_NEW(replay->arena, note);
-
-        *note = (struct received_note){ found->unhandled, count, to, len };
-        found->unhandled = note;
-        raise(&found->received, count);
 }
 
 static void
@@ -158,9 +136,6 @@ see_record(void *arg, const void *bytes, size_t len)
         if (found == NULL)
                 return;
         switch (head.news) {
-        case SM_RECEIVED:
-                see_received(replay, found, head.count, rest, rest_len);
-                break;
         case SM_HANDLED:
                 raise(&found->handled, head.count);
                 break;
@@ -180,50 +155,6 @@ see_record(void *arg, const void *bytes, size_t len)
 
 /* ---- what took effect ---- */
 
-struct lookup {
-        uint64_t origin;
-        uint32_t count;
-        bool found;
-};
-
-static bool
-compare_kept(void *arg, const void *key, size_t key_len, const void *value, size_t value_len)
-{
-        struct lookup *lookup = arg;
-        struct kept_message kept;
-
-        if (record_read_message(&kept, value, value_len) && kept.origin == lookup->origin && kept.origin_count == lookup->count)
-                lookup->found = true;
-        return !lookup->found;
-}
-
-static bool
-compare_sent(void *arg, const void *key, size_t key_len, const void *value, size_t value_len)
-{
-        struct lookup *lookup = arg;
-        struct sm_sent_record sent;
-
-        if (sm_sent_record_read(&sent, value, value_len) && sent.origin == lookup->origin && sent.origin_count == lookup->count)
-                lookup->found = true;
-        return !lookup->found;
-}
-
-/* It lies in the store for its addressee. */
-static bool
-is_stored(struct lookup *lookup, const struct jid *to)
-{
-        uint64_t account = account_id(user_store, to);
-        unsigned char key[SM_KEY];
-
-        if (account == 0)
-                return false;
-        sm_key(key, account, 0);
-        store_scan(user_store, TABLE_OFFLINE, key, ACCOUNT_KEY, 0, compare_kept, lookup);
-        if (!lookup->found)
-                store_scan(user_store, TABLE_SENT, key, ACCOUNT_KEY, 0, compare_sent, lookup);
-        return lookup->found;
-}
-
 static void
 take(struct replay_state *replay, struct found *found, uint64_t count)
 {
@@ -237,27 +168,47 @@ take(struct replay_state *replay, struct found *found, uint64_t count)
         found->taken_count++;
 }
 
-/* Delivered to somebody's session. That it was received may not have been noted any more: another worker was faster. */
+/* Something that came of the origin's stanza has been found. */
 static void
-take_delivered(struct replay_state *replay)
+see_effect(struct replay_state *replay, uint64_t origin, uint32_t count)
 {
-        for (const struct sent_note *note = replay->all; note != NULL; note = note->next_of_all) {
-                struct found *found = note->record.origin != 0 ? find(replay, note->record.origin) : NULL;
-                if (found != NULL && note->record.origin_count > (uint32_t)found->handled)
-                        take(replay, found, note->record.origin_count);
-        }
+        struct found *found = origin != 0 ? find(replay, origin) : NULL;
+
+        if (found != NULL && count > (uint32_t)found->handled)
+                take(replay, found, count);
 }
 
-static void
-take_stored(struct replay_state *replay, struct found *found)
+static bool
+see_kept(void *arg, const void *key, size_t key_len, const void *value, size_t value_len)
 {
-        for (const struct received_note *note = found->unhandled; note != NULL; note = note->next) {
-                struct lookup lookup = { .origin = found->id, .count = (uint32_t)note->count };
-                struct jid to;
-                if (note->count > found->handled && note->len > 0 && jid_parse_len(&to, replay->arena, note->to, note->len) &&
-                        is_stored(&lookup, &to))
-                        take(replay, found, note->count);
-        }
+        struct kept_message kept;
+
+        if (record_read_message(&kept, value, value_len))
+                see_effect(arg, kept.origin, kept.origin_count);
+        return true;
+}
+
+static bool
+see_stored_sent(void *arg, const void *key, size_t key_len, const void *value, size_t value_len)
+{
+        struct sm_sent_record sent;
+
+        if (sm_sent_record_read(&sent, value, value_len))
+                see_effect(arg, sent.origin, sent.origin_count);
+        return true;
+}
+
+/* Delivered to somebody's session, or in the store for somebody. All of the store is looked at: the addressee's worker, or the disk, may have
+ * been faster than any note of the sender's. */
+static void
+see_effects(struct replay_state *replay)
+{
+        if (map_count(replay->sessions) == 0)
+                return;
+        for (const struct sent_note *note = replay->all; note != NULL; note = note->next_of_all)
+                see_effect(replay, note->record.origin, note->record.origin_count);
+        store_scan(user_store, TABLE_OFFLINE, "", 0, 0, see_kept, replay);
+        store_scan(user_store, TABLE_SENT, "", 0, 0, see_stored_sent, replay);
 }
 
 /* All that is known to have taken effect, as the session's record has it. */
@@ -269,7 +220,6 @@ find_taken(struct replay_state *replay, struct found *found)
         for (uint32_t i = 0; i < state->taken_count; i++)
                 if (state->taken[i] > (uint32_t)found->handled)
                         take(replay, found, state->taken[i]);
-        take_stored(replay, found);
         state->taken = arena_alloc(replay->arena, found->taken_count * sizeof(*state->taken));
         state->taken_count = 0;
         for (const struct taken_note *note = found->taken; note != NULL; note = note->next)
@@ -418,7 +368,7 @@ sm_replay(const char *dir, struct err *err)
         if (journal_replay(dir, &files, &replay.machine_died, see_record, &replay, err) != 0)
                 goto out;
         replay.batch = batch_new(user_store);
-        take_delivered(&replay);
+        see_effects(&replay);
         /* All reading first: what is written must not be taken for what was there. */
         for (struct found *found; (found = map_next(replay.sessions, &at)) != NULL;)
                 find_taken(&replay, found);

@@ -1,9 +1,9 @@
 /*
  * sm_rewrite.c - a journal that has grown
  *
- * What is still alive is written again into a new segment. The old ones are needed until nobody can ask for what they say: which stanzas were
- * received and not handled yet, and which had taken effect already when the server was killed. An effect is noted where the addressee lives, the
- * question comes from where the sender lives. So all workers are asked: each answers when everything that it had received by then is handled and
+ * What is still alive is written again into a new segment. The old ones are needed until nobody can ask for what they say: which stanzas had
+ * taken effect already, though not called handled, when the server was killed. An effect is noted where the addressee lives, the question comes
+ * from where the sender lives. So all workers are asked: each answers when everything that it had received by then is handled and
  * its own journal says so on disk. With the last answer, and the new segment on disk, the old ones go. Until then the journal is not rewritten
  * again, however long a commit takes.
  */
