@@ -143,11 +143,12 @@ best_tuple(struct arena *arena, const struct element *root)
         return best;
 }
 
+/* What can be the name of an element, as RPID has it (RFC 4480, 3.2). */
 static const char *
 word(struct arena *arena, const char *text)
 {
         size_t len = strlen(text);
-        if (len == 0 || len > PIDF_ACTIVITY_MAX)
+        if (len == 0 || len > PIDF_ACTIVITY_MAX || !isalpha((unsigned char)text[0]))
                 return NULL;
         char *out = arena_strdup(arena, text);
         for (char *c = out; *c != '\0'; c++) {
