@@ -1,0 +1,107 @@
+/*
+ * cause.c - the table of causes
+ */
+#include "xmppd/s2s/cause.h"
+
+#include "shared/base/panic.h"
+
+#define NOT_FOUND REMOTE_SERVER_NOT_FOUND
+#define TIMEOUT   REMOTE_SERVER_TIMEOUT
+
+static const struct cause_row rows[CAUSES] = {
+        [CAUSE_NONE] = { "none", STEP_PING, false, TIMEOUT, "all is well", "" },
+
+        [CAUSE_OFF] = { "federation-off", STEP_POLICY, true, NOT_FOUND, "this server federates with no other",
+                "Set xmpp-federation { enabled = true } and reload." },
+        [CAUSE_DENIED] = { "policy-denied", STEP_POLICY, true, NOT_ALLOWED, "the administrator of this server has not allowed it",
+                "xmppctl policy test DOMAIN in|out names the rule; xmppctl xmpp-policy add changes it." },
+        [CAUSE_NO_DOMAIN] = { "no-domain", STEP_POLICY, true, NOT_FOUND, "this is no name that a domain can have",
+                "Correct the address: letters, digits, hyphens and dots, at most 255." },
+
+        [CAUSE_NO_NAME] = { "dns-no-name", STEP_DNS, true, NOT_FOUND, "there is no such domain, or it has no address for XMPP",
+                "Check the spelling; the other side has to publish _xmpp-server._tcp SRV records, or an address of the domain." },
+        [CAUSE_NOT_OFFERED] = { "dns-not-offered", STEP_DNS, true, NOT_FOUND, "its DNS says that it offers no XMPP federation",
+                "The SRV record's target is a single dot: ask the other side whether this is meant." },
+        [CAUSE_DNS_FAILED] = { "dns-failed", STEP_DNS, false, NOT_FOUND, "DNS gave no answer",
+                "Check dns { servers } or /etc/resolv.conf, and that the name servers of the domain answer." },
+
+        [CAUSE_REFUSED] = { "tcp-refused", STEP_CONNECT, false, TIMEOUT, "its servers refuse the connection",
+                "The other server is down, or its SRV records name a wrong host or port." },
+        [CAUSE_SILENT] = { "tcp-silent", STEP_CONNECT, false, TIMEOUT, "its servers do not answer",
+                "A firewall drops the packets (port 5269, out from here or in to there), or the host is down." },
+
+        [CAUSE_CLOSED] = { "closed", STEP_STREAM, false, TIMEOUT, "it closed the connection without saying why",
+                "Look into the log of the other server; often a policy or a limit there." },
+        [CAUSE_NOT_XMPP] = { "not-xmpp", STEP_STREAM, true, TIMEOUT, "what answers there does not speak XMPP",
+                "The SRV record or the port is wrong: another service listens there." },
+        [CAUSE_NO_ANSWER] = { "no-answer", STEP_STREAM, false, TIMEOUT, "it accepted the connection and then said nothing",
+                "The other server is overloaded, or a proxy between holds the connection." },
+        [CAUSE_HOST_UNKNOWN] = { "host-unknown", STEP_STREAM, true, NOT_FOUND, "the server found there does not serve this domain",
+                "The SRV records lead to a wrong server, or the domain is not configured there." },
+        [CAUSE_PEER_POLICY] = { "peer-policy", STEP_STREAM, true, TIMEOUT, "the other server's policy refuses us",
+                "Ask its administrator to allow our domain." },
+        [CAUSE_STREAM_ERROR] = { "stream-error", STEP_STREAM, false, TIMEOUT, "the other server ended the stream with an error",
+                "The error names the reason; look into the log of the other server." },
+        [CAUSE_LIMIT] = { "limit", STEP_STREAM, false, RESOURCE_CONSTRAINT, "a limit of this server was reached",
+                "xmppctl limits shows which one." },
+
+        [CAUSE_TLS_NOT_OFFERED] = { "tls-not-offered", STEP_TLS, true, TIMEOUT, "it does not offer TLS, which is required",
+                "Switch TLS on there, or set xmpp-peer \"DOMAIN\" { tls = optional }." },
+        [CAUSE_TLS_REFUSED] = { "tls-refused", STEP_TLS, false, TIMEOUT, "it offered TLS and then refused it",
+                "The other server has no usable certificate: look into its log." },
+        [CAUSE_TLS_FAILED] = { "tls-failed", STEP_TLS, false, TIMEOUT, "the TLS handshake failed",
+                "Versions or ciphers do not fit (s2s { tls-min }), or one side refuses the other's certificate." },
+
+        [CAUSE_NO_CERTIFICATE] = { "cert-none", STEP_CERTIFICATE, true, TIMEOUT, "it shows no certificate",
+                "The other server must show one, or set xmpp-peer \"DOMAIN\" { require-valid-certificates = false }." },
+        [CAUSE_EXPIRED] = { "cert-expired", STEP_CERTIFICATE, true, TIMEOUT, "its certificate, or one above it, has expired",
+                "The other side has to renew it; check the clock of this machine too." },
+        [CAUSE_NOT_YET] = { "cert-not-yet", STEP_CERTIFICATE, true, TIMEOUT, "its certificate is not valid yet",
+                "The clock of one of the two machines is wrong." },
+        [CAUSE_SELF_SIGNED] = { "cert-self-signed", STEP_CERTIFICATE, true, TIMEOUT, "its certificate is self-signed",
+                "Pin it with xmpp-peer \"DOMAIN\" { pin = \"SHA-256\" }, or let the other side get one of a known authority." },
+        [CAUSE_UNKNOWN_AUTHORITY] = { "cert-unknown-authority", STEP_CERTIFICATE, true, TIMEOUT,
+                "its certificate does not lead to an authority that is trusted here",
+                "The other server must send its intermediate certificates, or put its root into s2s { trust }." },
+        [CAUSE_PURPOSE] = { "cert-purpose", STEP_CERTIFICATE, true, TIMEOUT, "its certificate may not be used by a server",
+                "The other side needs one with the extended key usage serverAuth." },
+        [CAUSE_BAD_CERTIFICATE] = { "cert-bad", STEP_CERTIFICATE, true, TIMEOUT, "its certificate cannot be accepted",
+                "The problem is named beside the chain; the other side has to get another one." },
+        [CAUSE_NAME] = { "cert-name", STEP_CERTIFICATE, true, TIMEOUT, "its certificate is for another name",
+                "The certificate must name the domain (dNSName or SRVName), or require-valid-certificates be switched off for this peer." },
+        [CAUSE_PIN] = { "cert-pin", STEP_CERTIFICATE, true, TIMEOUT, "its certificate is not the one that is pinned",
+                "If the other side has changed it, set the new pin in xmpp-peer." },
+
+        [CAUSE_NO_WAY] = { "auth-no-way", STEP_AUTHENTICATION, true, TIMEOUT,
+                "it offers no way to prove who we are that is allowed here",
+                "It offers neither SASL EXTERNAL for our certificate nor dialback, or they are switched off here: see xmpp-federation." },
+        [CAUSE_EXTERNAL] = { "auth-external", STEP_AUTHENTICATION, true, TIMEOUT, "it does not accept our certificate (SASL EXTERNAL)",
+                "Our certificate must name our domain and lead to an authority trusted there; some need clientAuth in it." },
+        [CAUSE_DIALBACK] = { "auth-dialback", STEP_AUTHENTICATION, true, TIMEOUT, "it could not verify our domain (dialback)",
+                "It asks the server that our SRV records name: these must lead here, with the same dialback-secret on every node." },
+        [CAUSE_DIALBACK_KEY] = { "auth-dialback-key", STEP_AUTHENTICATION, true, TIMEOUT,
+                "the server of that domain did not make the key that was shown to us",
+                "Somebody else uses the domain's name, or its nodes have different dialback secrets." },
+        [CAUSE_DIALBACK_UNREACHABLE] = { "auth-dialback-unreachable", STEP_AUTHENTICATION, false, TIMEOUT,
+                "the server of that domain could not be asked whether it made the key",
+                "xmppctl explain DOMAIN shows the way there." },
+
+        [CAUSE_NO_PONG] = { "no-pong", STEP_PING, false, TIMEOUT, "the stream is up, but a ping has no answer",
+                "The other server or a component behind it hangs." },
+};
+
+const struct cause_row *
+cause_row(enum cause cause)
+{
+        must(cause < CAUSES);
+        return &rows[cause];
+}
+
+const char *
+step_name(enum step step)
+{
+        static const char *const names[STEPS] = { "policy", "dns", "connect", "stream", "tls", "certificate", "authentication", "ping" };
+
+        must(step < STEPS);
+        return names[step];
+}
