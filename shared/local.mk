@@ -20,6 +20,7 @@ shared_libshared_a_SOURCES += shared/config/config.c shared/config/config.h
 shared_libshared_a_SOURCES += shared/config/config_private.h
 shared_libshared_a_SOURCES += shared/config/federation.c shared/config/federation.h
 shared_libshared_a_SOURCES += shared/config/lexer.c
+shared_libshared_a_SOURCES += shared/config/policies.c shared/config/policies.h
 shared_libshared_a_SOURCES += shared/config/reader.c
 shared_libshared_a_SOURCES += shared/config/restart.c
 shared_libshared_a_SOURCES += shared/config/value.c

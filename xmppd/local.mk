@@ -30,6 +30,7 @@ xmppd_libxmppd_a_SOURCES += xmppd/extend/server.c xmppd/extend/server.h
 xmppd_libxmppd_a_SOURCES += xmppd/route/fanout.c xmppd/route/fanout.h
 xmppd_libxmppd_a_SOURCES += xmppd/route/home.c xmppd/route/home.h
 xmppd_libxmppd_a_SOURCES += xmppd/route/limits.c xmppd/route/limits.h
+xmppd_libxmppd_a_SOURCES += xmppd/route/policy.c xmppd/route/policy.h
 xmppd_libxmppd_a_SOURCES += xmppd/route/route.c xmppd/route/route.h xmppd/route/route_private.h
 xmppd_libxmppd_a_SOURCES += xmppd/route/snapshot.c xmppd/route/snapshot.h
 xmppd_libxmppd_a_SOURCES += xmppd/sasl/credentials.c xmppd/sasl/credentials.h

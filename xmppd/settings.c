@@ -395,6 +395,7 @@ settings_load(const char *path, struct buf *errors, struct buf *warnings)
         struct snapshot *snapshot = snapshot_new(config);
         limit_read(config_top(config), snapshot->limits);
         add_domains(snapshot);
+        snapshot->policies = policies_new(config_top(config));
         add_certificates(snapshot, errors, warnings);
         if (errors->len > 0)
                 snapshot_unref(&snapshot);

@@ -26,6 +26,9 @@ const struct setting federation_xmpp_settings[] = {
         { "dialback", SETTING_BOOL, "true", LIVE, "Allow server dialback (XEP-0220).", NULL },
         { "dialback-secret", SETTING_SECRET, "", LIVE, "Secret of the dialback keys (XEP-0185); empty: a new one at each start.",
                 NULL },
+        { "subject-cn", SETTING_BOOL, "false", LIVE,
+                "A certificate without any subject alternative name counts for the domain in its common name (CN); for very old servers.",
+                NULL },
         { "default-policy", SETTING_CHOICE, "allow", LIVE, "For domains that no xmpp-policy names.", "allow|deny" },
         { 0 },
 };
@@ -82,6 +85,30 @@ const struct setting federation_email_settings[] = {
         { "domains", SETTING_DOMAINS, "{ }", LIVE, "Mail domains besides those of the users' addresses.", NULL },
         { 0 },
 };
+
+static int
+hex_digit(char c)
+{
+        if (c >= '0' && c <= '9')
+                return c - '0';
+        c |= 0x20;
+        return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+bool
+federation_read_pin(unsigned char pin[32], const char *text)
+{
+        for (int i = 0; i < 32; i++) {
+                if (i > 0 && *text == ':')
+                        text++;
+                int high = hex_digit(text[0]), low = high >= 0 ? hex_digit(text[1]) : -1;
+                if (low < 0)
+                        return false;
+                pin[i] = (unsigned char)(high << 4 | low);
+                text += 2;
+        }
+        return *text == '\0';
+}
 
 /* The plain domain that a route's title means: ".com.partner.*" is "partner.com". out has JID_PART_MAX + 1 bytes. */
 static bool

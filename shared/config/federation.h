@@ -32,6 +32,9 @@ extern const struct section_rule federation_sip_route_inside[];
                 .name = "email", .settings = federation_email_settings, .unbuilt = (email_unbuilt)                             \
         }
 
+/* A pin, the SHA-256 of a certificate: 64 hexadecimal digits, with or without colons between them. False if text is no pin. */
+bool federation_read_pin(unsigned char pin[32], const char *text);
+
 /* Names that own a domain: `claim` each of the program's own (its domains, components, chat nodes with aliases), then check. */
 struct federation_check;
 struct federation_check *federation_check_new(struct buf *errors, struct buf *warnings);

@@ -54,6 +54,7 @@ snapshot_unref(struct snapshot **reference)
         if (snapshot == NULL || atomic_fetch_sub_explicit(&snapshot->refs, 1, memory_order_acq_rel) > 1)
                 return;
         map_free(&snapshot->domains);
+        policies_free(&snapshot->policies);
         tls_context_unref(&snapshot->c2s_tls);
         config_unref(&snapshot->config);
         struct arena *arena = snapshot->arena; /* holds the snapshot itself */

@@ -8,6 +8,7 @@
 
 #include "shared/base/map.h"
 #include "shared/config/config.h"
+#include "shared/config/policies.h"
 #include "shared/tls/context.h"
 #include "xmppd/route/limits.h"
 
@@ -34,6 +35,7 @@ struct snapshot {
         struct arena *arena;
         struct config *config;
         struct map *domains;         /* name -> struct domain */
+        struct policies *policies;   /* see policy.h */
         struct tls_context *c2s_tls; /* NULL where TLS is none */
         int64_t limits[LIMITS];
 };
