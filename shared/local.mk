@@ -23,6 +23,7 @@ shared_libshared_a_SOURCES += shared/config/lexer.c
 shared_libshared_a_SOURCES += shared/config/policies.c shared/config/policies.h
 shared_libshared_a_SOURCES += shared/config/reader.c
 shared_libshared_a_SOURCES += shared/config/restart.c
+shared_libshared_a_SOURCES += shared/config/sections.c
 shared_libshared_a_SOURCES += shared/config/value.c
 shared_libshared_a_SOURCES += shared/loop/address.c shared/loop/address.h
 shared_libshared_a_SOURCES += shared/loop/alarm.c shared/loop/alarm.h

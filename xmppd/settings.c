@@ -140,7 +140,6 @@ static const struct setting log_settings[] = {
         { 0 },
 };
 
-#define NO_S2S   "server-to-server federation is not part of this version: nothing is opened, no foreign XMPP domain is reached"
 #define NO_EMAIL "e-mail addresses for federation are not part of this version: users keep their JIDs"
 
 static const struct section_rule own_sections[] = {
@@ -149,7 +148,7 @@ static const struct section_rule own_sections[] = {
         { .name = "c2s", .settings = c2s_settings },
         { .name = "login", .settings = login_settings },
         { .name = "directory", .titled = true, .settings = directory_settings, .title_is_domain = true },
-        { .name = "s2s", .settings = s2s_settings, .unbuilt = NO_S2S },
+        { .name = "s2s", .settings = s2s_settings },
         { .name = "components", .settings = components_settings },
         { .name = "component", .titled = true, .settings = component_settings, .title_is_domain = true },
         { .name = "chat",
@@ -160,7 +159,7 @@ static const struct section_rule own_sections[] = {
         { .name = "http", .settings = http_settings, .unbuilt = "the HTTP console is not part of this version: no port is opened" },
         { .name = "dns", .settings = dns_settings },
         { .name = "log", .settings = log_settings },
-        FEDERATION_SECTIONS(NO_S2S, NO_EMAIL),
+        FEDERATION_SECTIONS(NO_EMAIL),
 };
 
 const struct section_rule *
@@ -274,19 +273,6 @@ check_directories(const struct section *all, struct buf *errors, struct buf *war
         }
 }
 
-/* Settings of sections that work, for parts that are not there yet. */
-static void
-note_unbuilt(const struct section *all, struct buf *warnings)
-{
-        const struct section *dns = section_of(all, "dns"), *section = NULL;
-
-        if (config_list_count(dns, "servers") > 0)
-                complain(warnings, dns, "servers", "this version of xmppd looks nothing up: the setting has no effect");
-        while ((section = section_next(all, "domain", section)) != NULL)
-                if (config_text(section, "s2s-certificate")[0] != '\0')
-                        complain(warnings, section, "s2s-certificate", NO_S2S);
-}
-
 static void
 check_sections(const struct config *config, struct buf *errors, struct buf *warnings)
 {
@@ -294,7 +280,6 @@ check_sections(const struct config *config, struct buf *errors, struct buf *warn
         const struct section *component = NULL;
         struct federation_check *check = federation_check_new(errors, warnings);
 
-        note_unbuilt(all, warnings);
         claim_domains(all, check);
         federation_check_all(check, config);
         federation_check_free(&check);

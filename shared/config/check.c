@@ -6,7 +6,6 @@
  */
 #include "shared/config/config_private.h"
 
-#include "shared/base/map.h"
 #include "shared/base/mem.h"
 #include "shared/base/text.h"
 #include "shared/xmpp/jid.h"
@@ -158,16 +157,6 @@ check_setting(struct checker *checker, const struct node *node, const struct set
 static struct section *
 make_section(struct checker *checker, const struct node *node, const struct section_rule *rule, struct place place);
 
-static void
-append_section(struct section *in, struct section *section)
-{
-        if (in->last != NULL)
-                in->last->next = section;
-        else
-                in->first = section;
-        in->last = section;
-}
-
 /* Prepares the title. Complains and returns NULL when there is none that fits. */
 static const char *
 check_title(struct checker *checker, const struct node *node, const struct section_rule *rule)
@@ -196,8 +185,7 @@ check_title(struct checker *checker, const struct node *node, const struct secti
 }
 
 static void
-check_section(
-        struct checker *checker, const struct node *node, const struct section_rule *rule, struct section *in, struct map *seen)
+check_section(struct checker *checker, const struct node *node, const struct section_rule *rule, struct section *in)
 {
         struct reading *reading = checker->reading;
         const char *title = check_title(checker, node, rule);
@@ -206,8 +194,7 @@ check_section(
         section->title = title != NULL ? title : "";
         if (title == NULL)
                 return;
-        char *key = arena_printf(reading->arena, "%s\n%s", rule->name, title);
-        const struct section *first = map_get_str(seen, key);
+        const struct section *first = section_find(in, rule, section->title);
         if (first != NULL) {
                 if (rule->titled)
                         complain_error(reading, node->place, "section %s \"%.60s\" is given twice: first at %s", rule->name, title,
@@ -216,20 +203,15 @@ check_section(
                         complain_error(reading, node->place, "section %s is given twice: first at %s", rule->name, first->place);
                 return;
         }
-        map_put_str(seen, key, section);
-        append_section(in, section);
-        if (rule->unbuilt != NULL) {
-                char *warned = arena_printf(reading->arena, "%s\n\n", rule->name);
-                if (map_put_str(seen, warned, section) == NULL)
-                        complain(reading, &reading->warnings, node->place, "section %s: %s", rule->name, rule->unbuilt);
-        }
+        if (rule->unbuilt != NULL && in->kin[rule - in->rule->inside].first == NULL)
+                complain(reading, &reading->warnings, node->place, "section %s: %s", rule->name, rule->unbuilt);
+        section_append(reading->arena, in, section);
 }
 
 static void
 check_children(struct checker *checker, const struct node *node, struct section *section)
 {
         const struct section_rule *rule = section->rule;
-        struct map *seen = map_new();
 
         for (const struct node *child = node->first; child != NULL; child = child->next) {
                 const struct setting *setting = find_setting(rule, child->name);
@@ -237,7 +219,7 @@ check_children(struct checker *checker, const struct node *node, struct section 
                 if (setting != NULL && !child->is_section)
                         check_setting(checker, child, setting, section);
                 else if (inside != NULL && child->is_section)
-                        check_section(checker, child, inside, section, seen);
+                        check_section(checker, child, inside, section);
                 else if (setting != NULL)
                         complain_error(
                                 checker->reading, child->place, "%s is a setting: expected %s = ...", child->name, child->name);
@@ -247,7 +229,6 @@ check_children(struct checker *checker, const struct node *node, struct section 
                 else if (!rule->loose)
                         complain_unknown(checker, child, rule);
         }
-        map_free(&seen);
 }
 
 /* Defaults for what the file leaves out. node is NULL for a section that is left out itself. */
@@ -271,8 +252,8 @@ complete(struct checker *checker, const struct node *node, struct section *secti
                 }
         }
         for (const struct section_rule *at = rule->inside; at != NULL && at->name != NULL; at++)
-                if (!at->titled && section_of_rule(section, at) == NULL)
-                        append_section(section, make_section(checker, NULL, at, place));
+                if (!at->titled && section_find(section, at, "") == NULL)
+                        section_append(checker->reading->arena, section, make_section(checker, NULL, at, place));
 }
 
 static struct section *
@@ -289,6 +270,10 @@ make_section(struct checker *checker, const struct node *node, const struct sect
         section->values = arena_alloc(checker->reading->arena, (count + 1) * sizeof(*section->values));
         for (size_t i = 0; i < count; i++)
                 section->values[i].rule = &rule->settings[i];
+        count = 0;
+        while (rule->inside != NULL && rule->inside[count].name != NULL)
+                count++;
+        section->kin = arena_alloc(checker->reading->arena, count * sizeof(*section->kin));
         if (node != NULL)
                 check_children(checker, node, section);
         complete(checker, node, section, place);

@@ -1,7 +1,7 @@
 /* config_private.h - what the files of this room share: tokens, the tree as it was written, complaints
  *
  * lexer.c makes tokens of bytes, reader.c a tree of tokens (and of included files), check.c sections with values of the tree and the
- * tables, config.c answers questions about these.
+ * tables, sections.c finds sections, config.c answers questions about these.
  */
 #ifndef SHARED_CONFIG_CONFIG_PRIVATE_H
 #define SHARED_CONFIG_CONFIG_PRIVATE_H
@@ -16,7 +16,7 @@
 #include <sys/types.h>
 
 enum {
-        FILE_MAX = 4 << 20,   /* bytes of one file */
+        FILE_MAX = 16 << 20,  /* bytes of one file: 100,000 exceptions take 7 */
         TOTAL_MAX = 32 << 20, /* of a configuration with its includes */
         FILES_MAX = 4096,
         WORD_MAX = 16384, /* bytes of one word or string */
@@ -116,13 +116,21 @@ struct value {
         size_t count;
 };
 
+/* The sections of one kind inside another. */
+struct kin {
+        struct section *first, *last;
+        size_t count;
+        struct section **table; /* by title; NULL while there are few */
+        size_t size;            /* of the table: a power of two */
+};
+
 struct section {
-        struct section *next; /* the next one inside the same section, in file order */
+        struct section *next; /* the next one of its kind inside the same section, in file order */
         const struct section_rule *rule;
         const char *title;
         const char *place;
         struct value *values; /* one for each row of rule->settings */
-        struct section *first, *last;
+        struct kin *kin;      /* one for each row of rule->inside */
 };
 
 struct config {
@@ -147,8 +155,10 @@ void read_default(struct reading *reading, const char *text, struct node *settin
 /* The sections and values that the tree gives by these rules; complains of all that does not fit. */
 struct section *check_tree(struct reading *reading, const struct node *top, const struct section_rule *rules);
 bool is_list_type(enum setting_type type);
-/* The first section of this kind inside another, or NULL. */
-const struct section *section_of_rule(const struct section *in, const struct section_rule *rule);
+/* rule is a row of in->rule->inside. The title stands in the section already. */
+void section_append(struct arena *arena, struct section *in, struct section *section);
+/* The section of this kind and title ("" where the kind has none), or NULL. */
+struct section *section_find(const struct section *in, const struct section_rule *rule, const char *title);
 /* One setting's value from its node. */
 void check_value(struct reading *reading, const struct node *node, const struct setting *rule, struct value *value);
 /* The candidate that was probably meant, or NULL. best starts as the largest distance allowed plus one. */

@@ -203,30 +203,121 @@ federation_claim(struct federation_check *check, const char *what, const char *n
         map_put_str(check->owners, name, owner);
 }
 
+/* Where an exact name has an owner: one that is reached otherwise cannot be allowed by XMPP too, and our own needs no policy. */
+static void
+check_policy_owner(struct federation_check *check, const struct section *policy, const char *name)
+{
+        const struct owner *owner = map_get_str(check->owners, name);
+        bool allows = strcmp(config_text(policy, "action"), "allow") == 0;
+
+        if (owner == NULL)
+                return;
+        bool is_elsewhere = strcmp(owner->what, "sip-domain") == 0 || strcmp(owner->what, "component") == 0;
+        if (is_elsewhere && allows)
+                buf_printf(check->errors, "%s: xmpp-policy \"%s\" allows a domain that is a %s at %s: %s\n",
+                        section_place(policy, NULL), name, owner->what, owner->place,
+                        strcmp(owner->what, "component") == 0 ? "it is reached by that component or by XMPP federation, not by both"
+                                                              : "it is reached by XMPP or by SIP, not by both");
+        else if (!is_elsewhere)
+                buf_printf(check->warnings, "%s: xmpp-policy \"%s\" has no effect: the name is ours, %s at %s\n",
+                        section_place(policy, NULL), name, owner->what, owner->place);
+}
+
 static void
 check_policies(struct federation_check *check, const struct section *top)
 {
-        char prepared[JID_PART_MAX + 1];
+        char prepared[JID_PART_MAX + 3] = "*.";
+        struct map *seen = map_new();
         const struct section *policy = NULL;
 
         while ((policy = section_next(top, "xmpp-policy", policy)) != NULL) {
                 const char *title = section_title(policy);
                 bool is_wildcard = text_starts(title, "*.");
-                if (!jid_prepare_domain(prepared, is_wildcard ? title + 2 : title)) {
-                        buf_printf(check->errors, "%s: xmpp-policy \"%.60s\": expected a domain name or *.DOMAIN\n",
-                                section_place(policy, NULL), title);
+                if (!jid_prepare_domain(prepared + 2, is_wildcard ? title + 2 : title)) {
+                        buf_printf(check->errors, "%s: xmpp-policy \"%.60s\": expected a domain name or *.DOMAIN%s\n",
+                                section_place(policy, NULL), title,
+                                strcmp(title, "*") == 0 ? "; xmpp-federation { default-policy } is for all others" : "");
                         continue;
                 }
-                const struct section *sip = section_titled(top, "sip-domain", prepared);
-                if (sip != NULL && !is_wildcard && strcmp(config_text(policy, "action"), "allow") == 0)
+                /* Titles are compared as they are written; names that differ in case or form are still one. */
+                const struct section *first = map_get_str(seen, is_wildcard ? prepared : prepared + 2);
+                if (first != NULL)
+                        buf_printf(check->errors, "%s: xmpp-policy \"%.60s\" is for the same name as xmpp-policy \"%.60s\" at %s\n",
+                                section_place(policy, NULL), title, section_title(first), section_place(first, NULL));
+                else
+                        map_put_str(seen, is_wildcard ? prepared : prepared + 2, (void *)policy);
+                if (!is_wildcard)
+                        check_policy_owner(check, policy, prepared + 2);
+        }
+        map_free(&seen);
+}
+
+/* Some way must be left to prove a domain: a certificate (which needs TLS) or dialback. */
+static void
+check_proofs(struct federation_check *check, const struct section *top)
+{
+        const struct section *all = section_of(top, "xmpp-federation");
+        bool in = config_bool(all, "sasl-external-in"), out = config_bool(all, "sasl-external-out");
+
+        if (!config_bool(all, "enabled") || config_bool(all, "dialback"))
+                return;
+        const char *place = section_place(all, "dialback");
+        if (!in && !out)
+                buf_printf(check->errors,
+                        "%s: dialback = false, sasl-external-in = false (%s) and sasl-external-out = false (%s): no server could prove its domain: allow one of them\n",
+                        place, section_place(all, "sasl-external-in"), section_place(all, "sasl-external-out"));
+        else if (strcmp(config_text(all, "tls"), "none") == 0)
+                buf_printf(check->errors,
+                        "%s: dialback = false and tls = none (%s): certificates need TLS, so no server could prove its domain: allow dialback or TLS\n",
+                        place, section_place(all, "tls"));
+        else if (!in || !out)
+                buf_printf(check->warnings, "%s: dialback = false and %s = false (%s): %s\n", place,
+                        in ? "sasl-external-out" : "sasl-external-in",
+                        section_place(all, in ? "sasl-external-out" : "sasl-external-in"),
+                        in ? "we can prove our domains to no other server" : "no other server can prove its domain to us");
+}
+
+static void
+check_pin(struct federation_check *check, const struct section *peer, bool is_clear, const char *clear_place)
+{
+        const char *pin = config_text(peer, "pin");
+        unsigned char bytes[32];
+
+        if (pin[0] == '\0')
+                return;
+        if (!federation_read_pin(bytes, pin))
+                buf_printf(check->errors,
+                        "%s: pin: expected the SHA-256 of a certificate, 64 hexadecimal digits as `openssl x509 -noout -fingerprint -sha256` prints them\n",
+                        section_place(peer, "pin"));
+        else if (is_clear)
+                buf_printf(check->errors, "%s: pin: with tls = none (%s) no certificate is ever seen\n", section_place(peer, "pin"),
+                        clear_place);
+}
+
+static void
+check_xmpp_peers(struct federation_check *check, const struct section *top)
+{
+        const struct section *all = section_of(top, "xmpp-federation"), *peer = NULL;
+        bool can_prove = !config_bool(all, "enabled") || config_bool(all, "dialback");
+
+        while ((peer = section_next(top, "xmpp-peer", peer)) != NULL) {
+                const struct owner *owner = map_get_str(check->owners, section_title(peer));
+                const struct section *tls = config_text(peer, "tls")[0] != '\0' ? peer : all;
+                bool is_clear = strcmp(config_text(tls, "tls"), "none") == 0;
+                if (owner != NULL)
                         buf_printf(check->errors,
-                                "%s: xmpp-policy \"%s\" allows a domain that is a sip-domain at %s: it is reached by XMPP or by SIP, not by both\n",
-                                section_place(policy, NULL), prepared, section_place(sip, NULL));
+                                "%s: xmpp-peer \"%s\" is in conflict with %s \"%s\" at %s: a peer is a domain of others, reached by XMPP federation\n",
+                                section_place(peer, NULL), section_title(peer), owner->what, section_title(peer), owner->place);
+                if (is_clear && tls == peer && !can_prove)
+                        buf_printf(check->errors,
+                                "%s: tls = none, but dialback = false (%s): certificates need TLS, so \"%s\" could not prove its domain\n",
+                                section_place(peer, "tls"), section_place(all, "dialback"), section_title(peer));
+                check_pin(check, peer, is_clear, section_place(tls, "tls"));
         }
 }
 
 static void
-check_peers(struct federation_check *check, const struct section *top)
+check_sip_peers(struct federation_check *check, const struct section *top)
 {
         const struct section *peer = NULL;
 
@@ -344,7 +435,9 @@ federation_check_all(struct federation_check *check, const struct config *config
         while ((domain = section_next(top, "sip-domain", domain)) != NULL)
                 federation_claim(check, "sip-domain", section_title(domain), section_place(domain, NULL));
         check_policies(check, top);
+        check_proofs(check, top);
+        check_xmpp_peers(check, top);
         check_routes(check, top);
         check_transports(check, top);
-        check_peers(check, top);
+        check_sip_peers(check, top);
 }

@@ -15,15 +15,11 @@ extern const struct setting federation_xmpp_settings[], federation_policy_settin
         federation_sip_domain_settings[], federation_sip_peer_settings[], federation_aol_settings[], federation_email_settings[];
 extern const struct section_rule federation_sip_route_inside[];
 
-/* Rows for a program's table of sections. s2s_unbuilt and email_unbuilt as section_rule.unbuilt. */
-#define FEDERATION_SECTIONS(s2s_unbuilt, email_unbuilt)                                                                        \
-        { .name = "xmpp-federation", .settings = federation_xmpp_settings, .unbuilt = (s2s_unbuilt) },                         \
-                { .name = "xmpp-policy", .titled = true, .settings = federation_policy_settings, .unbuilt = (s2s_unbuilt) },   \
-                { .name = "xmpp-peer",                                                                                         \
-                        .titled = true,                                                                                        \
-                        .title_is_domain = true,                                                                               \
-                        .settings = federation_peer_settings,                                                                  \
-                        .unbuilt = (s2s_unbuilt) },                                                                            \
+/* Rows for a program's table of sections. email_unbuilt as section_rule.unbuilt. */
+#define FEDERATION_SECTIONS(email_unbuilt)                                                                                     \
+        { .name = "xmpp-federation", .settings = federation_xmpp_settings },                                                   \
+                { .name = "xmpp-policy", .titled = true, .settings = federation_policy_settings },                             \
+                { .name = "xmpp-peer", .titled = true, .title_is_domain = true, .settings = federation_peer_settings },        \
                 { .name = "sip-domain", .titled = true, .title_is_domain = true, .settings = federation_sip_domain_settings }, \
                 { .name = "sip-route", .titled = true, .inside = federation_sip_route_inside },                                \
                 { .name = "sip-peer", .titled = true, .settings = federation_sip_peer_settings },                              \

@@ -65,8 +65,9 @@ add_exception(struct policies *policies, const struct section *section)
 static void
 add_owner(struct policies *policies, const char *kind, const char *name, const char *place)
 {
+        if (map_get_str(policies->owners, name) != NULL)
+                return; /* a mail domain that is also a local one */
         struct owner *owner = ARENA_NEW(policies->arena, owner);
-
         *owner = (struct owner){ .kind = kind, .place = place };
         map_put_str(policies->owners, name, owner);
 }
