@@ -23,6 +23,9 @@ static const struct setting top[] = {
         { "control", SETTING_PATH, "/run/xmppd/control.sock", AT_START, "Socket on which xmppctl reaches the server.", NULL },
         { "sipcomp-control", SETTING_PATH, "/run/sipcomp/control.sock", LIVE, "Socket of sipcomp, for xmppctl sip and reload.",
                 NULL },
+        { "hostname", SETTING_DOMAIN, "", LIVE,
+                "Name of this machine in public DNS, to which `xmppctl dns-records` lets SRV records lead; empty: the machine's own.",
+                NULL },
         { "workers", SETTING_NUMBER, "0", AT_START, "Threads that serve connections; 0: one for each processor.", "0..64" },
         { 0 },
 };
