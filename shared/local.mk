@@ -2,6 +2,7 @@
 noinst_LIBRARIES += shared/libshared.a
 shared_libshared_a_SOURCES =
 shared_libshared_a_SOURCES += shared/base/arena.c shared/base/arena.h
+shared_libshared_a_SOURCES += shared/base/bucket.c shared/base/bucket.h
 shared_libshared_a_SOURCES += shared/base/buf.c shared/base/buf.h
 shared_libshared_a_SOURCES += shared/base/clock.c shared/base/clock.h
 shared_libshared_a_SOURCES += shared/base/digest.c shared/base/digest.h

@@ -1,6 +1,7 @@
 # Unit tests, a line each. The source is the program's name with .c; the libraries follow from the directory (see tests/checks.mk).
 test_programs =
 test_programs += tests/unit/shared/base/test_arena
+test_programs += tests/unit/shared/base/test_bucket
 test_programs += tests/unit/shared/base/test_buf
 test_programs += tests/unit/shared/base/test_clock
 test_programs += tests/unit/shared/base/test_digest

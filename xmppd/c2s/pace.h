@@ -2,12 +2,13 @@
 #ifndef XMPPD_C2S_PACE_H
 #define XMPPD_C2S_PACE_H
 
-#include <stddef.h>
-#include <stdint.h>
+#include "shared/base/bucket.h"
 
-/* A plain value, zero-initialised. Each is the moment, in microseconds of the monotonic clock, at which all it has sent would be paid for. */
+#include <stddef.h>
+
+/* A plain value, zero-initialised; in microseconds of the monotonic clock. */
 struct pace {
-        uint64_t stanzas, bytes;
+        struct bucket stanzas, bytes;
 };
 
 /* A stanza of so many bytes came now (milliseconds of the worker's clock). Returns for how many milliseconds the client must not be read; 0: it

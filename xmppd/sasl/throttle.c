@@ -6,6 +6,7 @@
  */
 #include "xmppd/sasl/throttle.h"
 
+#include "shared/base/bucket.h"
 #include "shared/base/map.h"
 
 #include <netinet/in.h>
@@ -160,19 +161,18 @@ throttle_wait(const struct address *from, const char *account, bool is_wrong, co
         return wait;
 }
 
-/* until is the moment at which all it has made would be paid for, each account costing its part of an hour. */
+/* until is what a bucket of an hour remembers, each account costing its part of it. */
 bool
 throttle_may_register(const struct address *from, uint64_t per_hour, uint64_t now)
 {
         uint64_t hash = hash_of_address(from), cost = HOUR_MS / (per_hour > 0 ? per_hour : 1);
         struct place *place = find_or_take(registrations, hash, HOUR_MS, now);
-        uint64_t until = atomic_load_explicit(&place->until, memory_order_relaxed);
+        struct bucket bucket = { atomic_load_explicit(&place->until, memory_order_relaxed) };
 
-        until = (until > now ? until : now) + cost;
-        if (until > now + HOUR_MS)
+        if (!bucket_take_if(&bucket, now, cost, HOUR_MS))
                 return false;
         count_up(place, hash, HOUR_MS, now);
-        atomic_store_explicit(&place->until, until, memory_order_relaxed);
+        atomic_store_explicit(&place->until, bucket.paid, memory_order_relaxed);
         return true;
 }
 
