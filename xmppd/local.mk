@@ -27,6 +27,7 @@ xmppd_libxmppd_a_SOURCES += xmppd/directory/directory_private.h
 xmppd_libxmppd_a_SOURCES += xmppd/extend/extend.c
 xmppd_libxmppd_a_SOURCES += xmppd/extend/extension.h
 xmppd_libxmppd_a_SOURCES += xmppd/extend/server.c xmppd/extend/server.h
+xmppd_libxmppd_a_SOURCES += xmppd/route/doorkeeper.c xmppd/route/doorkeeper.h
 xmppd_libxmppd_a_SOURCES += xmppd/route/fanout.c xmppd/route/fanout.h
 xmppd_libxmppd_a_SOURCES += xmppd/route/home.c xmppd/route/home.h
 xmppd_libxmppd_a_SOURCES += xmppd/route/limits.c xmppd/route/limits.h

@@ -76,6 +76,7 @@ def relay(users, wrapper=None):
 SETTINGS = {
     "store": {"map-size": 16384},
     "limits": {"max-stanzas-per-second": 1000000, "max-bytes-per-second": 1073741824, "max-connections-per-second": 100000,
+               "max-negotiating-per-address": 10000,
                "max-unacked": 100000, "max-unacked-bytes": 268435456, "max-resume": 86400},
     "ping": {"idle": 3600},
     "log": {"level": "warn"},

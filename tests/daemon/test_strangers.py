@@ -319,3 +319,29 @@ def test_too_many_from_one_address_wait_for_their_turn():
             s.cut()
     finally:
         assert server.stop() is None
+
+
+def test_one_address_does_not_hold_all_the_places_before_login():
+    server = servers.Xmppd([DOMAIN], {"limits": {"max-negotiating": 10, "max-negotiating-per-address": 6}}).start()
+    try:
+        server.add_users([(f"juliet@{DOMAIN}", "pencil")])
+        crowd = [stream.Stream("127.0.0.1", server.c2s) for _ in range(6)]
+        for s in crowd[1:]:
+            s.features(DOMAIN)
+        assert stream.Stream("127.0.0.1", server.c2s).receive(10 * system.PATIENCE)[0] == "end"
+        assert hits(server, "max-negotiating-per-address") == 1
+        for _ in range(3):              # and another address has room, again and again
+            juliet = stream.Stream("127.0.0.1", server.c2s, source="127.0.0.7")
+            juliet.secure(DOMAIN)
+            juliet.login("juliet", DOMAIN, "pencil")
+            juliet.bind(DOMAIN, "test")
+        crowd[0].secure(DOMAIN)
+        crowd[0].login("juliet", DOMAIN, "pencil")      # who has signed in makes room for the next one of this address
+        after = stream.Stream("127.0.0.1", server.c2s)
+        after.features(DOMAIN)
+        assert stream.Stream("127.0.0.1", server.c2s).receive(10 * system.PATIENCE)[0] == "end"
+        crowd[1].cut()                  # as does who has gone
+        time.sleep(0.2)
+        stream.Stream("127.0.0.1", server.c2s).features(DOMAIN)
+    finally:
+        assert server.stop() is None

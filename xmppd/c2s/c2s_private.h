@@ -7,6 +7,7 @@
 #include "shared/loop/worker.h"
 #include "shared/xmpp/stream.h"
 #include "xmppd/c2s/pace.h"
+#include "xmppd/route/doorkeeper.h"
 #include "xmppd/sasl/sasl.h"
 #include "xmppd/user/session.h"
 
@@ -16,8 +17,6 @@ struct client {
         struct stream *stream;   /* NULL while it moves */
         char state;              /* enum state of negotiate.c; written by negotiate() only */
         char attempts;           /* failed logins */
-        bool counted : 1;        /* as being in negotiation, on worker `first` */
-        short first;             /* the worker it was handed to */
         struct session *session; /* from binding on */
         char *domain;            /* from the first header on */
         char *lang;              /* of its stream header; NULL: none */
@@ -25,8 +24,8 @@ struct client {
         size_t replayed;         /* bytes that were sent again to a resumed client, until it has read them */
         struct timer pressure;   /* runs while it is paused because mailboxes are long, or it sends too fast */
         struct pace pace;
-        uint64_t crowd;      /* its address, as listen.c counts them */
-        struct login *login; /* until it is bound: what only negotiation needs */
+        struct ticket ticket; /* settled with the last SASL answer */
+        struct login *login;  /* until it is bound: what only negotiation needs */
         struct log_scope log;
 };
 
@@ -74,7 +73,7 @@ enum event {
 void negotiate(struct client *client, enum event event, struct element *element);
 
 /* client.c */
-struct client *client_new(int fd, bool direct, int first, uint64_t crowd);
+void client_new(int fd, bool direct, const struct ticket *ticket);
 extern const struct stream_events client_events;
 void client_join_worker(struct client *client); /* counts among the streams of this worker */
 void client_leave_worker(struct client *client);
@@ -82,11 +81,6 @@ void client_leave_worker(struct client *client);
 struct xml_limits client_limits(const struct client *client);
 bool client_is_stopping(void); /* this worker takes no more streams */
 void client_stop_negotiating(struct client *client);
-
-/* listen.c */
-void listen_count_out(int first);
-/* A connection of this address has gone; on any worker. */
-void listen_leave_crowd(uint64_t crowd);
 
 /* login.c: the steps from <auth/> to the home of the account */
 void login_begin(struct client *client, struct element *auth);

@@ -45,9 +45,7 @@ client_leave_worker(struct client *client)
 void
 client_stop_negotiating(struct client *client)
 {
-        if (client->counted)
-                listen_count_out(client->first);
-        client->counted = false;
+        ticket_settle(&client->ticket);
         if (client->login == NULL)
                 return;
         negotiating--;
@@ -159,7 +157,7 @@ see_closed(void *owner, const char *why)
         session_close(&client->session, for_good);
         client_stop_negotiating(client);
         client_leave_worker(client);
-        listen_leave_crowd(client->crowd);
+        ticket_return(&client->ticket);
         mem_free(client->domain);
         mem_free(client->lang);
         mem_free(client->account);
@@ -197,8 +195,8 @@ longest_record(void)
         return (element > HELLO_BYTES ? element : HELLO_BYTES) + RECORD_OVERHEAD;
 }
 
-struct client *
-client_new(int fd, bool direct, int first, uint64_t crowd)
+void
+client_new(int fd, bool direct, const struct ticket *ticket)
 {
         struct client *client = MEM_NEW(client);
         struct xml_limits early = client_limits(client);
@@ -207,9 +205,7 @@ client_new(int fd, bool direct, int first, uint64_t crowd)
 
         client->login = login;
         login->client = client;
-        client->first = (short)first;
-        client->counted = true;
-        client->crowd = crowd;
+        client->ticket = *ticket;
         client->stream = stream_accept(fd, NS_CLIENT, &early, &client_events, client);
         struct conn *conn = stream_conn(client->stream);
         log_scope_set(
@@ -222,7 +218,6 @@ client_new(int fd, bool direct, int first, uint64_t crowd)
                 conn_start_tls(conn, snapshot_now()->c2s_tls, TLS_SERVER, NULL);
         if (stopping)
                 stream_fail(client->stream, STREAM_SYSTEM_SHUTDOWN, NULL);
-        return client;
 }
 
 void

@@ -314,9 +314,7 @@ login_succeed(struct client *client, struct element *unused)
         struct buf *out = conn_output(stream_conn(client->stream));
         const char *data = client->login->success;
 
-        if (client->counted)
-                listen_count_out(client->first);
-        client->counted = false;
+        ticket_settle(&client->ticket);
         buf_printf(out, "<success xmlns=\"" NS_SASL "\">%s</success>", data == NULL ? "" : data);
         stream_gather(client->stream, false);
         stream_restart(client->stream, &late);

@@ -27,12 +27,10 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 enum {
         ID_BYTES = 16,
-        NEGOTIATING_MAX = 256, /* on one worker; more are closed at once */
-        PINGS_MAX = 1000,      /* of one stream, waiting for the disk */
+        PINGS_MAX = 1000, /* of one stream, waiting for the disk */
         DEADLINE_MS = 30 * 1000,
         KEEPALIVE_MS = 60 * 1000,
         PRESSURE_LETTERS = 20000, /* in a worker's mailbox */
@@ -44,6 +42,7 @@ enum state { AWAITS_HEADER, AWAITS_HANDSHAKE, MOVES, SERVES, ENDS };
 /* Owned by its worker's list; freed when its stream has closed. */
 struct component {
         struct link in_all;
+        struct ticket ticket; /* settled when it serves */
         struct letter letter; /* while it moves */
         struct chore leave;   /* at the end of the turn in which the handshake came */
         struct timer timer;   /* the deadline of the negotiation, later the keepalive */
@@ -64,7 +63,6 @@ struct component {
 
 static _Thread_local struct {
         struct list all;
-        size_t negotiating;
         struct map *serving; /* domain -> component */
         bool is_stopping;
 } here;
@@ -114,13 +112,12 @@ drop_pings(struct component *component)
 static void
 free_component(struct component *component)
 {
-        if (component->opened == 0)
-                here.negotiating--;
         timer_stop(&component->timer);
         timer_stop(&component->relief);
         worker_forget_chore(&component->leave);
         drop_pings(component);
         list_remove(&here.all, &component->in_all);
+        ticket_return(&component->ticket);
         mem_free(component->domain);
         mem_free(component);
 }
@@ -146,13 +143,13 @@ give_up(struct timer *timer)
 }
 
 static struct component *
-add_component(void)
+add_component(const struct ticket *ticket)
 {
         struct component *component = MEM_NEW(component);
 
+        component->ticket = *ticket;
         component->pings = &component->first_ping;
         list_append(&here.all, &component->in_all);
-        here.negotiating++;
         return component;
 }
 
@@ -168,19 +165,17 @@ stream_limits(void)
 }
 
 void
-component_accept(int fd)
+component_accept(int fd, bool is_direct, const struct ticket *ticket)
 {
-        if (here.is_stopping || here.negotiating >= NEGOTIATING_MAX) {
-                close(fd);
-                return;
-        }
-        struct component *component = add_component();
+        struct component *component = add_component(ticket);
         struct xml_limits limits = stream_limits();
         component->stream = stream_accept(fd, NS_COMPONENT, &limits, &events, component);
         address_format(component->peer, conn_peer_address(stream_conn(component->stream)));
         log_scope_set(&component->log, "component", "%s", component->peer);
         random_hex(component->id, ID_BYTES);
         timer_start(&component->timer, DEADLINE_MS, give_up);
+        if (here.is_stopping)
+                end(component, STREAM_SYSTEM_SHUTDOWN, NULL);
 }
 
 /* The domain that the header names, if components may serve it. */
@@ -444,7 +439,7 @@ serve(struct component *component)
                 if (here.serving == NULL)
                         here.serving = map_new();
                 map_put_str(here.serving, component->domain, component);
-                here.negotiating--;
+                ticket_settle(&component->ticket);
                 stream_send_text(component->stream, "<handshake/>");
                 timer_start(&component->timer, KEEPALIVE_MS, keep_alive);
                 log_info(&component->log, "open from=%s", component->peer);
@@ -457,7 +452,6 @@ arrive(struct letter *letter)
         struct component *component = container_of(letter, struct component, letter);
 
         list_append(&here.all, &component->in_all);
-        here.negotiating++;
         component->stream = stream_unpack(&component->parcel, &events, component);
         serve(component);
 }
@@ -478,7 +472,6 @@ move_home(struct chore *chore)
                 return;
         }
         list_remove(&here.all, &component->in_all);
-        here.negotiating--;
         component->parcel = stream_pack(&component->stream);
         component->letter.open = arrive;
         worker_post(home, &component->letter);

@@ -2,7 +2,9 @@
 #ifndef XMPPD_COMPONENT_COMPONENT_PRIVATE_H
 #define XMPPD_COMPONENT_COMPONENT_PRIVATE_H
 
-/* On any worker: takes the descriptor and begins the negotiation. */
-void component_accept(int fd);
+#include "xmppd/route/doorkeeper.h"
+
+/* On any worker: begins the negotiation. */
+void component_accept(int fd, bool is_direct, const struct ticket *ticket);
 
 #endif

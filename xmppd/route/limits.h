@@ -22,6 +22,7 @@ enum limit {
         LIMIT_CONNECTIONS,
         LIMIT_CONNECTION_RATE,
         LIMIT_NEGOTIATING,
+        LIMIT_NEGOTIATING_SHARE,
         LIMIT_REGISTRATIONS,
         /* of a stream */
         LIMIT_STANZA_BYTES,
@@ -50,7 +51,13 @@ enum limit {
         LIMIT_CARD,
         /* of a worker */
         LIMIT_CAPS,
+        /* of another server, before its domain is proven */
+        LIMIT_S2S_CONNECTIONS,
+        LIMIT_S2S_RATE,
+        LIMIT_S2S_NEGOTIATING,
+        LIMIT_S2S_NEGOTIATING_SHARE,
         /* of a component */
+        LIMIT_COMPONENT_NEGOTIATING,
         LIMIT_COMPONENT_STANZA,
         LIMIT_COMPONENT_QUEUE,
         LIMITS
