@@ -20,8 +20,10 @@
 #include "xmppd/extend/extension.h"
 #include "xmppd/extend/server.h"
 #include "xmppd/route/home.h"
+#include "xmppd/route/resolver.h"
 #include "xmppd/route/route.h"
 #include "xmppd/route/snapshot.h"
+#include "xmppd/s2s/s2s.h"
 #include "xmppd/sasl/sasl.h"
 #include "xmppd/settings.h"
 #include "xmppd/user/sm.h"
@@ -112,15 +114,17 @@ take_settings(void *unused)
 {
         c2s_take_settings();
         component_check_streams();
+        s2s_take_settings();
 }
 
 /* All ports or none: a refused configuration leaves the old ones as they were. */
 static int
 open_ports(const struct snapshot *snapshot, struct err *err)
 {
-        bool all = c2s_listen(snapshot, err) == 0 && component_listen(snapshot, err) == 0;
+        bool all = c2s_listen(snapshot, err) == 0 && s2s_listen(snapshot, err) == 0 && component_listen(snapshot, err) == 0;
 
         c2s_settle_ports(all);
+        s2s_settle_ports(all);
         component_settle_ports(all);
         return all ? 0 : -1;
 }
@@ -179,6 +183,8 @@ end_main(void *unused)
 static void
 end_worker(void *unused)
 {
+        s2s_stop();
+        resolver_stop();
         user_stop();
         directory_stop();
         snapshot_leave();
@@ -190,6 +196,7 @@ close_streams(void *unused)
 {
         c2s_stop_streams();
         component_stop_streams();
+        s2s_stop_streams();
 }
 
 static void
@@ -198,6 +205,8 @@ count_streams(void *unused)
         uint64_t streams, negotiating;
 
         c2s_count(&streams, &negotiating);
+        atomic_fetch_add(&server.streams_left, streams);
+        s2s_count(&streams, &negotiating);
         atomic_fetch_add(&server.streams_left, streams);
 }
 
@@ -262,6 +271,7 @@ stop(int signal_number)
         daemon_tell_systemd("STOPPING=1");
         timer_stop(&server.watch);
         c2s_stop_listening();
+        s2s_stop_listening();
         component_stop_listening();
         admin_stop();
         home_visit_all(close_streams, begin_wait, NULL);
@@ -317,7 +327,7 @@ run(struct snapshot *snapshot)
         directory_start(config_top(snapshot->config));
         sasl_start(server.store);
         user_start(server.store);
-        route_set_doors(&(struct route_doors){ server_receive, user_receive, component_receive, NULL });
+        route_set_doors(&(struct route_doors){ server_receive, user_receive, component_receive, s2s_send });
         server.self = worker_new("main", -1);
         worker_enter(server.self);
         snapshot_put_in_force(snapshot, NULL, NULL);

@@ -107,6 +107,11 @@ static const struct setting s2s_settings[] = {
         { "trust", SETTING_PATH, "/etc/ssl/certs", LIVE, "File or directory of trusted roots.", NULL },
         { "tls-min", SETTING_CHOICE, "1.2", LIVE, "Oldest TLS version accepted.", TLS_VERSIONS },
         { "tls-max", SETTING_CHOICE, "1.3", LIVE, "Newest TLS version offered.", TLS_VERSIONS },
+        { "max-wait", SETTING_SECONDS, "20", LIVE,
+                "Seconds for which a stanza waits for a stream to its domain, and a stream that was cut may be resumed; then it comes back.",
+                "1..600" },
+        { "idle", SETTING_SECONDS, "600", LIVE, "Seconds after which a stream that carries nothing is closed.", "5..86400" },
+        { "sm", SETTING_BOOL, "true", LIVE, "Stream management (XEP-0198) with servers that know it.", NULL },
         { 0 },
 };
 

@@ -24,7 +24,7 @@
 #include <sys/stat.h>
 #include <sys/time.h>
 
-enum { TIMEOUT_MS = 1000, TRIES = 2, ANSWERS_MAX = 4096, RECORDS_MAX = 64, TTL_MAX = 3600 };
+enum { TIMEOUT_MS = 1000, TRIES = 2, ANSWERS_MAX = 4096, RECORDS_MAX = 64, TTL_MAX = 3600, SERVERS_TEXT = 512 };
 
 struct dns {
         struct worker *worker;
@@ -33,8 +33,9 @@ struct dns {
         struct list queries;
         struct timer timer;
         struct map *answers; /* "a host" or "s name" -> struct answer */
-        char servers[512];   /* empty: those of resolv.conf */
+        char servers[SERVERS_TEXT]; /* empty: those of resolv.conf */
         struct timespec resolv_conf;
+        bool has_new_servers;
         bool inside; /* c-ares is running a callback of ours */
 };
 
@@ -151,23 +152,27 @@ open_channel(struct dns *dns, struct err *err)
         return 0;
 }
 
-/* c-ares reads resolv.conf once; a changed one takes force when nothing is under way. */
-static void
-follow_resolv_conf(struct dns *dns)
+static bool
+resolv_conf_has_changed(const struct dns *dns)
 {
         struct stat st;
 
-        if (dns->servers[0] != '\0' || dns->inside || !list_is_empty(&dns->queries) || stat("/etc/resolv.conf", &st) < 0)
-                return;
-        if (st.st_mtim.tv_sec == dns->resolv_conf.tv_sec && st.st_mtim.tv_nsec == dns->resolv_conf.tv_nsec)
+        return dns->servers[0] == '\0' && stat("/etc/resolv.conf", &st) == 0 &&
+                (st.st_mtim.tv_sec != dns->resolv_conf.tv_sec || st.st_mtim.tv_nsec != dns->resolv_conf.tv_nsec);
+}
+
+/* A channel keeps the servers it began with; others take force when nothing is under way. */
+static void
+follow_servers(struct dns *dns)
+{
+        if (dns->inside || !list_is_empty(&dns->queries) || (!dns->has_new_servers && !resolv_conf_has_changed(dns)))
                 return;
         ares_channel before = dns->channel;
-        if (open_channel(dns, NULL) == 0) {
+        if (open_channel(dns, NULL) == 0)
                 ares_destroy(before);
-                return;
-        }
-        dns->channel = before;
-        dns->resolv_conf = st.st_mtim;
+        else
+                dns->channel = before;
+        dns->has_new_servers = false;
 }
 
 /* ---- answers that are kept ---- */
@@ -399,21 +404,39 @@ start_library(void)
         must(ares_library_init(ARES_LIB_INIT_ALL) == ARES_SUCCESS);
 }
 
+static int
+name_servers(char names[SERVERS_TEXT], const char *const *servers, size_t count, struct err *err)
+{
+        size_t len = 0;
+
+        names[0] = '\0';
+        for (size_t i = 0; i < count && len < SERVERS_TEXT; i++)
+                len += (size_t)snprintf(names + len, SERVERS_TEXT - len, "%s%s", i > 0 ? "," : "", servers[i]);
+        return len < SERVERS_TEXT ? 0 : err_set(err, "more DNS servers than fit");
+}
+
+void
+dns_use(struct dns *dns, const char *const *servers, size_t count)
+{
+        char names[SERVERS_TEXT];
+
+        if (name_servers(names, servers, count, NULL) != 0 || strcmp(names, dns->servers) == 0)
+                return;
+        memcpy(dns->servers, names, sizeof(names));
+        dns->has_new_servers = true;
+        forget_answers(dns);
+}
+
 struct dns *
 dns_new(const char *const *servers, size_t count, struct err *err)
 {
         struct dns *dns = MEM_NEW(dns);
-        size_t len = 0;
 
         pthread_once(&library, start_library);
         dns->worker = worker_here();
         must(dns->worker != NULL);
         dns->answers = map_new();
-        for (size_t i = 0; i < count && len < sizeof(dns->servers); i++)
-                len += (size_t)snprintf(dns->servers + len, sizeof(dns->servers) - len, "%s%s", i > 0 ? "," : "", servers[i]);
-        if (len >= sizeof(dns->servers))
-                err_set(err, "more DNS servers than fit");
-        else if (open_channel(dns, err) == 0)
+        if (name_servers(dns->servers, servers, count, err) == 0 && open_channel(dns, err) == 0)
                 return dns;
         dns_free(&dns);
         return NULL;
@@ -477,7 +500,7 @@ dns_lookup(struct dns *dns, const char *host, uint16_t port, dns_addresses *foun
                 tell_addresses(answer, port, found, owner);
                 return NULL;
         }
-        follow_resolv_conf(dns);
+        follow_servers(dns);
         struct dns_query *query = make_query(dns, key);
         query->found_addresses = found;
         query->owner = owner;
@@ -501,7 +524,7 @@ dns_lookup_srv(struct dns *dns, const char *name, dns_targets *found, void *owne
                 tell_targets(answer, found, owner);
                 return NULL;
         }
-        follow_resolv_conf(dns);
+        follow_servers(dns);
         struct dns_query *query = make_query(dns, key);
         query->found_targets = found;
         query->owner = owner;

@@ -17,6 +17,8 @@ struct dns_query;
 
 /* servers: "127.0.0.1:5353", count 0: the system's. On the worker that will use it. */
 struct dns *dns_new(const char *const *servers, size_t count, struct err *err);
+/* Other servers from now on; what is under way ends with the old ones, what was kept is forgotten. */
+void dns_use(struct dns *dns, const char *const *servers, size_t count);
 /* Pending queries end with DNS_CANCELLED first. Never from inside a callback of this room. */
 void dns_free(struct dns **dns);
 

@@ -396,6 +396,8 @@ stream_open(struct stream *stream, const char *from, const char *to, const char 
         stream->header_sent = true;
         struct buf *out = conn_output(stream->conn);
         buf_printf(out, "<?xml version='1.0'?><stream:stream xmlns=\"%s\" xmlns:stream=\"" NS_STREAM "\"", stream->content_ns);
+        if (strcmp(stream->content_ns, NS_SERVER) == 0)
+                buf_puts(out, " xmlns:db=\"" NS_DIALBACK "\""); /* which declares dialback (XEP-0220 2.1.1) */
         write_attribute(out, " from=\"", from);
         write_attribute(out, " to=\"", to);
         write_attribute(out, " id=\"", id);

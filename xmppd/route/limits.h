@@ -60,6 +60,17 @@ enum limit {
         LIMIT_COMPONENT_NEGOTIATING,
         LIMIT_COMPONENT_STANZA,
         LIMIT_COMPONENT_QUEUE,
+        /* of other servers */
+        LIMIT_S2S_EARLY_BYTES,
+        LIMIT_S2S_EARLY_TOTAL,
+        LIMIT_S2S_TIME,
+        LIMIT_S2S_STANZA,
+        LIMIT_S2S_QUEUE,
+        LIMIT_S2S_UNACKED,
+        LIMIT_S2S_WAITING,
+        LIMIT_S2S_WAITING_BYTES,
+        LIMIT_S2S_DOMAINS,
+        LIMIT_S2S_VERIFY,
         LIMITS
 };
 

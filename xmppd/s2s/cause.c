@@ -105,3 +105,24 @@ step_name(enum step step)
         must(step < STEPS);
         return names[step];
 }
+
+enum cause
+cause_of_fault(enum tls_fault fault)
+{
+        switch (fault) {
+        case TLS_FAULT_NO_CERTIFICATE:
+                return CAUSE_NO_CERTIFICATE;
+        case TLS_FAULT_EXPIRED:
+                return CAUSE_EXPIRED;
+        case TLS_FAULT_NOT_YET:
+                return CAUSE_NOT_YET;
+        case TLS_FAULT_SELF_SIGNED:
+                return CAUSE_SELF_SIGNED;
+        case TLS_FAULT_UNKNOWN_AUTHORITY:
+                return CAUSE_UNKNOWN_AUTHORITY;
+        case TLS_FAULT_PURPOSE:
+                return CAUSE_PURPOSE;
+        default:
+                return CAUSE_BAD_CERTIFICATE;
+        }
+}

@@ -1,11 +1,247 @@
-/* s2s_private.h - what the files of this room share */
+/* s2s_private.h - streams between servers, for the files of this room */
 #ifndef XMPPD_S2S_S2S_PRIVATE_H
 #define XMPPD_S2S_S2S_PRIVATE_H
 
+#include "shared/base/list.h"
+#include "shared/base/log.h"
+#include "shared/dns/dialer.h"
+#include "shared/loop/worker.h"
+#include "shared/tls/session.h"
+#include "shared/xmpp/ns.h"
+#include "shared/xmpp/stream.h"
 #include "xmppd/route/doorkeeper.h"
+#include "xmppd/route/policy.h"
+#include "xmppd/s2s/s2s.h"
 
-/* in.c: a connection has come to one of our ports; on the worker it was handed to. The stream keeps the ticket wherever it moves, settles it when
- * its first domain is proven, and returns it when it has closed. */
+#define NS_DIALBACK_FEATURE "urn:xmpp:features:dialback"
+#define NS_BIDI             "urn:xmpp:bidi"
+#define NS_BIDI_FEATURE     "urn:xmpp:features:bidi"
+
+/* ---- streams (s2s.c) ---- */
+
+/* How one side has proven to the other that it is a domain. */
+enum proof { PROOF_NONE, PROOF_ASKED, PROOF_DIALBACK, PROOF_EXTERNAL, PROOF_CERTIFICATE, PROOF_REFUSED };
+static inline bool
+proof_holds(enum proof proof)
+{
+        return proof == PROOF_DIALBACK || proof == PROOF_EXTERNAL || proof == PROOF_CERTIFICATE;
+}
+
+/* One of our domains and one of theirs, on one stream. Owned by the stream. */
+struct pair {
+        struct link in_stream;
+        char *local, *remote;
+        enum proof theirs; /* that they are the remote domain: its stanzas are accepted */
+        enum proof ours;   /* that we are the local domain: its stanzas may be sent */
+};
+
+/* A stream of either direction. Owned by the worker it is on; freed when its stream has closed. What the directions do not share is the
+ * negotiation: in.c and out.c, with a table each. */
+struct s2s {
+        struct link in_worker, in_remote;
+        struct stream *stream; /* NULL while it moves */
+        uint64_t serial;       /* no two have the same: what is asked for it on other workers comes back under this */
+        char state;            /* of the table of in.c or out.c */
+        bool is_incoming : 1;
+        bool is_open : 1; /* negotiated: stanzas of proven pairs may go */
+        bool was_open : 1;
+        bool has_bidi : 1;   /* XEP-0288: stanzas go both ways */
+        bool offers_bidi : 1, offers_dialback : 1, offers_external : 1, offers_sm : 1, offers_tls : 1; /* the other side, in its features */
+        char failures;            /* of SASL */
+        char id[64];              /* of the stream: ours where it came in, theirs where we opened it; "" before */
+        char *local, *remote;     /* as the headers have it; on incoming streams NULL where it had none */
+        struct remote *of;        /* at home; NULL before */
+        struct reach *reach;      /* outgoing: until it is open */
+        struct list pairs;
+        struct attempt *attempt;  /* incoming: ours until the stream is at home, then of the remote; outgoing: of the reach. NULL once open */
+        struct timer timer;       /* deadline of the negotiation, then idleness */
+        struct timer pressure;    /* reading is paused until it fires */
+        struct chore moving;
+        struct letter letter;
+        struct stream_parcel *parcel;
+        struct question *question; /* the claim that made it move */
+        struct ledger *ledger;     /* XEP-0198; NULL: not in use */
+        struct ticket ticket;      /* incoming: of the doorkeeper */
+        uint64_t in, out; /* stanzas */
+        int64_t opened;
+        uint64_t last_used; /* worker_now */
+        struct log_scope log;
+};
+
+/* Takes fd. The deadline of the negotiation runs. */
+struct s2s *s2s_new(bool is_incoming, int fd, const char *local, const char *remote);
+extern const struct stream_events s2s_events;
+/* Counts among the streams of this worker; off again while it moves. */
+void s2s_join(struct s2s *s2s);
+void s2s_leave(struct s2s *s2s);
+void s2s_restart_deadline(struct s2s *s2s);
+/* The stream of this worker with this serial number; NULL: gone. */
+struct s2s *s2s_find(uint64_t serial);
+struct pair *s2s_pair(const struct s2s *s2s, const char *local, const char *remote); /* NULL: none */
+struct pair *s2s_add_pair(struct s2s *s2s, const char *local, const char *remote);   /* the one there is, or a new one; NULL: too many */
+void s2s_free_pairs(struct list *pairs);
+/* Negotiation is over: other limits, no deadline. */
+void s2s_open(struct s2s *s2s);
+/* Closed when nothing has been sent or has come for s2s.idle. */
+void s2s_rest(struct s2s *s2s);
+/* Ends the stream with an error; the cause, if there is one, goes to the attempt. */
+void s2s_fail(struct s2s *s2s, enum stream_condition condition, enum cause cause, const char *format, ...) __attribute__((format(printf, 4, 5)));
+void s2s_close(struct s2s *s2s);
+bool s2s_is_stopping(void); /* this worker takes no more streams */
+/* Judges the other side's certificate against this name by the rules of the peer; CAUSE_NONE: it is valid and names it, or is pinned. detail has
+ * room for the reason. */
+enum cause s2s_judge(const struct s2s *s2s, const char *remote, char *detail, size_t room);
+bool s2s_is_secure(const struct s2s *s2s);
+const char *s2s_proof_name(enum proof proof); /* NULL: nothing is proven */
+/* A domain in whose name this server speaks with others: a local one, a component that is no SIP domain, a mail domain. */
+bool s2s_is_ours(const char *domain);
+/* Prepares the `from` or `to` of a header or of dialback. NULL: absent or no domain. In the arena. */
+const char *s2s_domain(struct arena *arena, const struct element *element, const char *attribute);
+
+/* ---- negotiation ---- */
+
+/* A connection has come to one of our ports; on the worker it was handed to. */
 void s2s_accept(int fd, bool is_direct, const struct ticket *ticket);
+void in_see_header(struct s2s *s2s, struct element *header);
+void in_see_secured(struct s2s *s2s);
+void in_see_element(struct s2s *s2s, const struct element *element, struct arena *arena);
+void in_see_closed(struct s2s *s2s);
+const char *in_state(const struct s2s *s2s);
+/* What the server of the domain has said to a question; or that it could not be asked. */
+void in_verified(struct s2s *s2s, const struct question *question);
+
+/* Begins on a connection that has just come about. */
+struct s2s *out_new(struct reach *reach, int fd);
+void out_see_header(struct s2s *s2s, struct element *header);
+void out_see_secured(struct s2s *s2s);
+void out_see_element(struct s2s *s2s, const struct element *element, struct arena *arena);
+void out_see_closed(struct s2s *s2s, const char *why);
+const char *out_state(const struct s2s *s2s);
+/* Something waits: domains to be proven, questions to be asked. Does what can be done now. */
+void out_go_on(struct s2s *s2s);
+/* Will it carry the stanzas of this domain of ours, now or when negotiation is done? Sees to it that it does where it can. */
+bool out_takes(struct s2s *s2s, const char *local);
+
+/* ---- stanzas (receive.c) ---- */
+
+/* Of an open stream. Takes the arena. */
+void receive_stanza(struct s2s *s2s, struct arena *arena, struct element *element, const struct xml_source *source);
+
+/* ---- stream management (ledger.c) ---- */
+
+void ledger_offer(struct buf *out); /* the stream feature */
+void ledger_begin(struct s2s *s2s); /* on an outgoing stream that is open: enables it, or resumes what was cut */
+void ledger_take(struct s2s *s2s, const struct element *element);
+/* Sends the stanza and keeps it until it is acknowledged. Takes the reference. */
+void ledger_send(struct s2s *s2s, struct stanza *stanza);
+bool ledger_may_send(const struct s2s *s2s);
+void ledger_receive(struct s2s *s2s, struct stanza *stanza); /* counts it; NULL: one that was refused */
+/* The stream has ended: what may be resumed stays with the remote domain, the rest waits for another stream. */
+void ledger_lost(struct s2s *s2s);
+/* Of our domains, the one whose stanzas have to be resumed or given up before others may go; NULL: none. */
+const char *ledger_owed(const struct remote *remote);
+void ledger_forget_all(struct remote *remote);
+
+/* ---- dialback (XEP-0220, keys by XEP-0185) ---- */
+
+enum { DIALBACK_KEY = 65 };
+
+/* "Did you make this key?", asked at the home of the remote domain in the name of a stream elsewhere. */
+struct question {
+        struct letter letter;
+        struct link in_remote;
+        struct worker *asker;
+        uint64_t serial; /* of the stream that wants to know */
+        char *local, *remote, *id, *key;
+        uint64_t asked_on; /* serial of the stream on which it was asked; 0: not asked yet */
+        uint64_t due;
+        enum cause cause; /* the answer: CAUSE_NONE: it did */
+        char detail[200];
+};
+void question_free(struct question **question);
+
+struct question *question_new(uint64_t serial, const char *local, const char *remote, const char *id, const char *key);
+void dialback_key(char key[DIALBACK_KEY], const char *receiving, const char *originating, const char *id);
+/* "This is the key of `local`; am I it?" on an outgoing stream. */
+void dialback_claim(struct s2s *s2s, struct pair *pair);
+/* On an outgoing stream to the domain's own server. */
+void dialback_ask(struct s2s *s2s, struct question *question);
+/* <db:verify/> of somebody who was shown a key in the name of one of our domains. */
+void dialback_answer(struct s2s *s2s, const struct element *verify, struct arena *arena);
+/* Tells the other side what came of its claim. */
+void dialback_tell(struct s2s *s2s, const char *local, const char *remote, enum cause cause, const char *detail);
+void dialback_refuse(struct s2s *s2s, const char *local, const char *remote, const char *condition, const char *text);
+/* The words of an answer that is not "valid". */
+void dialback_read_error(const struct element *answer, char *text, size_t room);
+
+/* ---- remote domains (remote.c), at their homes ---- */
+
+struct remote {
+        struct link in_all; /* least recently used first */
+        char *domain;       /* prepared */
+        struct list waiting; /* struct waiting, oldest first */
+        size_t waiting_bytes;
+        struct list outs, ins; /* struct s2s: outgoing ones that connected, incoming ones that claim or have proven it */
+        struct list reaches;
+        struct list questions;
+        struct timer timer; /* the next stanza to go back, or the next attempt */
+        uint32_t failures;  /* in a row */
+        uint64_t retry_at;  /* worker_now; 0: at once */
+        enum cause cause;   /* of the last failure */
+        char *detail;
+        uint64_t verify_paid; /* rate of questions, as in a token bucket */
+        struct attempts attempts;
+        struct list ledgers; /* XEP-0198: what streams that were cut have left */
+};
+
+struct remote *remote_find(const char *domain);
+struct remote *remote_get(const char *domain); /* NULL: too many */
+/* A pair of an outgoing (or bidirectional) stream may carry stanzas: what waits goes. */
+void remote_flush(struct remote *remote);
+/* The other side has come to us and proven its domain: earlier failures count no more. */
+void remote_has_come(struct remote *remote);
+/* The last target was tried in vain: what waits goes back or waits for another attempt. */
+void remote_failed(struct remote *remote, const char *local, enum cause cause, const char *detail);
+/* A claim on a stream that is up was refused. */
+void remote_refused(struct remote *remote, const char *local, enum cause cause, const char *detail);
+/* Does anything wait that this local domain has sent? */
+bool remote_wants(const struct remote *remote, const char *local);
+/* A stream has come about. */
+void remote_reached(struct remote *remote);
+/* Before all that waits already: it was sent on a stream that is gone. Takes the reference. */
+void remote_let_wait_first(struct remote *remote, struct stanza *stanza);
+/* A stream is gone: its questions and stanzas go elsewhere. */
+void remote_lost(struct s2s *s2s);
+/* Any worker. Takes the question; the answer comes to in_verified. */
+void remote_post_question(struct question *question);
+void remote_answer_question(struct remote *remote, struct question *question, enum cause cause, const char *detail);
+/* The answer to a question that was asked on this stream. False: nobody has asked. */
+bool remote_take_answer(struct s2s *s2s, const char *local, const char *id, enum cause cause, const char *detail);
+/* Any worker: an attempt that came to nothing before it was at home. Takes it. */
+void remote_post_attempt(const char *domain, struct attempt *attempt);
+
+/* ---- the way to a stream (reach.c): target after target ---- */
+
+struct reach {
+        struct link in_remote;
+        struct remote *remote; /* NULL for a trial */
+        char *local, *domain;
+        char ascii[256];
+        struct dialer *dialer;
+        struct s2s *s2s; /* the connection that is being negotiated; NULL: none */
+        struct attempt *attempt;
+        bool skips_external, skips_tls; /* with the present target: they failed there */
+        bool has_retried;               /* without EXTERNAL */
+        bool is_direct;                 /* TLS from the first byte */
+        void (*done)(void *arg, const struct attempt *attempt); /* of a trial */
+        void *arg;
+};
+void reach_begin(struct remote *remote, const char *local);
+/* Of its connection: it will not come to anything; try the next. again: the same target, with other flags. */
+void reach_next(struct reach *reach, enum cause cause, const char *detail);
+void reach_again(struct reach *reach);
+/* The connection has become a stream: the reach is over. */
+void reach_succeeded(struct reach *reach);
+void reach_free(struct reach **reach);
 
 #endif

@@ -1,0 +1,594 @@
+/*
+ * in.c - from the first byte of another server to a domain it has proven, as a table (RFC 6120, XEP-0178, XEP-0220)
+ *
+ * A stream proves domains by SASL EXTERNAL, one, or by dialback, as many as it likes. With the first claim it moves to the home of the domain
+ * it claims, and stays there: what is asked about further domains goes to their homes and comes back by letter.
+ */
+#include "shared/base/mem.h"
+#include "shared/base/random.h"
+#include "shared/base/text.h"
+#include "shared/xmpp/ns.h"
+#include "xmppd/route/home.h"
+#include "xmppd/s2s/s2s_private.h"
+
+#include <stdio.h>
+
+enum { SASL_FAILURES = 3, ID_BYTES = 16 };
+
+enum state { CONNECTED, OFFERED, SECURING, MOVING, PROVEN, OPEN };
+
+enum event { HEADER, STARTTLS, SECURED, BIDI, AUTH, EXTERNAL_HOLDS, CLAIM, CLAIM_HOLDS, HOME, HOME_PROVEN, VERIFY, SM, STANZA, OTHER };
+
+static const char *const states[] = { "connected", "offered", "securing", "moving", "proven", "open" };
+static const char *const events[] = { "header", "starttls", "secured", "bidi", "auth", "external holds", "claim", "claim holds",
+        "home", "home, proven", "verify", "stream management", "stanza", "other" };
+
+struct step_row {
+        enum state in;
+        enum event when;
+        void (*act)(struct s2s *s2s, const struct element *element, struct arena *arena);
+        enum state then;
+};
+
+static void apply(struct s2s *s2s, enum event event, const struct element *element, struct arena *arena);
+
+static struct peer_rules
+rules_of(const struct s2s *s2s)
+{
+        return policy_peer(snapshot_now(), s2s->remote != NULL ? s2s->remote : "");
+}
+
+/* ---- headers and features ---- */
+
+/* May this domain come to us? Ends the stream where not. */
+static bool
+may_come(struct s2s *s2s, const char *remote)
+{
+        struct policy_verdict verdict = policy_decide(snapshot_now(), remote, POLICY_IN);
+        const struct domain *known = snapshot_domain(remote);
+
+        if (known != NULL || s2s_is_ours(remote)) {
+                s2s_fail(s2s, STREAM_INVALID_FROM, CAUSE_DENIED, "%s is a domain of this server", remote);
+                return false;
+        }
+        if (!verdict.is_allowed) {
+                log_info(&s2s->log, "refused by policy: %s (%s)", verdict.rule, verdict.place);
+                attempt_fail(s2s->attempt, CAUSE_DENIED, "%s (%s)", verdict.rule, verdict.place);
+                s2s_fail(s2s, STREAM_POLICY_VIOLATION, CAUSE_NONE, "federation with %s is not allowed here", remote);
+        }
+        return verdict.is_allowed;
+}
+
+/* Takes the domains of their header. False: the stream has been ended. */
+static bool
+take_header(struct s2s *s2s, const struct element *header)
+{
+        struct arena *arena = arena_new(512);
+        const char *local = s2s_domain(arena, header, "to"), *remote = s2s_domain(arena, header, "from");
+        bool is_good = false;
+
+        if (element_attribute(header, "to") != NULL && (local == NULL || !s2s_is_ours(local))) {
+                s2s_fail(s2s, STREAM_HOST_UNKNOWN, CAUSE_HOST_UNKNOWN, "%.200s is no domain of this server", element_attribute(header, "to"));
+        } else if (element_attribute(header, "from") != NULL && remote == NULL) {
+                s2s_fail(s2s, STREAM_IMPROPER_ADDRESSING, CAUSE_NO_DOMAIN, "'from' is not a domain name");
+        } else if (s2s->state == PROVEN && (remote == NULL || !text_equal(remote, s2s->remote))) {
+                s2s_fail(s2s, STREAM_INVALID_FROM, CAUSE_NONE, "another domain was proven on this stream");
+        } else if (remote == NULL || may_come(s2s, remote)) {
+                mem_free(s2s->local);
+                s2s->local = mem_strdup(local);
+                if (!text_equal(remote, s2s->remote)) {
+                        mem_free(s2s->remote);
+                        s2s->remote = mem_strdup(remote);
+                        log_scope_set(&s2s->log, "s2s.in", "%s#%llu", remote, (unsigned long long)s2s->serial);
+                }
+                is_good = true;
+        }
+        arena_free(&arena);
+        return is_good;
+}
+
+static bool
+answer_header(struct s2s *s2s, const struct element *header)
+{
+        bool has_version = element_attribute(header, "version") != NULL;
+
+        if (!take_header(s2s, header))
+                return false;
+        random_hex(s2s->id, ID_BYTES);
+        attempt_note(s2s->attempt, STEP_STREAM, "from=%s to=%s%s", s2s->remote != NULL ? s2s->remote : "?",
+                s2s->local != NULL ? s2s->local : "?", has_version ? "" : ", before XMPP 1.0: dialback only");
+        stream_open(s2s->stream, s2s->local, s2s->remote, s2s->id, has_version ? "en" : NULL, has_version ? "1.0" : NULL);
+        return true;
+}
+
+static bool
+offers_tls(const struct s2s *s2s, const struct peer_rules *rules)
+{
+        return !s2s_is_secure(s2s) && rules->tls != PEER_TLS_NONE && snapshot_now()->s2s_server != NULL;
+}
+
+/* XEP-0178 3: only when the certificate has been found good for the domain that is claimed. */
+static bool
+offers_external(struct s2s *s2s, const struct peer_rules *rules)
+{
+        char detail[300];
+
+        return s2s->remote != NULL && s2s->local != NULL && rules->external_in && s2s_is_secure(s2s) &&
+                s2s_judge(s2s, s2s->remote, detail, sizeof(detail)) == CAUSE_NONE;
+}
+
+static void
+offer_early(struct s2s *s2s, const struct element *header, struct arena *arena)
+{
+        struct peer_rules rules;
+
+        if (!answer_header(s2s, header) || element_attribute(header, "version") == NULL)
+                return;
+        rules = rules_of(s2s);
+        struct buf *out = conn_output(stream_conn(s2s->stream));
+        buf_puts(out, "<stream:features>");
+        if (offers_tls(s2s, &rules))
+                buf_printf(out, "<starttls xmlns=\"" NS_TLS "\">%s</starttls>", rules.tls == PEER_TLS_REQUIRED ? "<required/>" : "");
+        if (s2s_is_secure(s2s) || rules.tls != PEER_TLS_REQUIRED) {
+                if (offers_external(s2s, &rules))
+                        buf_puts(out, "<mechanisms xmlns=\"" NS_SASL "\"><mechanism>EXTERNAL</mechanism></mechanisms>");
+                if (rules.dialback)
+                        buf_puts(out, "<dialback xmlns=\"" NS_DIALBACK_FEATURE "\"><errors/></dialback>");
+                buf_puts(out, "<bidi xmlns=\"" NS_BIDI_FEATURE "\"/>");
+                ledger_offer(out);
+        }
+        buf_puts(out, "</stream:features>");
+}
+
+static void
+prove(struct s2s *s2s, struct pair *pair, enum proof proof)
+{
+        pair->theirs = proof;
+        if (s2s->has_bidi)
+                pair->ours = proof;
+        bool is_first = !s2s->is_open;
+        s2s_open(s2s);
+        ticket_settle(&s2s->ticket);
+        attempt_end(s2s->attempt, true);
+        s2s->attempt = NULL;
+        if (is_first)
+                log_info(&s2s->log, "open to=%s proof=%s tls=%s", pair->local, s2s_proof_name(proof),
+                        s2s_is_secure(s2s) ? tls_session_version(conn_tls(stream_conn(s2s->stream))) : "none");
+        else
+                log_info(&s2s->log, "also %s to=%s proof=%s", pair->remote, pair->local, s2s_proof_name(proof));
+        if (text_equal(pair->remote, s2s->remote))
+                remote_has_come(s2s->of);
+}
+
+static void
+offer_late(struct s2s *s2s, const struct element *header, struct arena *arena)
+{
+        struct peer_rules rules = rules_of(s2s);
+
+        if (!answer_header(s2s, header))
+                return;
+        struct buf *out = conn_output(stream_conn(s2s->stream));
+        buf_puts(out, "<stream:features>");
+        if (rules.dialback) /* for further domains */
+                buf_puts(out, "<dialback xmlns=\"" NS_DIALBACK_FEATURE "\"><errors/></dialback>");
+        ledger_offer(out);
+        buf_puts(out, "</stream:features>");
+        /* The header that came before authentication may have named no domain of ours. */
+        struct pair *pair = s2s->local == NULL ? NULL : s2s_add_pair(s2s, s2s->local, s2s->remote);
+        if (pair != NULL)
+                prove(s2s, pair, PROOF_EXTERNAL);
+}
+
+/* ---- TLS ---- */
+
+static void
+start_tls(struct s2s *s2s, const struct element *element, struct arena *arena)
+{
+        struct peer_rules rules = rules_of(s2s);
+        char name[256];
+
+        if (!offers_tls(s2s, &rules)) {
+                stream_send_text(s2s->stream, "<failure xmlns=\"" NS_TLS "\"/>");
+                stream_close(s2s->stream); /* RFC 6120 5.4.2.2 */
+                return;
+        }
+        stream_send_text(s2s->stream, "<proceed xmlns=\"" NS_TLS "\"/>");
+        stream_restart(s2s->stream, NULL);
+        bool has_name = s2s->local != NULL && jid_domain_to_ascii(name, s2s->local);
+        conn_start_tls(stream_conn(s2s->stream), snapshot_now()->s2s_server, TLS_SERVER, has_name ? name : NULL);
+}
+
+static void
+note_tls(struct s2s *s2s, const struct element *element, struct arena *arena)
+{
+        const struct tls_peer *peer = conn_peer(stream_conn(s2s->stream));
+
+        attempt_note(s2s->attempt, STEP_TLS, "%s %s", peer->version, peer->cipher);
+        attempt_note(s2s->attempt, STEP_CERTIFICATE, "%s", peer->has_certificate ? peer->subject : "it shows none");
+}
+
+/* What has to hold before anybody proves anything. Ends the stream where it does not. */
+static bool
+is_safe_enough(struct s2s *s2s, const char *remote)
+{
+        struct peer_rules rules = policy_peer(snapshot_now(), remote);
+        char detail[300];
+
+        if (!s2s_is_secure(s2s)) {
+                if (rules.tls != PEER_TLS_REQUIRED)
+                        return true;
+                s2s_fail(s2s, STREAM_POLICY_VIOLATION, CAUSE_TLS_NOT_OFFERED, "TLS is required here for %s", remote);
+                return false;
+        }
+        if (!rules.requires_valid)
+                return true;
+        enum cause cause = s2s_judge(s2s, remote, detail, sizeof(detail));
+        if (cause == CAUSE_NONE)
+                return true;
+        attempt_fail(s2s->attempt, cause, "%s", detail);
+        s2s_fail(s2s, STREAM_NOT_AUTHORIZED, CAUSE_NONE, "%s: %s%s%s%s", remote, cause_row(cause)->sentence, detail[0] != '\0' ? " (" : "",
+                detail, detail[0] != '\0' ? ")" : "");
+        return false;
+}
+
+/* ---- SASL EXTERNAL (XEP-0178 3) ---- */
+
+static void
+refuse_external(struct s2s *s2s, const char *condition, const char *why)
+{
+        attempt_note(s2s->attempt, STEP_AUTHENTICATION, "EXTERNAL refused: %s", why);
+        log_info(&s2s->log, "EXTERNAL refused: %s", why);
+        struct buf *out = conn_output(stream_conn(s2s->stream));
+        buf_printf(out, "<failure xmlns=\"" NS_SASL "\"><%s/></failure>", condition);
+        if (++s2s->failures >= SASL_FAILURES)
+                s2s_fail(s2s, STREAM_POLICY_VIOLATION, CAUSE_NONE, "too many failed attempts");
+}
+
+/* The identity that is asked for: the domain of the stream header, or one named in the response. */
+static bool
+is_own_identity(const struct s2s *s2s, const char *response)
+{
+        char decoded[JID_PART_MAX + 1], prepared[JID_PART_MAX + 1];
+
+        if (response[0] == '\0' || strcmp(response, "=") == 0)
+                return true;
+        if (strlen(response) > sizeof(decoded))
+                return false;
+        int64_t len = text_unbase64(decoded, response, strlen(response));
+        if (len <= 0 || len > JID_PART_MAX || memchr(decoded, '\0', (size_t)len) != NULL)
+                return false;
+        decoded[len] = '\0';
+        return jid_prepare_domain(prepared, decoded) && strcmp(prepared, s2s->remote) == 0;
+}
+
+static void
+check_external(struct s2s *s2s, const struct element *auth, struct arena *arena)
+{
+        struct peer_rules rules = rules_of(s2s);
+        const char *mechanism = element_attribute(auth, "mechanism");
+
+        if (!s2s_is_secure(s2s) && rules.tls == PEER_TLS_REQUIRED)
+                refuse_external(s2s, "encryption-required", "TLS is required");
+        else if (mechanism == NULL || strcmp(mechanism, "EXTERNAL") != 0)
+                refuse_external(s2s, "invalid-mechanism", "another mechanism was asked for");
+        else if (!offers_external(s2s, &rules))
+                refuse_external(s2s, "not-authorized", "it was not offered");
+        else if (!is_own_identity(s2s, element_text(auth, arena)))
+                refuse_external(s2s, "invalid-authzid", "another domain than that of the stream was asked for");
+        else
+                apply(s2s, EXTERNAL_HOLDS, NULL, NULL);
+}
+
+/* ---- moving to the home of the domain ---- */
+
+static void
+arrive(struct s2s *s2s)
+{
+        s2s->of = remote_get(s2s->remote);
+        if (s2s->of == NULL) {
+                s2s_fail(s2s, STREAM_RESOURCE_CONSTRAINT, CAUSE_LIMIT, "too many domains at once");
+                return;
+        }
+        list_append(&s2s->of->ins, &s2s->in_remote);
+        attempts_add(&s2s->of->attempts, s2s->attempt);
+        apply(s2s, s2s->question != NULL ? HOME : HOME_PROVEN, NULL, NULL);
+}
+
+static void
+unpack(struct letter *letter)
+{
+        struct s2s *s2s = container_of(letter, struct s2s, letter);
+
+        s2s_join(s2s);
+        s2s->stream = stream_unpack(&s2s->parcel, &s2s_events, s2s);
+        s2s_restart_deadline(s2s);
+        arrive(s2s);
+}
+
+/* At the end of the turn the parser is at rest: nothing of the stream is in any hand. */
+static void
+leave(struct chore *chore)
+{
+        struct s2s *s2s = container_of(chore, struct s2s, moving);
+        struct worker *home = home_of_domain(s2s->remote);
+
+        if (stream_is_closing(s2s->stream))
+                return;
+        if (on_home(home)) {
+                stream_resume(s2s->stream);
+                arrive(s2s);
+                return;
+        }
+        timer_stop(&s2s->timer);
+        s2s_leave(s2s);
+        s2s->parcel = stream_pack(&s2s->stream);
+        s2s->letter.open = unpack;
+        worker_post(home, &s2s->letter);
+}
+
+static void
+move_home(struct s2s *s2s, const struct element *element, struct arena *arena)
+{
+        stream_pause(s2s->stream);
+        s2s->moving.run = leave;
+        worker_at_turn_end(&s2s->moving);
+}
+
+static void
+succeed_external(struct s2s *s2s, const struct element *element, struct arena *arena)
+{
+        attempt_note(s2s->attempt, STEP_AUTHENTICATION, "EXTERNAL: the certificate names %s", s2s->remote);
+        stream_send_text(s2s->stream, "<success xmlns=\"" NS_SASL "\"/>");
+        stream_restart(s2s->stream, NULL);
+}
+
+/* ---- dialback: claims of domains ---- */
+
+void
+in_verified(struct s2s *s2s, const struct question *question)
+{
+        struct pair *pair = s2s_pair(s2s, question->local, question->remote);
+
+        if (pair == NULL || pair->theirs != PROOF_ASKED)
+                return;
+        dialback_tell(s2s, question->local, question->remote, question->cause, question->detail);
+        if (question->cause == CAUSE_NONE) {
+                attempt_note(s2s->attempt, STEP_AUTHENTICATION, "dialback: the server of %s has made the key", question->remote);
+                prove(s2s, pair, PROOF_DIALBACK);
+                return;
+        }
+        pair->theirs = PROOF_REFUSED;
+        attempt_fail(s2s->attempt, question->cause, "%s", question->detail);
+        log_info(&s2s->log, "%s is refused: %s%s%s", question->remote, cause_row(question->cause)->sentence,
+                question->detail[0] != '\0' ? ": " : "", question->detail);
+}
+
+/* A certificate that is good for the domain spares the question (XEP-0344). */
+static void
+settle_claim(struct s2s *s2s, struct question *question)
+{
+        struct pair *pair = s2s_add_pair(s2s, question->local, question->remote);
+        char detail[300];
+
+        if (pair == NULL) {
+                s2s_fail(s2s, STREAM_POLICY_VIOLATION, CAUSE_LIMIT, "too many domains on one stream");
+                question_free(&question);
+        } else if (s2s_is_secure(s2s) && s2s_judge(s2s, question->remote, detail, sizeof(detail)) == CAUSE_NONE) {
+                attempt_note(s2s->attempt, STEP_AUTHENTICATION, "dialback: the certificate names %s", question->remote);
+                dialback_tell(s2s, question->local, question->remote, CAUSE_NONE, NULL);
+                prove(s2s, pair, PROOF_CERTIFICATE);
+                question_free(&question);
+        } else {
+                pair->theirs = PROOF_ASKED;
+                remote_post_question(question);
+        }
+}
+
+/* <db:result/> with a key (XEP-0220 2.1.1). Is it one that deserves a look? */
+static struct question *
+read_claim(struct s2s *s2s, const struct element *result, struct arena *arena)
+{
+        const char *local = s2s_domain(arena, result, "to"), *remote = s2s_domain(arena, result, "from");
+        const struct pair *pair;
+
+        if (element_attribute(result, "type") != NULL) {
+                s2s_fail(s2s, STREAM_NOT_AUTHORIZED, CAUSE_NONE, "an answer that nobody has asked for");
+                return NULL;
+        }
+        if (local == NULL || remote == NULL) {
+                s2s_fail(s2s, STREAM_IMPROPER_ADDRESSING, CAUSE_NONE, "db:result needs the domains 'from' and 'to'");
+                return NULL;
+        }
+        if (!s2s_is_ours(local)) {
+                dialback_refuse(s2s, local, remote, "item-not-found", "this domain is not served here");
+                return NULL;
+        }
+        if (!may_come(s2s, remote) || !is_safe_enough(s2s, remote))
+                return NULL;
+        if (!policy_peer(snapshot_now(), remote).dialback) {
+                s2s_fail(s2s, STREAM_NOT_AUTHORIZED, CAUSE_NO_WAY, "dialback is switched off here");
+                return NULL;
+        }
+        pair = s2s_pair(s2s, local, remote);
+        if (pair != NULL && pair->theirs == PROOF_ASKED) {
+                s2s_fail(s2s, STREAM_POLICY_VIOLATION, CAUSE_NONE, "the key of this pair is being verified");
+                return NULL;
+        }
+        return question_new(s2s->serial, local, remote, s2s->id, element_text(result, arena));
+}
+
+static void
+claim_first(struct s2s *s2s, const struct element *result, struct arena *arena)
+{
+        struct question *question = read_claim(s2s, result, arena);
+
+        if (question == NULL)
+                return;
+        mem_free(s2s->remote);
+        s2s->remote = mem_strdup(question->remote);
+        log_scope_set(&s2s->log, "s2s.in", "%s#%llu", s2s->remote, (unsigned long long)s2s->serial);
+        s2s->question = question;
+        apply(s2s, CLAIM_HOLDS, NULL, NULL);
+}
+
+static void
+settle_first(struct s2s *s2s, const struct element *element, struct arena *arena)
+{
+        struct question *question = s2s->question;
+
+        s2s->question = NULL;
+        settle_claim(s2s, question);
+}
+
+static void
+claim_another(struct s2s *s2s, const struct element *result, struct arena *arena)
+{
+        struct question *question = read_claim(s2s, result, arena);
+
+        if (question != NULL)
+                settle_claim(s2s, question);
+}
+
+static void
+answer_verify(struct s2s *s2s, const struct element *verify, struct arena *arena)
+{
+        dialback_answer(s2s, verify, arena);
+}
+
+/* ---- what else there is ---- */
+
+/* XEP-0288 2.2: before anything is proven. */
+static void
+take_bidi(struct s2s *s2s, const struct element *element, struct arena *arena)
+{
+        s2s->has_bidi = true;
+}
+
+static void
+manage(struct s2s *s2s, const struct element *element, struct arena *arena)
+{
+        ledger_take(s2s, element);
+}
+
+static const struct step_row steps[] = {
+        /* in          when            act               then */
+        { CONNECTED, HEADER, offer_early, OFFERED },
+        { OFFERED, STARTTLS, start_tls, SECURING },
+        { SECURING, SECURED, note_tls, CONNECTED },
+        { CONNECTED, SECURED, note_tls, CONNECTED }, /* TLS from the first byte */
+        { OFFERED, BIDI, take_bidi, OFFERED },
+        { OFFERED, AUTH, check_external, OFFERED },
+        { OFFERED, EXTERNAL_HOLDS, move_home, MOVING },
+        { MOVING, HOME_PROVEN, succeed_external, PROVEN },
+        { PROVEN, HEADER, offer_late, OPEN },
+        { OFFERED, CLAIM, claim_first, OFFERED },
+        { OFFERED, CLAIM_HOLDS, move_home, MOVING },
+        { MOVING, HOME, settle_first, OPEN },
+        { OFFERED, VERIFY, answer_verify, OFFERED },
+        { OPEN, VERIFY, answer_verify, OPEN },
+        { OPEN, CLAIM, claim_another, OPEN }, /* XEP-0220 2.5: further domains */
+        { OPEN, SM, manage, OPEN },
+};
+
+static void
+refuse(struct s2s *s2s, enum event event)
+{
+        if (event == STANZA || event == SM)
+                s2s_fail(s2s, STREAM_NOT_AUTHORIZED, CAUSE_NONE, "no domain was proven yet");
+        else if (event == HEADER || event == OTHER)
+                s2s_fail(s2s, STREAM_UNSUPPORTED_STANZA_TYPE, CAUSE_NONE, "%s", "");
+        else
+                s2s_fail(s2s, STREAM_NOT_AUTHORIZED, CAUSE_NONE, "not at this point of the negotiation");
+}
+
+static void
+apply(struct s2s *s2s, enum event event, const struct element *element, struct arena *arena)
+{
+        for (size_t i = 0; i < array_len(steps); i++) {
+                const struct step_row *step = &steps[i];
+                if (step->in != (enum state)s2s->state || step->when != event)
+                        continue;
+                log_trace(&s2s->log, "%s --%s--> %s", states[step->in], events[event], states[step->then]);
+                /* First the state, then the act: an act may bring about the next event. */
+                s2s->state = (char)step->then;
+                step->act(s2s, element, arena);
+                return;
+        }
+        log_debug(&s2s->log, "%s --%s--> refused", states[(int)s2s->state], events[event]);
+        refuse(s2s, event);
+}
+
+static enum event
+event_of(const struct element *element)
+{
+        if (element_is(element, "starttls", NS_TLS))
+                return STARTTLS;
+        if (element_is(element, "auth", NS_SASL))
+                return AUTH;
+        if (element_is(element, "bidi", NS_BIDI))
+                return BIDI;
+        if (element_is(element, "result", NS_DIALBACK))
+                return CLAIM;
+        if (element_is(element, "verify", NS_DIALBACK))
+                return VERIFY;
+        if (element_is(element, NULL, NS_SM))
+                return SM;
+        return strcmp(element->ns, XML_CONTENT_NS) == 0 ? STANZA : OTHER;
+}
+
+void
+in_see_header(struct s2s *s2s, struct element *header)
+{
+        apply(s2s, HEADER, header, NULL);
+}
+
+void
+in_see_secured(struct s2s *s2s)
+{
+        apply(s2s, SECURED, NULL, NULL);
+}
+
+void
+in_see_element(struct s2s *s2s, const struct element *element, struct arena *arena)
+{
+        apply(s2s, event_of(element), element, arena);
+}
+
+void
+in_see_closed(struct s2s *s2s)
+{
+        ticket_return(&s2s->ticket);
+        if (s2s->of == NULL) {
+                remote_post_attempt(s2s->remote, s2s->attempt);
+                return;
+        }
+        attempt_end(s2s->attempt, false);
+        list_remove(&s2s->of->ins, &s2s->in_remote);
+        ledger_lost(s2s);
+        remote_lost(s2s);
+}
+
+const char *
+in_state(const struct s2s *s2s)
+{
+        return states[(int)s2s->state];
+}
+
+void
+s2s_accept(int fd, bool is_direct, const struct ticket *ticket)
+{
+        struct s2s *s2s = s2s_new(true, fd, NULL, NULL);
+        char peer[ADDRESS_TEXT];
+
+        address_format(peer, conn_peer_address(stream_conn(s2s->stream)));
+        log_scope_set(&s2s->log, "s2s.in", "%s#%llu", peer, (unsigned long long)s2s->serial);
+        s2s->ticket = *ticket;
+        s2s->attempt = attempt_new(true, NULL);
+        attempt_note(s2s->attempt, STEP_CONNECT, "from %s%s", peer, is_direct ? ", TLS from the first byte" : "");
+        if (!is_direct)
+                return;
+        if (snapshot_now()->s2s_server == NULL)
+                s2s_close(s2s);
+        else
+                conn_start_tls(stream_conn(s2s->stream), snapshot_now()->s2s_server, TLS_SERVER, NULL);
+}

@@ -1,0 +1,151 @@
+/*
+ * receive.c - stanzas of other servers: from a domain that is proven, to one of ours, within the limits, on to their homes
+ */
+#include "shared/xmpp/ns.h"
+#include "xmppd/extend/extension.h"
+#include "xmppd/route/home.h"
+#include "xmppd/route/route.h"
+#include "xmppd/s2s/s2s_private.h"
+#include "xmppd/user/mail.h"
+#include "xmppd/user/user.h"
+
+#include <string.h>
+
+enum { PRESSURE_LETTERS = 20000, PRESSURE_MS = 20, PRESSURE_EACH = 64 };
+
+/* A server can speak faster than all workers together can listen, or the disk can write. */
+static bool
+is_pressed(void)
+{
+        return home_is_behind(PRESSURE_LETTERS) || user_is_pressed();
+}
+
+static void
+go_on(struct timer *timer)
+{
+        struct s2s *s2s = container_of(timer, struct s2s, pressure);
+
+        if (is_pressed())
+                timer_start(timer, PRESSURE_MS, go_on);
+        else
+                stream_resume(s2s->stream);
+}
+
+static void
+pause_under_pressure(struct s2s *s2s)
+{
+        if (s2s->in % PRESSURE_EACH != 0 || !is_pressed())
+                return;
+        stream_pause(s2s->stream);
+        timer_start(&s2s->pressure, PRESSURE_MS, go_on);
+}
+
+/* The remote domain is proven for some domain of ours: which one of them it writes to is its own affair. */
+static bool
+is_proven(const struct s2s *s2s, const char *remote)
+{
+        for (LIST_EACH(pair, &s2s->pairs, struct pair, in_stream))
+                if (proof_holds(pair->theirs) && strcmp(pair->remote, remote) == 0)
+                        return true;
+        return false;
+}
+
+/* RFC 6120 8.1.1.2, 8.1.2.2, 4.9.3.9: the sender's mistakes end the stream. */
+static bool
+is_addressed_well(struct s2s *s2s, const struct stanza *stanza)
+{
+        if (stanza->from.full == NULL || stanza->to.full == NULL)
+                s2s_fail(s2s, STREAM_IMPROPER_ADDRESSING, CAUSE_NONE, "from and to are needed");
+        else if (!is_proven(s2s, stanza->from.domain))
+                s2s_fail(s2s, STREAM_INVALID_FROM, CAUSE_NONE, "%.255s is not proven on this stream", stanza->from.domain);
+        else if (!s2s_is_ours(stanza->to.domain))
+                s2s_fail(s2s, STREAM_HOST_UNKNOWN, CAUSE_NONE, "%.255s is no domain of this server", stanza->to.domain);
+        else
+                return true;
+        return false;
+}
+
+/* The policy counts for each stanza: it may have changed since the stream was set up. */
+static bool
+is_allowed(struct s2s *s2s, const char *remote)
+{
+        struct policy_verdict verdict = policy_decide(snapshot_now(), remote, POLICY_IN);
+
+        if (!verdict.is_allowed) {
+                log_info(&s2s->log, "refused by policy: %s (%s)", verdict.rule, verdict.place);
+                s2s_fail(s2s, STREAM_POLICY_VIOLATION, CAUSE_NONE, "federation with %s is not allowed here", remote);
+        }
+        return verdict.is_allowed;
+}
+
+/* RFC 6120 8.2.3: a request has one child, no more and no less. */
+static bool
+is_complete(const struct stanza *stanza)
+{
+        const struct element *payload = stanza_payload(stanza);
+
+        return !stanza_is_request(stanza) || (payload != NULL && element_next(payload) == NULL);
+}
+
+static void
+handle(struct s2s *s2s, struct stanza *stanza)
+{
+        if (!is_addressed_well(s2s, stanza) || !is_allowed(s2s, stanza->from.domain)) {
+                stanza_unref(&stanza);
+                return;
+        }
+        s2s->in++;
+        s2s->last_used = worker_now();
+        pause_under_pressure(s2s);
+        ledger_receive(s2s, stanza);
+        stanza = mail_enter(stanza);
+        if (stanza == NULL)
+                return;
+        if (!is_complete(stanza)) {
+                route_error(stanza, BAD_REQUEST, "A request has exactly one child.");
+                stanza_unref(&stanza);
+        } else if (extend_run(HOOK_FROM_OUTSIDE, NULL, stanza) == STOP) {
+                stanza_unref(&stanza);
+        } else {
+                route(stanza);
+        }
+}
+
+/* A mistake in one stanza: it goes back to who sent it, if that can be read, by way of our own stream to that domain. */
+static void
+refuse(struct s2s *s2s, struct arena *arena, const struct element *element, enum stanza_problem problem)
+{
+        const char *from = element_attribute(element, "from"), *to = element_attribute(element, "to");
+        struct jid sender, recipient;
+
+        s2s->in++;
+        ledger_receive(s2s, NULL);
+        if (problem == STANZA_NOT_A_STANZA) {
+                s2s_fail(s2s, STREAM_UNSUPPORTED_STANZA_TYPE, CAUSE_NONE, "%s", "");
+        } else if (from == NULL || to == NULL || !jid_parse(&sender, arena, from)) {
+                s2s_fail(s2s, STREAM_IMPROPER_ADDRESSING, CAUSE_NONE, "from and to are needed");
+        } else if (!is_proven(s2s, sender.domain)) {
+                s2s_fail(s2s, STREAM_INVALID_FROM, CAUSE_NONE, "%.255s is not proven on this stream", sender.domain);
+        } else {
+                struct stanza *answer = stanza_refusal(element, problem, &sender);
+                if (answer != NULL) {
+                        if (!jid_parse(&recipient, answer->arena, to))
+                                jid_make(&recipient, answer->arena, NULL, s2s->local != NULL ? s2s->local : "localhost", NULL);
+                        stanza_set_from(answer, &recipient);
+                        route(answer);
+                }
+        }
+        arena_free(&arena);
+}
+
+void
+receive_stanza(struct s2s *s2s, struct arena *arena, struct element *element, const struct xml_source *source)
+{
+        enum stanza_problem problem;
+        struct stanza *stanza = stanza_new_parsed(arena, element, source, &problem);
+
+        if (stanza == NULL)
+                refuse(s2s, arena, element, problem);
+        else
+                handle(s2s, stanza);
+}

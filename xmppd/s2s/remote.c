@@ -1,0 +1,660 @@
+/*
+ * remote.c - a remote domain at its home: what waits for it, its streams, what went wrong
+ *
+ * What cannot be sent at once waits, in order, until a stream may carry it, the time is up, or it is known that there will be none. A failure that
+ * may pass is followed by another attempt after a moment, which doubles each time; one that will not sends everything back at once.
+ */
+#include "shared/base/map.h"
+#include "shared/base/mem.h"
+#include "shared/base/panic.h"
+#include "shared/base/text.h"
+#include "shared/xmpp/ns.h"
+#include "xmppd/route/home.h"
+#include "xmppd/route/route.h"
+#include "xmppd/s2s/s2s_private.h"
+#include "xmppd/user/mail.h"
+
+#include <stdio.h>
+
+enum {
+        BACKOFF_MS = 1000,
+        BACKOFF_MAX = 5, /* doublings: half a minute */
+        REMEMBERED = 1000, /* domains without stream or stanza, on one worker */
+        HEAD_BYTES = 300,
+        QUESTION_MS = 15 * 1000,
+};
+
+struct waiting {
+        struct link in_remote;
+        struct stanza *stanza;
+        uint64_t due; /* worker_now */
+};
+
+static _Thread_local struct {
+        struct map *by_domain;
+        struct list all; /* struct remote */
+} here;
+
+/* ---- remote domains ---- */
+
+static bool
+is_idle(const struct remote *remote)
+{
+        return list_is_empty(&remote->waiting) && list_is_empty(&remote->outs) && list_is_empty(&remote->ins) &&
+                list_is_empty(&remote->reaches) && list_is_empty(&remote->questions) && list_is_empty(&remote->ledgers);
+}
+
+static void
+forget(struct remote *remote)
+{
+        timer_stop(&remote->timer);
+        map_remove_str(here.by_domain, remote->domain);
+        list_remove(&here.all, &remote->in_all);
+        if (map_count(here.by_domain) == 0)
+                map_free(&here.by_domain);
+        attempts_free(&remote->attempts);
+        mem_free(remote->domain);
+        mem_free(remote->detail);
+        mem_free(remote);
+}
+
+static void
+forget_idle_ones(void)
+{
+        for (LIST_EACH(remote, &here.all, struct remote, in_all)) {
+                if (here.all.count <= REMEMBERED)
+                        return;
+                if (is_idle(remote))
+                        forget(remote);
+        }
+}
+
+struct remote *
+remote_find(const char *domain)
+{
+        return here.by_domain == NULL ? NULL : map_get_str(here.by_domain, domain);
+}
+
+struct remote *
+remote_get(const char *domain)
+{
+        struct remote *remote = remote_find(domain);
+
+        must(on_home(home_of_domain(domain)));
+        if (remote != NULL) {
+                list_remove(&here.all, &remote->in_all);
+                list_append(&here.all, &remote->in_all);
+                return remote;
+        }
+        forget_idle_ones();
+        if ((int64_t)here.all.count >= limit_value(LIMIT_S2S_DOMAINS)) {
+                limit_note(LIMIT_S2S_DOMAINS);
+                return NULL;
+        }
+        remote = MEM_NEW(remote);
+        remote->domain = mem_strdup(domain);
+        if (here.by_domain == NULL)
+                here.by_domain = map_new();
+        map_put_str(here.by_domain, domain, remote);
+        list_append(&here.all, &remote->in_all);
+        return remote;
+}
+
+/* ---- what goes back ---- */
+
+static void
+send_back(struct stanza *stanza, enum stanza_condition condition, const char *text)
+{
+        struct stanza *error = stanza_error(stanza, condition, text);
+
+        /* It is an answer in the name of the other side, and is addressed as its answers are. */
+        if (error != NULL)
+                error = mail_enter(error);
+        if (error != NULL)
+                route(error);
+        stanza_unref(&stanza);
+}
+
+static void
+send_back_for(struct stanza *stanza, enum cause cause, const char *detail)
+{
+        char text[800];
+
+        attempt_sentence(text, sizeof(text), stanza->to.domain, cause, detail);
+        send_back(stanza, cause_row(cause)->condition, text);
+}
+
+static struct stanza *
+take_waiting(struct remote *remote, struct waiting *waiting)
+{
+        struct stanza *stanza = waiting->stanza;
+
+        list_remove(&remote->waiting, &waiting->in_remote);
+        remote->waiting_bytes -= stanza->inside_len + HEAD_BYTES;
+        mem_free(waiting);
+        return stanza;
+}
+
+/* local NULL: of all our domains. */
+static void
+send_all_back(struct remote *remote, const char *local, enum cause cause, const char *detail)
+{
+        for (LIST_EACH(waiting, &remote->waiting, struct waiting, in_remote))
+                if (local == NULL || strcmp(waiting->stanza->from.domain, local) == 0)
+                        send_back_for(take_waiting(remote, waiting), cause, detail);
+}
+
+/* ---- time ---- */
+
+static void look_at_time(struct timer *timer);
+
+static void
+set_timer(struct remote *remote)
+{
+        uint64_t now = worker_now(), next = UINT64_MAX;
+        struct waiting *first = LIST_ITEM(remote->waiting.first, struct waiting, in_remote);
+        struct question *question = LIST_ITEM(remote->questions.first, struct question, in_remote);
+
+        if (first != NULL)
+                next = first->due;
+        if (question != NULL && question->due < next)
+                next = question->due;
+        if (first != NULL && remote->retry_at > now && remote->retry_at < next)
+                next = remote->retry_at;
+        if (next == UINT64_MAX)
+                timer_stop(&remote->timer);
+        else
+                timer_start(&remote->timer, next > now ? next - now : 0, look_at_time);
+}
+
+static void want_all(struct remote *remote);
+
+/* What is known of the attempt that goes on, for those who cannot wait for its end. */
+static enum cause
+present_cause(const struct remote *remote, const char **detail)
+{
+        const struct reach *reach = LIST_ITEM(remote->reaches.first, struct reach, in_remote);
+
+        if (reach != NULL && reach->attempt->cause != CAUSE_NONE) {
+                *detail = reach->attempt->detail;
+                return reach->attempt->cause;
+        }
+        *detail = remote->detail;
+        return remote->cause != CAUSE_NONE ? remote->cause : CAUSE_NO_ANSWER;
+}
+
+static void
+look_at_time(struct timer *timer)
+{
+        struct remote *remote = container_of(timer, struct remote, timer);
+        uint64_t now = worker_now();
+        const char *detail;
+
+        for (LIST_EACH(waiting, &remote->waiting, struct waiting, in_remote)) {
+                if (waiting->due > now)
+                        break;
+                enum cause cause = present_cause(remote, &detail);
+                send_back_for(take_waiting(remote, waiting), cause, detail);
+        }
+        for (LIST_EACH(question, &remote->questions, struct question, in_remote))
+                if (question->due <= now)
+                        remote_answer_question(remote, question, CAUSE_DIALBACK_UNREACHABLE, "no answer came in time");
+        want_all(remote);
+        set_timer(remote);
+}
+
+/* ---- from a stanza to a stream ---- */
+
+static bool
+carries(const struct s2s *s2s, const char *local, const char *remote)
+{
+        const struct pair *pair = s2s->is_open && !stream_is_closing(s2s->stream) ? s2s_pair(s2s, local, remote) : NULL;
+
+        return pair != NULL && proof_holds(pair->ours) && ledger_may_send(s2s);
+}
+
+static bool
+is_full(struct s2s *s2s)
+{
+        size_t most = (size_t)limit_value(LIMIT_S2S_QUEUE);
+
+        if (conn_queued(stream_conn(s2s->stream)) < most)
+                return false;
+        conn_tell_drained(stream_conn(s2s->stream), most);
+        return true;
+}
+
+/* The stream that carries stanzas of this domain of ours now; NULL: none. */
+static struct s2s *
+stream_for(const struct remote *remote, const char *local)
+{
+        /* What a cut stream may have lost goes first. */
+        if (ledger_owed(remote) != NULL)
+                return NULL;
+        for (LIST_EACH(s2s, &remote->outs, struct s2s, in_remote))
+                if (carries(s2s, local, remote->domain))
+                        return s2s;
+        for (LIST_EACH(s2s, &remote->ins, struct s2s, in_remote))
+                if (s2s->has_bidi && carries(s2s, local, remote->domain))
+                        return s2s;
+        return NULL;
+}
+
+static void
+put(struct s2s *s2s, struct stanza *stanza)
+{
+        s2s->out++;
+        s2s->last_used = worker_now();
+        ledger_send(s2s, stanza);
+}
+
+/* Sees to it that there will be a stream for this domain of ours. */
+static void
+want(struct remote *remote, const char *local)
+{
+        for (LIST_EACH(s2s, &remote->outs, struct s2s, in_remote))
+                if (out_takes(s2s, local))
+                        return;
+        for (LIST_EACH(reach, &remote->reaches, struct reach, in_remote))
+                if (strcmp(reach->local, local) == 0)
+                        return;
+        if (worker_now() >= remote->retry_at)
+                reach_begin(remote, local);
+}
+
+static void
+want_all(struct remote *remote)
+{
+        const char *last = "", *owed = ledger_owed(remote);
+
+        if (owed != NULL)
+                want(remote, owed);
+        for (LIST_EACH(waiting, &remote->waiting, struct waiting, in_remote)) {
+                const char *local = waiting->stanza->from.domain;
+                if (strcmp(local, last) == 0)
+                        continue;
+                last = local;
+                if (stream_for(remote, local) == NULL)
+                        want(remote, local);
+        }
+        for (LIST_EACH(question, &remote->questions, struct question, in_remote))
+                if (question->asked_on == 0)
+                        want(remote, question->local);
+}
+
+static void
+let_wait(struct remote *remote, struct stanza *stanza)
+{
+        size_t bytes = stanza->inside_len + HEAD_BYTES;
+
+        if ((int64_t)remote->waiting.count >= limit_value(LIMIT_S2S_WAITING) ||
+                (int64_t)(remote->waiting_bytes + bytes) > limit_value(LIMIT_S2S_WAITING_BYTES)) {
+                limit_note(LIMIT_S2S_WAITING);
+                send_back(stanza, RESOURCE_CONSTRAINT, "too much waits for this domain already");
+                return;
+        }
+        struct waiting *waiting = MEM_NEW(waiting);
+        waiting->stanza = stanza;
+        waiting->due = worker_now() + (uint64_t)config_number(snapshot_section("s2s"), "max-wait") * 1000;
+        remote->waiting_bytes += bytes;
+        list_append(&remote->waiting, &waiting->in_remote);
+        want(remote, stanza->from.domain);
+        set_timer(remote);
+}
+
+void
+remote_let_wait_first(struct remote *remote, struct stanza *stanza)
+{
+        struct waiting *waiting = MEM_NEW(waiting);
+
+        waiting->stanza = stanza;
+        waiting->due = worker_now() + (uint64_t)config_number(snapshot_section("s2s"), "max-wait") * 1000;
+        remote->waiting_bytes += stanza->inside_len + HEAD_BYTES;
+        list_prepend(&remote->waiting, &waiting->in_remote);
+}
+
+bool
+remote_wants(const struct remote *remote, const char *local)
+{
+        const char *owed = ledger_owed(remote);
+
+        if (owed != NULL && strcmp(owed, local) == 0)
+                return true;
+        for (LIST_EACH(waiting, &remote->waiting, struct waiting, in_remote))
+                if (strcmp(waiting->stanza->from.domain, local) == 0)
+                        return true;
+        return false;
+}
+
+void
+remote_flush(struct remote *remote)
+{
+        struct s2s *s2s = NULL;
+        const char *last = NULL; /* the same domain as before: the same stream */
+
+        for (LIST_EACH(waiting, &remote->waiting, struct waiting, in_remote)) {
+                const char *local = waiting->stanza->from.domain;
+                if (last == NULL || strcmp(last, local) != 0)
+                        s2s = stream_for(remote, local);
+                last = s2s == NULL ? local : NULL;
+                if (s2s == NULL)
+                        continue;
+                if (is_full(s2s))
+                        break;
+                put(s2s, take_waiting(remote, waiting));
+        }
+        set_timer(remote);
+}
+
+static bool
+waits_before(const struct remote *remote, const char *local)
+{
+        return !list_is_empty(&remote->waiting) && remote_wants(remote, local);
+}
+
+static void
+pass_on(struct remote *remote, struct stanza *stanza)
+{
+        struct s2s *s2s = stream_for(remote, stanza->from.domain);
+
+        if (s2s != NULL && !waits_before(remote, stanza->from.domain) && !is_full(s2s))
+                put(s2s, stanza);
+        else if (worker_now() < remote->retry_at && cause_row(remote->cause)->is_lasting)
+                send_back_for(stanza, remote->cause, remote->detail);
+        else
+                let_wait(remote, stanza);
+}
+
+/* ---- the door of route ---- */
+
+static bool
+is_spoken_for(const struct stanza *stanza)
+{
+        const struct domain *domain = snapshot_domain(stanza->from.domain);
+
+        return domain == NULL || !domain->sip;
+}
+
+void
+s2s_send(struct stanza *stanza)
+{
+        struct policy_verdict verdict = policy_decide(snapshot_now(), stanza->to.domain, POLICY_OUT);
+        struct remote *remote;
+        char ascii[256];
+
+        must(on_home(home_of_domain(stanza->to.domain)));
+        if (!verdict.is_allowed) {
+                log_debug(LOG_ABOUT("s2s.out", stanza->to.domain), "refused by policy: %s (%s)", verdict.rule, verdict.place);
+                send_back_for(stanza, config_bool(snapshot_section("xmpp-federation"), "enabled") ? CAUSE_DENIED : CAUSE_OFF, NULL);
+        } else if (!jid_domain_to_ascii(ascii, stanza->to.domain)) {
+                send_back_for(stanza, CAUSE_NO_DOMAIN, NULL);
+        } else if (!is_spoken_for(stanza)) {
+                send_back(stanza, NOT_ALLOWED, "a SIP domain is not federated by XMPP");
+        } else if ((remote = remote_get(stanza->to.domain)) == NULL) {
+                send_back(stanza, RESOURCE_CONSTRAINT, "this server talks with too many domains at once");
+        } else {
+                stanza = mail_leave(stanza);
+                stanza_seal(stanza);
+                pass_on(remote, stanza);
+        }
+}
+
+/* ---- what becomes of attempts ---- */
+
+static void
+note_failure(struct remote *remote, enum cause cause, const char *detail)
+{
+        unsigned doublings = remote->failures < BACKOFF_MAX ? remote->failures : BACKOFF_MAX;
+
+        remote->failures++;
+        remote->retry_at = worker_now() + ((uint64_t)BACKOFF_MS << doublings);
+        remote->cause = cause;
+        char *text = mem_strdup(detail);
+        mem_free(remote->detail);
+        remote->detail = text;
+}
+
+void
+remote_failed(struct remote *remote, const char *local, enum cause cause, const char *detail)
+{
+        char text[800];
+
+        note_failure(remote, cause, detail);
+        attempt_sentence(text, sizeof(text), remote->domain, cause, detail);
+        log_info(LOG_ABOUT("s2s.out", remote->domain), "no stream from %s: %s", local, text);
+        if (cause_row(cause)->is_lasting)
+                send_all_back(remote, local, cause, detail);
+        for (LIST_EACH(question, &remote->questions, struct question, in_remote))
+                remote_answer_question(remote, question, CAUSE_DIALBACK_UNREACHABLE, text);
+        set_timer(remote);
+}
+
+void
+remote_refused(struct remote *remote, const char *local, enum cause cause, const char *detail)
+{
+        log_info(LOG_ABOUT("s2s.out", remote->domain), "%s is refused there: %s%s%s", local, cause_row(cause)->sentence,
+                detail[0] != '\0' ? ": " : "", detail);
+        send_all_back(remote, local, cause, detail);
+        set_timer(remote);
+}
+
+static void
+forget_failures(struct remote *remote)
+{
+        remote->failures = 0;
+        remote->retry_at = 0;
+        remote->cause = CAUSE_NONE;
+        mem_free(remote->detail);
+        remote->detail = NULL;
+}
+
+void
+remote_has_come(struct remote *remote)
+{
+        forget_failures(remote);
+        remote_flush(remote);
+        want_all(remote);
+}
+
+void
+remote_lost(struct s2s *s2s)
+{
+        struct remote *remote = s2s->of;
+
+        for (LIST_EACH(question, &remote->questions, struct question, in_remote))
+                if (question->asked_on == s2s->serial)
+                        question->asked_on = 0;
+        if (s2s_is_stopping())
+                return;
+        want_all(remote);
+        set_timer(remote);
+}
+
+void
+remote_reached(struct remote *remote)
+{
+        forget_failures(remote);
+}
+
+/* ---- questions ---- */
+
+void
+question_free(struct question **reference)
+{
+        struct question *question = *reference;
+
+        *reference = NULL;
+        if (question == NULL)
+                return;
+        mem_free(question->local);
+        mem_free(question->remote);
+        mem_free(question->id);
+        mem_free(question->key);
+        mem_free(question);
+}
+
+struct question *
+question_new(uint64_t serial, const char *local, const char *remote, const char *id, const char *key)
+{
+        struct question *question = MEM_NEW(question);
+
+        question->serial = serial;
+        question->local = mem_strdup(local);
+        question->remote = mem_strdup(remote);
+        question->id = mem_strdup(id);
+        question->key = mem_strdup(key);
+        return question;
+}
+
+static void
+bring_answer(struct letter *letter)
+{
+        struct question *question = container_of(letter, struct question, letter);
+        struct s2s *s2s = s2s_find(question->serial);
+
+        if (s2s != NULL && s2s->stream != NULL && !stream_is_closing(s2s->stream))
+                in_verified(s2s, question);
+        question_free(&question);
+}
+
+void
+remote_answer_question(struct remote *remote, struct question *question, enum cause cause, const char *detail)
+{
+        if (remote != NULL)
+                list_remove(&remote->questions, &question->in_remote);
+        question->cause = cause;
+        snprintf(question->detail, sizeof(question->detail), "%s", detail != NULL ? detail : "");
+        question->letter.open = bring_answer;
+        worker_post(question->asker, &question->letter);
+}
+
+/* A domain is asked only so often: whoever forges its name must not make this server his tool. */
+static bool
+may_ask(struct remote *remote)
+{
+        uint64_t now = worker_now(), each = 1000 / (uint64_t)limit_value(LIMIT_S2S_VERIFY);
+
+        if (remote->verify_paid < now)
+                remote->verify_paid = now;
+        if (remote->verify_paid > now + 1000) {
+                limit_note(LIMIT_S2S_VERIFY);
+                return false;
+        }
+        remote->verify_paid += each;
+        return true;
+}
+
+static void
+take_question(struct letter *letter)
+{
+        struct question *question = container_of(letter, struct question, letter);
+        struct remote *remote = remote_get(question->remote);
+
+        if (remote == NULL) {
+                remote_answer_question(NULL, question, CAUSE_LIMIT, "too many domains at once");
+        } else if (!may_ask(remote)) {
+                remote_answer_question(NULL, question, CAUSE_LIMIT, "this domain is claimed too often");
+        } else if (worker_now() < remote->retry_at) {
+                remote_answer_question(NULL, question, CAUSE_DIALBACK_UNREACHABLE, remote->detail);
+        } else {
+                question->due = worker_now() + QUESTION_MS;
+                list_append(&remote->questions, &question->in_remote);
+                want(remote, question->local);
+                set_timer(remote);
+        }
+}
+
+void
+remote_post_question(struct question *question)
+{
+        struct worker *home = home_of_domain(question->remote);
+
+        question->asker = worker_here();
+        question->letter.open = take_question;
+        worker_post(home, &question->letter);
+}
+
+bool
+remote_take_answer(struct s2s *s2s, const char *local, const char *id, enum cause cause, const char *detail)
+{
+        for (LIST_EACH(question, &s2s->of->questions, struct question, in_remote)) {
+                if (question->asked_on != s2s->serial || strcmp(question->local, local) != 0 || strcmp(question->id, id) != 0)
+                        continue;
+                remote_answer_question(s2s->of, question, cause, detail);
+                return true;
+        }
+        return false;
+}
+
+/* ---- attempts of others that came to nothing before they were at home ---- */
+
+struct report {
+        struct letter letter;
+        char *domain;
+        struct attempt *attempt;
+};
+
+static void
+file_report(struct letter *letter)
+{
+        struct report *report = container_of(letter, struct report, letter);
+        struct remote *remote = remote_get(report->domain);
+
+        if (remote != NULL)
+                attempts_add(&remote->attempts, report->attempt);
+        else
+                attempt_free(&report->attempt);
+        mem_free(report->domain);
+        mem_free(report);
+}
+
+void
+remote_post_attempt(const char *domain, struct attempt *attempt)
+{
+        if (domain == NULL || attempt == NULL || attempt->cause == CAUSE_NONE) {
+                attempt_free(&attempt);
+                return;
+        }
+        struct report *report = MEM_NEW(report);
+        attempt_end(attempt, false);
+        report->domain = mem_strdup(domain);
+        report->attempt = attempt;
+        report->letter.open = file_report;
+        worker_post(home_of_domain(domain), &report->letter);
+}
+
+/* ---- the administrator's view, the end ---- */
+
+void
+s2s_each_remote(void (*each)(void *arg, const struct s2s_remote_view *view), void *arg)
+{
+        uint64_t now = worker_now();
+
+        for (LIST_EACH(remote, &here.all, struct remote, in_all)) {
+                struct s2s_remote_view view = {
+                        .domain = remote->domain,
+                        .waiting = remote->waiting.count,
+                        .retry_ms = remote->retry_at > now ? remote->retry_at - now : 0,
+                        .attempts = &remote->attempts,
+                };
+                each(arg, &view);
+        }
+}
+
+void
+s2s_stop(void)
+{
+        for (LIST_EACH(remote, &here.all, struct remote, in_all)) {
+                for (LIST_EACH(waiting, &remote->waiting, struct waiting, in_remote)) {
+                        struct stanza *stanza = take_waiting(remote, waiting);
+                        stanza_unref(&stanza);
+                }
+                for (LIST_EACH(reach, &remote->reaches, struct reach, in_remote))
+                        reach_free(&reach);
+                for (LIST_EACH(question, &remote->questions, struct question, in_remote)) {
+                        list_remove(&remote->questions, &question->in_remote);
+                        question_free(&question);
+                }
+                forget(remote);
+        }
+}
