@@ -326,58 +326,6 @@ add_domains(struct snapshot *snapshot)
         }
 }
 
-static struct tls_context *
-load_certificate(const struct section *c2s, const struct section *domain, struct buf *errors)
-{
-        static const char *const alpn[] = { "xmpp-client", NULL };
-        /* RFC 7525, 4: keys that nobody can derive later from the certificate's, and ciphers that authenticate what they seal come first. */
-        static const char ciphers[] = "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:ECDHE+AES";
-        struct tls_options options = {
-                .certificate = config_text(domain, "certificate"),
-                .key = or_null(config_text(domain, "key")),
-                .min_version = config_text(c2s, "tls-min"),
-                .max_version = config_text(c2s, "tls-max"),
-                .ciphers = strcmp(config_text(c2s, "tls-min"), "1.2") >= 0 ? ciphers : NULL,
-                .trust = or_null(config_text(c2s, "client-ca")),
-                .ask = config_text(c2s, "client-ca")[0] != '\0' ? TLS_ASK_OPTIONAL : TLS_ASK_NONE,
-                .tickets = config_bool(c2s, "tls-resumption"),
-                .alpn = alpn,
-        };
-        struct err err;
-        struct tls_context *context = tls_context_new(TLS_SERVER, &options, &err);
-
-        if (context == NULL)
-                complain(errors, domain, "certificate", err.text);
-        return context;
-}
-
-/* The first domain's context stands for clients that name no other, by SNI or in the stream before STARTTLS. */
-static void
-add_certificates(struct snapshot *snapshot, struct buf *errors, struct buf *warnings)
-{
-        const struct section *all = config_top(snapshot->config), *c2s = section_of(all, "c2s"), *domain = NULL;
-        char name[256];
-
-        while ((domain = section_next(all, "domain", domain)) != NULL) {
-                if (config_text(domain, "certificate")[0] == '\0')
-                        continue;
-                struct tls_context *context = load_certificate(c2s, domain, errors);
-                if (context == NULL)
-                        continue;
-                bool has_name = jid_domain_to_ascii(name, section_title(domain));
-                if (has_name && !tls_context_covers(context, name))
-                        buf_printf(warnings, "%s: the certificate does not name \"%s\": clients will refuse it\n",
-                                section_place(domain, "certificate"), name);
-                if (snapshot->c2s_tls == NULL) {
-                        snapshot->c2s_tls = context;
-                        continue;
-                }
-                if (has_name)
-                        tls_context_add_name(snapshot->c2s_tls, name, context);
-                tls_context_unref(&context);
-        }
-}
-
 struct snapshot *
 settings_load(const char *path, struct buf *errors, struct buf *warnings)
 {
@@ -389,7 +337,7 @@ settings_load(const char *path, struct buf *errors, struct buf *warnings)
         limit_read(config_top(config), snapshot->limits);
         add_domains(snapshot);
         snapshot->policies = policies_new(config_top(config));
-        add_certificates(snapshot, errors, warnings);
+        settings_add_tls(snapshot, errors, warnings);
         if (errors->len > 0)
                 snapshot_unref(&snapshot);
         return snapshot;

@@ -12,4 +12,7 @@ const struct section_rule *settings_rules(void);
  * "FILE:LINE: message" for each. Warnings likewise. Opens no port and no store; blocks on files: main thread, at start and reload. */
 struct snapshot *settings_load(const char *path, struct buf *errors, struct buf *warnings);
 
+/* The part of it that reads certificates (settings_tls.c): TLS contexts for clients and for other servers. */
+void settings_add_tls(struct snapshot *snapshot, struct buf *errors, struct buf *warnings);
+
 #endif

@@ -3,6 +3,7 @@
  */
 #include "shared/dns/dialer.h"
 
+#include "shared/base/buf.h"
 #include "shared/base/mem.h"
 #include "shared/base/panic.h"
 #include "shared/loop/connect.h"
@@ -73,8 +74,10 @@ add_target(struct dialer *dialer, const struct dns_target *found, bool is_direct
 
         if (dialer->count == TARGETS_MAX)
                 return;
-        while (at > 0 && (dialer->targets[at - 1].priority > found->priority ||
-                                 (dialer->targets[at - 1].priority == found->priority && is_direct && !dialer->targets[at - 1].target.is_direct)))
+        while (at > 0 &&
+                (dialer->targets[at - 1].priority > found->priority ||
+                        (dialer->targets[at - 1].priority == found->priority && is_direct &&
+                                !dialer->targets[at - 1].target.is_direct)))
                 at--;
         memmove(&dialer->targets[at + 1], &dialer->targets[at], (dialer->count - at) * sizeof(dialer->targets[0]));
         dialer->count++;
@@ -117,7 +120,8 @@ take_connection(void *owner, enum connect_end end, int fd, const struct address 
 static void
 race(struct dialer *dialer, const struct address *addresses, size_t count)
 {
-        dialer->connect = connect_new(addresses, count, dialer->at < dialer->count ? SILENT_MS : LAST_SILENT_MS, take_connection, dialer);
+        dialer->connect =
+                connect_new(addresses, count, dialer->at < dialer->count ? SILENT_MS : LAST_SILENT_MS, take_connection, dialer);
 }
 
 static void
@@ -195,8 +199,10 @@ describe(const struct service *service, const struct dns_target *targets, size_t
         else if (count == 0)
                 buf_puts(&text, " not offered");
         for (size_t i = 0; i < count; i++)
-                buf_printf(&text, "%s %u %u %u %s", i > 0 ? "," : "", targets[i].priority, targets[i].weight, targets[i].port, targets[i].host);
-        note(service->dialer, service->outcome == DNS_FAILED ? DIALER_DNS_FAILED : DIALER_NO_NAME, service->outcome != DNS_FAILED, buf_text(&text));
+                buf_printf(&text, "%s %u %u %u %s", i > 0 ? "," : "", targets[i].priority, targets[i].weight, targets[i].port,
+                        targets[i].host);
+        note(service->dialer, service->outcome == DNS_FAILED ? DIALER_DNS_FAILED : DIALER_NO_NAME, service->outcome != DNS_FAILED,
+                buf_text(&text));
         buf_free(&text);
 }
 

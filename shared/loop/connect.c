@@ -14,7 +14,8 @@
 
 enum { ADDRESSES_MAX = 16, HEAD_START_MS = 250 };
 
-struct try {
+struct
+try {
         struct connect *race;
         struct watch *watch;
         int fd;
@@ -94,8 +95,8 @@ note(struct connect *race, const struct try *try, const char *what)
 {
         char text[ADDRESS_TEXT];
 
-        buf_printf(&race->why, "%s%s: %s", race->why.len > 0 ? ", " : "",
-                address_format(text, &race->addresses[try - race->tries]), what);
+        buf_printf(&race->why, "%s%s: %s", race->why.len > 0 ? ", " : "", address_format(text, &race->addresses[try - race->tries]),
+                what);
 }
 
 static void begin_next(struct timer *timer);

@@ -213,9 +213,15 @@ note_problem(int good, X509_STORE_CTX *store)
                 X509_STORE_CTX_set_error(store, X509_V_OK);
                 return 1;
         }
-        if (findings != NULL && findings->problem == NULL) {
+        if (findings == NULL)
+                return 1;
+        int depth = X509_STORE_CTX_get_error_depth(store);
+        if (depth >= 0 && depth < TLS_CHAIN_MAX && findings->errors[depth] == X509_V_OK)
+                findings->errors[depth] = (short)error;
+        if (findings->problem == NULL) {
                 tls_explain_verify(text, sizeof(text), error, certificate);
                 findings->problem = mem_strdup(text);
+                findings->error = error;
         }
         return 1;
 }
@@ -321,6 +327,8 @@ tls_context_new(enum tls_side side, const struct tls_options *options, struct er
                 goto out;
         if (options->trust != NULL && load_trust(context->ssl, options->trust, err) < 0)
                 goto out;
+        if (options->trust_of != NULL)
+                SSL_CTX_set1_cert_store(context->ssl, SSL_CTX_get_cert_store(options->trust_of->ssl));
         if (side == TLS_SERVER && options->ask != TLS_ASK_NONE && options->trust != NULL)
                 name_authorities(context->ssl, options->trust);
         context->certificate = SSL_CTX_get0_certificate(context->ssl);

@@ -19,8 +19,9 @@ enum tls_ask { TLS_ASK_NONE, TLS_ASK_OPTIONAL, TLS_ASK_REQUIRED }; /* the client
 struct tls_options {
         const char *certificate; /* PEM file: chain, and the key if `key` is NULL */
         const char *key;
-        const char *trust;       /* file or directory of trusted roots; NULL: nothing is trusted */
-        const char *min_version; /* "1.0" .. "1.3"; NULL: "1.2" */
+        const char *trust;            /* file or directory of trusted roots; NULL: nothing is trusted */
+        struct tls_context *trust_of; /* instead: the same roots as this one's, which are kept once */
+        const char *min_version;      /* "1.0" .. "1.3"; NULL: "1.2" */
         const char *max_version;
         const char *ciphers; /* OpenSSL list for up to 1.2; may hold @SECLEVEL=0, set before the certificate is loaded */
         enum tls_ask ask;    /* an invalid certificate ends no handshake: tls_peer says what is wrong, the owner decides;

@@ -38,16 +38,96 @@ tls_peer_is(const struct tls_peer *peer, const char *dns_name)
         return false;
 }
 
+static bool
+is_server_service(const char *text, const char *ascii)
+{
+        static const char *const services[] = { "_xmpp-server.", "_xmpps-server." };
+
+        for (size_t i = 0; i < array_len(services); i++)
+                if (text_starts(text, services[i]) && strcasecmp(text + strlen(services[i]), ascii) == 0)
+                        return true;
+        return false;
+}
+
+bool
+tls_peer_names_domain(const struct tls_peer *peer, const char *prepared, const char *ascii, bool allow_cn)
+{
+        bool has_san = false;
+
+        for (size_t i = 0; i < peer->name_count; i++) {
+                const struct tls_name *name = &peer->names[i];
+                if ((name->kind == TLS_NAME_DNS && tls_name_covers(name->text, ascii)) ||
+                        (name->kind == TLS_NAME_SRV && is_server_service(name->text, ascii)) ||
+                        (name->kind == TLS_NAME_XMPP_ADDR && strcasecmp(name->text, prepared) == 0))
+                        return true;
+                has_san = has_san || name->kind == TLS_NAME_DNS || name->kind == TLS_NAME_SRV || name->kind == TLS_NAME_XMPP_ADDR;
+        }
+        for (size_t i = 0; allow_cn && !has_san && i < peer->name_count; i++)
+                if (peer->names[i].kind == TLS_NAME_CN && tls_name_covers(peer->names[i].text, ascii))
+                        return true;
+        return false;
+}
+
+bool
+tls_peer_has_pin(const struct tls_peer *peer, const unsigned char pin[32])
+{
+        return peer->has_certificate && mem_equal_secret(peer->digest, pin, sizeof(peer->digest));
+}
+
+static enum tls_fault
+fault_of(int error)
+{
+        switch (error) {
+        case X509_V_OK:
+                return TLS_FAULT_NONE;
+        case X509_V_ERR_CERT_HAS_EXPIRED:
+                return TLS_FAULT_EXPIRED;
+        case X509_V_ERR_CERT_NOT_YET_VALID:
+                return TLS_FAULT_NOT_YET;
+        case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+                return TLS_FAULT_SELF_SIGNED;
+        case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+        case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
+        case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+        case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+        case X509_V_ERR_CERT_UNTRUSTED:
+                return TLS_FAULT_UNKNOWN_AUTHORITY;
+        case X509_V_ERR_INVALID_PURPOSE:
+                return TLS_FAULT_PURPOSE;
+        case X509_V_ERR_CERT_SIGNATURE_FAILURE:
+        case X509_V_ERR_UNABLE_TO_DECRYPT_CERT_SIGNATURE:
+                return TLS_FAULT_SIGNATURE;
+        case X509_V_ERR_CERT_REVOKED:
+                return TLS_FAULT_REVOKED;
+        case X509_V_ERR_EE_KEY_TOO_SMALL:
+        case X509_V_ERR_CA_KEY_TOO_SMALL:
+        case X509_V_ERR_CA_MD_TOO_WEAK:
+                return TLS_FAULT_WEAK;
+        case X509_V_ERR_INVALID_CA:
+        case X509_V_ERR_PATH_LENGTH_EXCEEDED:
+        case X509_V_ERR_KEYUSAGE_NO_CERTSIGN:
+                return TLS_FAULT_NOT_AN_AUTHORITY;
+        default:
+                return TLS_FAULT_OTHER;
+        }
+}
+
 static void
-write_subject(char *text, size_t room, X509 *certificate)
+write_name(char *text, size_t room, X509_NAME *name)
 {
         BIO *bio = BIO_new(BIO_s_mem());
         char *bytes;
 
-        X509_NAME_print_ex(bio, X509_get_subject_name(certificate), 0, XN_FLAG_RFC2253 & ~(unsigned long)ASN1_STRFLGS_ESC_MSB);
+        X509_NAME_print_ex(bio, name, 0, XN_FLAG_RFC2253 & ~(unsigned long)ASN1_STRFLGS_ESC_MSB);
         long len = BIO_get_mem_data(bio, &bytes);
         snprintf(text, room, "%.*s", (int)len, bytes);
         BIO_free(bio);
+}
+
+static void
+write_subject(char *text, size_t room, X509 *certificate)
+{
+        write_name(text, room, X509_get_subject_name(certificate));
 }
 
 void
@@ -104,9 +184,10 @@ add_general_name(struct tls_peer *peer, struct tls_name *names, struct arena *ar
 static void
 read_names(struct tls_peer *peer, struct arena *arena, X509 *certificate)
 {
-        struct tls_name *names = arena_alloc(arena, NAMES_MAX * sizeof(*names));
         X509_NAME *subject = X509_get_subject_name(certificate);
         GENERAL_NAMES *others = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
+        int most = X509_NAME_entry_count(subject) + (others != NULL ? sk_GENERAL_NAME_num(others) : 0);
+        struct tls_name *names = arena_alloc(arena, (size_t)(most < NAMES_MAX ? most : NAMES_MAX) * sizeof(*names));
 
         for (int at = -1; (at = X509_NAME_get_index_by_NID(subject, NID_commonName, at)) >= 0;)
                 add_name(peer, names, arena, TLS_NAME_CN, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)));
@@ -116,8 +197,63 @@ read_names(struct tls_peer *peer, struct arena *arena, X509 *certificate)
         peer->names = names;
 }
 
+static int64_t
+seconds_of(const ASN1_TIME *time)
+{
+        struct tm tm;
+
+        return ASN1_TIME_to_tm(time, &tm) == 1 ? (int64_t)timegm(&tm) : 0;
+}
+
+static const char *
+name_in(struct arena *arena, X509_NAME *name)
+{
+        char text[160];
+
+        write_name(text, sizeof(text), name);
+        return arena_strdup(arena, text);
+}
+
+static void
+read_link(struct tls_link *link, struct arena *arena, X509 *certificate, int error)
+{
+        char text[160];
+
+        link->subject = name_in(arena, X509_get_subject_name(certificate));
+        link->issuer = name_in(arena, X509_get_issuer_name(certificate));
+        link->not_before = seconds_of(X509_get0_notBefore(certificate));
+        link->not_after = seconds_of(X509_get0_notAfter(certificate));
+        link->fault = fault_of(error);
+        if (error == X509_V_OK)
+                return;
+        tls_explain_verify(text, sizeof(text), error, certificate);
+        link->problem = arena_strdup(arena, text);
+}
+
+/* The chain as it was verified, which has the root too; where none was built, as it was shown. */
+static void
+read_chain(struct tls_peer *peer, struct arena *arena, SSL *ssl, X509 *certificate, const struct tls_findings *findings)
+{
+        STACK_OF(X509) *chain = SSL_get0_verified_chain(ssl);
+        int count = chain == NULL ? 0 : sk_X509_num(chain);
+
+        if (count > TLS_CHAIN_MAX)
+                count = TLS_CHAIN_MAX;
+        struct tls_link *links = arena_alloc(arena, (size_t)(count > 0 ? count : 1) * sizeof(*links));
+        for (int i = 0; i < count; i++)
+                read_link(&links[i], arena, sk_X509_value(chain, i), findings->errors[i]);
+        if (count == 0)
+                read_link(&links[count++], arena, certificate, findings->error);
+        peer->chain = links;
+        peer->chain_count = (size_t)count;
+        peer->not_after = links[0].not_after;
+        for (int i = 1; i < count; i++)
+                if (links[i].not_after < peer->not_after)
+                        peer->not_after = links[i].not_after;
+}
+
 void
-tls_peer_read(struct tls_peer *peer, struct arena *arena, SSL *ssl, const char *problem)
+tls_peer_read(struct tls_peer *peer, struct arena *arena, SSL *ssl, const struct tls_findings *findings)
 {
         X509 *certificate = SSL_get0_peer_certificate(ssl);
         const unsigned char *alpn;
@@ -130,15 +266,20 @@ tls_peer_read(struct tls_peer *peer, struct arena *arena, SSL *ssl, const char *
                 peer->alpn = arena_strndup(arena, (const char *)alpn, alpn_len);
         if (certificate == NULL) {
                 snprintf(peer->problem, sizeof(peer->problem), "no certificate");
+                peer->fault = TLS_FAULT_NO_CERTIFICATE;
                 return;
         }
         peer->has_certificate = true;
-        peer->valid = problem == NULL && SSL_get_verify_result(ssl) == X509_V_OK;
-        if (problem != NULL)
-                snprintf(peer->problem, sizeof(peer->problem), "%s", problem);
+        peer->valid = findings->problem == NULL && SSL_get_verify_result(ssl) == X509_V_OK;
+        peer->fault = fault_of(findings->problem != NULL ? findings->error : (int)SSL_get_verify_result(ssl));
+        peer->is_for_servers = X509_check_purpose(certificate, X509_PURPOSE_SSL_SERVER, 0) == 1;
+        if (findings->problem != NULL)
+                snprintf(peer->problem, sizeof(peer->problem), "%s", findings->problem);
         else if (!peer->valid)
                 tls_explain_verify(peer->problem, sizeof(peer->problem), (int)SSL_get_verify_result(ssl), certificate);
         peer->expired = SSL_get_verify_result(ssl) == X509_V_ERR_CERT_HAS_EXPIRED;
         write_subject(peer->subject, sizeof(peer->subject), certificate);
+        X509_digest(certificate, EVP_sha256(), peer->digest, NULL);
         read_names(peer, arena, certificate);
+        read_chain(peer, arena, ssl, certificate, findings);
 }

@@ -399,7 +399,7 @@ tls_session_peer(struct tls_session *session)
         if (session->peer == NULL) {
                 session->peer = MEM_NEW(session->peer);
                 session->arena = arena_new(256);
-                tls_peer_read(session->peer, session->arena, session->ssl, session->findings.problem);
+                tls_peer_read(session->peer, session->arena, session->ssl, &session->findings);
         }
         return session->peer;
 }

@@ -16,8 +16,11 @@ void tls_context_choose(struct tls_context *context, SSL *ssl, const char *name)
 void tls_offer_tickets(SSL_CTX *ssl);
 
 /* For the verify callback: where the first thing wrong with the other side's chain is kept; the session's application data. */
+enum { TLS_CHAIN_MAX = 12 };
 struct tls_findings {
-        char *problem; /* NULL: nothing; mem_free */
+        char *problem;               /* NULL: nothing; mem_free */
+        int error;                   /* X509_V_... of it */
+        short errors[TLS_CHAIN_MAX]; /* the first of each certificate, by its depth */
 };
 
 /* Does the certificate name this host (RFC 9525)? */
@@ -25,7 +28,7 @@ bool tls_names_host(X509 *certificate, const char *dns_name);
 /* Does this name from a certificate cover this host? Case ignored; "*." stands for exactly one label. */
 bool tls_name_covers(const char *pattern, const char *host);
 /* Fills peer from the finished handshake; texts and names live in the arena. */
-void tls_peer_read(struct tls_peer *peer, struct arena *arena, SSL *ssl, const char *problem);
+void tls_peer_read(struct tls_peer *peer, struct arena *arena, SSL *ssl, const struct tls_findings *findings);
 /* "expired on 2026-01-01 (CN=juliet)": what OpenSSL's verify error means. */
 void tls_explain_verify(char *text, size_t room, int error, X509 *certificate);
 /* The first queued error of libcrypto as words; clears the queue. */

@@ -53,9 +53,14 @@ snapshot_unref(struct snapshot **reference)
         *reference = NULL;
         if (snapshot == NULL || atomic_fetch_sub_explicit(&snapshot->refs, 1, memory_order_acq_rel) > 1)
                 return;
+        size_t at = 0;
+        for (struct domain *domain; (domain = map_next(snapshot->domains, &at)) != NULL;)
+                tls_context_unref(&domain->s2s_client);
         map_free(&snapshot->domains);
         policies_free(&snapshot->policies);
         tls_context_unref(&snapshot->c2s_tls);
+        tls_context_unref(&snapshot->s2s_server);
+        tls_context_unref(&snapshot->s2s_client);
         config_unref(&snapshot->config);
         struct arena *arena = snapshot->arena; /* holds the snapshot itself */
         arena_free(&arena);
@@ -119,6 +124,14 @@ const struct domain *
 snapshot_domain(const char *name)
 {
         return map_get_str(snapshot_now()->domains, name);
+}
+
+struct tls_context *
+snapshot_s2s_client(const char *local)
+{
+        const struct domain *domain = snapshot_domain(local);
+
+        return domain != NULL && domain->s2s_client != NULL ? domain->s2s_client : snapshot_now()->s2s_client;
 }
 
 const struct section *

@@ -24,8 +24,9 @@ enum domain_kind {
 struct domain {
         const char *name; /* prepared */
         enum domain_kind kind;
-        const char *secret; /* of a component */
-        bool sip;           /* a component that is a sip-domain */
+        const char *secret;             /* of a component */
+        bool sip;                       /* a component that is a sip-domain */
+        struct tls_context *s2s_client; /* in its name to other servers; NULL: it has no certificate */
         const char *description;
 };
 
@@ -34,9 +35,11 @@ struct snapshot {
         uint64_t number; /* no two have the same */
         struct arena *arena;
         struct config *config;
-        struct map *domains;         /* name -> struct domain */
-        struct policies *policies;   /* see policy.h */
-        struct tls_context *c2s_tls; /* NULL where TLS is none */
+        struct map *domains;            /* name -> struct domain */
+        struct policies *policies;      /* see policy.h */
+        struct tls_context *c2s_tls;    /* NULL where TLS is none */
+        struct tls_context *s2s_server; /* NULL: no domain has a certificate */
+        struct tls_context *s2s_client; /* in the name of whom no certificate covers */
         int64_t limits[LIMITS];
 };
 
@@ -55,6 +58,8 @@ void snapshot_leave(void);
 const struct snapshot *snapshot_now(void);
 /* Of this worker's snapshot; NULL: a foreign domain. */
 const struct domain *snapshot_domain(const char *name);
+/* With the certificate of this domain of ours, for streams to other servers. Borrowed; lives as long as the snapshot. */
+struct tls_context *snapshot_s2s_client(const char *local);
 /* config_top of this worker's snapshot, section by name: snapshot_section("c2s"). */
 const struct section *snapshot_section(const char *name);
 

@@ -75,7 +75,8 @@ static const struct cause_row rows[CAUSES] = {
         [CAUSE_NO_WAY] = { "auth-no-way", STEP_AUTHENTICATION, true, TIMEOUT,
                 "it offers no way to prove who we are that is allowed here",
                 "It offers neither SASL EXTERNAL for our certificate nor dialback, or they are switched off here: see xmpp-federation." },
-        [CAUSE_EXTERNAL] = { "auth-external", STEP_AUTHENTICATION, true, TIMEOUT, "it does not accept our certificate (SASL EXTERNAL)",
+        [CAUSE_EXTERNAL] = { "auth-external", STEP_AUTHENTICATION, true, TIMEOUT,
+                "it does not accept our certificate (SASL EXTERNAL)",
                 "Our certificate must name our domain and lead to an authority trusted there; some need clientAuth in it." },
         [CAUSE_DIALBACK] = { "auth-dialback", STEP_AUTHENTICATION, true, TIMEOUT, "it could not verify our domain (dialback)",
                 "It asks the server that our SRV records name: these must lead here, with the same dialback-secret on every node." },
@@ -100,7 +101,8 @@ cause_row(enum cause cause)
 const char *
 step_name(enum step step)
 {
-        static const char *const names[STEPS] = { "policy", "dns", "connect", "stream", "tls", "certificate", "authentication", "ping" };
+        static const char *const names[STEPS] = { "policy", "dns", "connect", "stream", "tls", "certificate", "authentication",
+                "ping" };
 
         must(step < STEPS);
         return names[step];

@@ -132,8 +132,8 @@ dialback_tell(struct s2s *s2s, const char *local, const char *remote, enum cause
                 begin(out, "result", local, remote);
                 buf_printf(out, " type=\"%s\"/>", cause == CAUSE_NONE ? "valid" : "invalid");
         } else {
-                dialback_refuse(s2s, local, remote,
-                        cause == CAUSE_LIMIT ? "resource-constraint" : "remote-server-timeout", detail); /* XEP-0220 2.4.2 */
+                dialback_refuse(s2s, local, remote, cause == CAUSE_LIMIT ? "resource-constraint" : "remote-server-timeout",
+                        detail); /* XEP-0220 2.4.2 */
         }
 }
 
@@ -167,7 +167,8 @@ dialback_answer(struct s2s *s2s, const struct element *verify, struct arena *are
 void
 dialback_read_error(const struct element *answer, char *text, size_t room)
 {
-        const struct element *error = element_child(answer, "error", NULL), *condition = error == NULL ? NULL : element_first(error);
+        const struct element *error = element_child(answer, "error", NULL),
+                             *condition = error == NULL ? NULL : element_first(error);
 
         snprintf(text, room, "it answers %s%s%.80s", element_attribute(answer, "type"), condition != NULL ? ": " : "",
                 condition != NULL ? condition->name : "");

@@ -17,7 +17,22 @@ enum { SASL_FAILURES = 3, ID_BYTES = 16 };
 
 enum state { CONNECTED, OFFERED, SECURING, MOVING, PROVEN, OPEN };
 
-enum event { HEADER, STARTTLS, SECURED, BIDI, AUTH, EXTERNAL_HOLDS, CLAIM, CLAIM_HOLDS, HOME, HOME_PROVEN, VERIFY, SM, STANZA, OTHER };
+enum event {
+        HEADER,
+        STARTTLS,
+        SECURED,
+        BIDI,
+        AUTH,
+        EXTERNAL_HOLDS,
+        CLAIM,
+        CLAIM_HOLDS,
+        HOME,
+        HOME_PROVEN,
+        VERIFY,
+        SM,
+        STANZA,
+        OTHER
+};
 
 static const char *const states[] = { "connected", "offered", "securing", "moving", "proven", "open" };
 static const char *const events[] = { "header", "starttls", "secured", "bidi", "auth", "external holds", "claim", "claim holds",
@@ -68,7 +83,8 @@ take_header(struct s2s *s2s, const struct element *header)
         bool is_good = false;
 
         if (element_attribute(header, "to") != NULL && (local == NULL || !s2s_is_ours(local))) {
-                s2s_fail(s2s, STREAM_HOST_UNKNOWN, CAUSE_HOST_UNKNOWN, "%.200s is no domain of this server", element_attribute(header, "to"));
+                s2s_fail(s2s, STREAM_HOST_UNKNOWN, CAUSE_HOST_UNKNOWN, "%.200s is no domain of this server",
+                        element_attribute(header, "to"));
         } else if (element_attribute(header, "from") != NULL && remote == NULL) {
                 s2s_fail(s2s, STREAM_IMPROPER_ADDRESSING, CAUSE_NO_DOMAIN, "'from' is not a domain name");
         } else if (s2s->state == PROVEN && (remote == NULL || !text_equal(remote, s2s->remote))) {
@@ -128,7 +144,8 @@ offer_early(struct s2s *s2s, const struct element *header, struct arena *arena)
         struct buf *out = conn_output(stream_conn(s2s->stream));
         buf_puts(out, "<stream:features>");
         if (offers_tls(s2s, &rules))
-                buf_printf(out, "<starttls xmlns=\"" NS_TLS "\">%s</starttls>", rules.tls == PEER_TLS_REQUIRED ? "<required/>" : "");
+                buf_printf(
+                        out, "<starttls xmlns=\"" NS_TLS "\">%s</starttls>", rules.tls == PEER_TLS_REQUIRED ? "<required/>" : "");
         if (s2s_is_secure(s2s) || rules.tls != PEER_TLS_REQUIRED) {
                 if (offers_external(s2s, &rules))
                         buf_puts(out, "<mechanisms xmlns=\"" NS_SASL "\"><mechanism>EXTERNAL</mechanism></mechanisms>");
@@ -226,8 +243,8 @@ is_safe_enough(struct s2s *s2s, const char *remote)
         if (cause == CAUSE_NONE)
                 return true;
         attempt_fail(s2s->attempt, cause, "%s", detail);
-        s2s_fail(s2s, STREAM_NOT_AUTHORIZED, CAUSE_NONE, "%s: %s%s%s%s", remote, cause_row(cause)->sentence, detail[0] != '\0' ? " (" : "",
-                detail, detail[0] != '\0' ? ")" : "");
+        s2s_fail(s2s, STREAM_NOT_AUTHORIZED, CAUSE_NONE, "%s: %s%s%s%s", remote, cause_row(cause)->sentence,
+                detail[0] != '\0' ? " (" : "", detail, detail[0] != '\0' ? ")" : "");
         return false;
 }
 

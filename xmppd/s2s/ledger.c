@@ -29,10 +29,10 @@ struct ledger {
         struct remote *remote;
         struct s2s *s2s; /* NULL: cut */
         bool is_incoming;
-        bool is_up;        /* <enabled/> or <resumed/> has been exchanged */
-        bool is_resuming;  /* <resume/> was sent, or came and waits for what came before to be handled */
+        bool is_up;       /* <enabled/> or <resumed/> has been exchanged */
+        bool is_resuming; /* <resume/> was sent, or came and waits for what came before to be handled */
         bool can_resume;
-        char id[64];       /* under which it may be resumed; the receiving side has made it */
+        char id[64]; /* under which it may be resumed; the receiving side has made it */
         char *local;
         struct list pairs; /* while cut */
         /* to them */
@@ -338,7 +338,8 @@ static void
 take_resumed(struct ledger *ledger, const struct element *resumed)
 {
         if (!ledger->is_resuming || !take_h(ledger, element_attribute(resumed, "h"))) {
-                s2s_fail(ledger->s2s, STREAM_UNDEFINED_CONDITION, CAUSE_NONE, "this resumption was not asked for, or counts wrongly");
+                s2s_fail(ledger->s2s, STREAM_UNDEFINED_CONDITION, CAUSE_NONE,
+                        "this resumption was not asked for, or counts wrongly");
                 return;
         }
         ledger->is_resuming = false;
@@ -357,7 +358,8 @@ take_failed(struct ledger *ledger, const struct element *failed)
 
         if (was_resuming)
                 take_h(ledger, element_attribute(failed, "h"));
-        log_info(&s2s->log, "%s", was_resuming ? "could not be resumed: what was not acknowledged is sent again" : "no stream management");
+        log_info(&s2s->log, "%s",
+                was_resuming ? "could not be resumed: what was not acknowledged is sent again" : "no stream management");
         if (was_resuming) {
                 give_up(ledger);
                 enable(s2s);

@@ -34,11 +34,11 @@ enum event {
         OTHER
 };
 
-static const char *const states[] = { "opening", "waiting for features", "starting TLS", "securing", "offered", "proving by EXTERNAL",
-        "proven", "open" };
-static const char *const events[] = { "header", "header without version", "features", "encrypt", "proceed", "tls failure", "secured",
-        "prove by EXTERNAL", "prove by dialback", "challenge", "success", "failure", "result", "verified", "stream management", "stanza",
-        "other" };
+static const char *const states[] = { "opening", "waiting for features", "starting TLS", "securing", "offered",
+        "proving by EXTERNAL", "proven", "open" };
+static const char *const events[] = { "header", "header without version", "features", "encrypt", "proceed", "tls failure",
+        "secured", "prove by EXTERNAL", "prove by dialback", "challenge", "success", "failure", "result", "verified",
+        "stream management", "stanza", "other" };
 
 struct step_row {
         enum state in;
@@ -58,8 +58,7 @@ rules_of(const struct s2s *s2s)
 }
 
 /* This connection will not do. The reach tries another target; the stream ends in its own time. */
-static void __attribute__((format(printf, 3, 4)))
-give_up_target(struct s2s *s2s, enum cause cause, const char *format, ...)
+static void __attribute__((format(printf, 3, 4))) give_up_target(struct s2s *s2s, enum cause cause, const char *format, ...)
 {
         struct reach *reach = s2s->reach;
         char text[300];
@@ -124,7 +123,8 @@ take_old_header(struct s2s *s2s, const struct element *header, struct arena *are
 static bool
 wants_tls(const struct s2s *s2s, const struct peer_rules *rules)
 {
-        return !s2s_is_secure(s2s) && rules->tls != PEER_TLS_NONE && s2s->offers_tls && !(s2s->reach != NULL && s2s->reach->skips_tls);
+        return !s2s_is_secure(s2s) && rules->tls != PEER_TLS_NONE && s2s->offers_tls &&
+                !(s2s->reach != NULL && s2s->reach->skips_tls);
 }
 
 /* By the rules for this domain: is the certificate good enough, or TLS needed that is not there? Gives the target up where not. */
@@ -374,7 +374,9 @@ take_verified(struct s2s *s2s, const struct element *verified, struct arena *are
                 s2s_fail(s2s, STREAM_IMPROPER_ADDRESSING, CAUSE_NONE, "db:verify needs 'from', 'to', 'id' and 'type'");
                 return;
         }
-        enum cause cause = strcmp(type, "valid") == 0 ? CAUSE_NONE : strcmp(type, "invalid") == 0 ? CAUSE_DIALBACK_KEY : CAUSE_DIALBACK_UNREACHABLE;
+        enum cause cause = strcmp(type, "valid") == 0 ? CAUSE_NONE
+                : strcmp(type, "invalid") == 0        ? CAUSE_DIALBACK_KEY
+                                                      : CAUSE_DIALBACK_UNREACHABLE;
         if (cause != CAUSE_NONE)
                 dialback_read_error(verified, detail, sizeof(detail));
         if (s2s->of == NULL || !remote_take_answer(s2s, local, id, cause, detail))
@@ -575,7 +577,8 @@ cause_of_end(const struct s2s *s2s, const char *why)
                 return CAUSE_TLS_FAILED;
         if (strstr(why, "stream error from peer: host-unknown") != NULL || strstr(why, "stream error from peer: host-gone") != NULL)
                 return CAUSE_HOST_UNKNOWN;
-        if (strstr(why, "stream error from peer: policy-violation") != NULL || strstr(why, "stream error from peer: not-authorized") != NULL)
+        if (strstr(why, "stream error from peer: policy-violation") != NULL ||
+                strstr(why, "stream error from peer: not-authorized") != NULL)
                 return CAUSE_PEER_POLICY;
         if (strstr(why, "stream error from peer") != NULL)
                 return CAUSE_STREAM_ERROR;

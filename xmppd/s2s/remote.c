@@ -18,7 +18,7 @@
 
 enum {
         BACKOFF_MS = 1000,
-        BACKOFF_MAX = 5, /* doublings: half a minute */
+        BACKOFF_MAX = 5,   /* doublings: half a minute */
         REMEMBERED = 1000, /* domains without stream or stanza, on one worker */
         HEAD_BYTES = 300,
         QUESTION_MS = 15 * 1000,
@@ -523,7 +523,7 @@ remote_answer_question(struct remote *remote, struct question *question, enum ca
         if (remote != NULL)
                 list_remove(&remote->questions, &question->in_remote);
         question->cause = cause;
-        snprintf(question->detail, sizeof(question->detail), "%s", detail != NULL ? detail : "");
+        snprintf(question->detail, sizeof(question->detail), "%.199s", detail != NULL ? detail : "");
         question->letter.open = bring_answer;
         worker_post(question->asker, &question->letter);
 }

@@ -108,7 +108,8 @@ log_end(const struct s2s *s2s, const char *why)
                 log_info(&s2s->log, "closed why=\"%s\" in=%llu out=%llu", why, (unsigned long long)s2s->in,
                         (unsigned long long)s2s->out);
         } else if (s2s->is_incoming && s2s->attempt != NULL && s2s->attempt->cause != CAUSE_NONE) {
-                attempt_sentence(text, sizeof(text), s2s->remote != NULL ? s2s->remote : "?", s2s->attempt->cause, s2s->attempt->detail);
+                attempt_sentence(
+                        text, sizeof(text), s2s->remote != NULL ? s2s->remote : "?", s2s->attempt->cause, s2s->attempt->detail);
                 log_info(&s2s->log, "refused: %s", text);
         } else {
                 log_debug(&s2s->log, "closed before it was open: %s", why);
@@ -232,7 +233,8 @@ give_up(struct timer *timer)
         struct s2s *s2s = container_of(timer, struct s2s, timer);
 
         limit_note(LIMIT_S2S_TIME);
-        s2s_fail(s2s, STREAM_CONNECTION_TIMEOUT, CAUSE_NO_ANSWER, "nothing came for %lld s", (long long)limit_value(LIMIT_S2S_TIME));
+        s2s_fail(
+                s2s, STREAM_CONNECTION_TIMEOUT, CAUSE_NO_ANSWER, "nothing came for %lld s", (long long)limit_value(LIMIT_S2S_TIME));
 }
 
 void
@@ -375,6 +377,10 @@ s2s_judge(const struct s2s *s2s, const char *remote, char *detail, size_t room)
                 snprintf(detail, room, "%s", peer->subject);
                 return CAUSE_PIN;
         }
+        if (peer->valid && !peer->is_for_servers) {
+                snprintf(detail, room, "%s", peer->subject);
+                return CAUSE_PURPOSE;
+        }
         if (!peer->valid) {
                 snprintf(detail, room, "%s", peer->problem);
                 return cause_of_fault(peer->fault);
@@ -491,7 +497,9 @@ show(const struct s2s *s2s, const struct pair *pair, void (*each)(void *arg, con
                 .is_incoming = s2s->is_incoming,
                 .is_bidirectional = s2s->has_bidi,
                 .has_sm = s2s->ledger != NULL,
-                .state = s2s->is_open ? "open" : s2s->is_incoming ? in_state(s2s) : out_state(s2s),
+                .state = s2s->is_open      ? "open"
+                        : s2s->is_incoming ? in_state(s2s)
+                                           : out_state(s2s),
                 .tls = s2s_is_secure(s2s) ? tls_session_version(conn_tls(conn)) : NULL,
                 .proof = pair == NULL ? NULL : s2s_proof_name(s2s->is_incoming ? pair->theirs : pair->ours),
                 .peer = conn == NULL ? "" : address_format(peer, conn_peer_address(conn)),

@@ -35,20 +35,21 @@ void s2s_send(struct stanza *stanza);
 struct s2s_view {
         const char *remote, *local;
         bool is_incoming, is_bidirectional, has_sm;
-        const char *state;     /* "open", or where negotiation stands */
-        const char *tls;       /* "TLSv1.3"; NULL: none */
-        const char *proof;     /* how the other side's domain (incoming) or ours (outgoing) was proven: "external", "dialback", "certificate"; NULL: not yet */
-        const char *peer;      /* address:port */
-        uint64_t in, out;      /* stanzas */
-        int64_t opened;        /* wall ms */
-        uint64_t silent_ms;    /* since the last byte came */
+        const char *state; /* "open", or where negotiation stands */
+        const char *tls;   /* "TLSv1.3"; NULL: none */
+        const char *
+                proof; /* how the other side's domain (incoming) or ours (outgoing) was proven: "external", "dialback", "certificate"; NULL: not yet */
+        const char *peer;   /* address:port */
+        uint64_t in, out;   /* stanzas */
+        int64_t opened;     /* wall ms */
+        uint64_t silent_ms; /* since the last byte came */
 };
 void s2s_each(void (*each)(void *arg, const struct s2s_view *view), void *arg);
 /* Of remote domains that have anything waiting or remembered. */
 struct s2s_remote_view {
         const char *domain;
-        size_t waiting;          /* stanzas */
-        uint64_t retry_ms;       /* until the next attempt; 0: none is due */
+        size_t waiting;    /* stanzas */
+        uint64_t retry_ms; /* until the next attempt; 0: none is due */
         const struct attempts *attempts;
 };
 void s2s_each_remote(void (*each)(void *arg, const struct s2s_remote_view *view), void *arg);

@@ -45,24 +45,26 @@ struct s2s {
         bool is_incoming : 1;
         bool is_open : 1; /* negotiated: stanzas of proven pairs may go */
         bool was_open : 1;
-        bool has_bidi : 1;   /* XEP-0288: stanzas go both ways */
-        bool offers_bidi : 1, offers_dialback : 1, offers_external : 1, offers_sm : 1, offers_tls : 1; /* the other side, in its features */
-        char failures;            /* of SASL */
-        char id[64];              /* of the stream: ours where it came in, theirs where we opened it; "" before */
-        char *local, *remote;     /* as the headers have it; on incoming streams NULL where it had none */
-        struct remote *of;        /* at home; NULL before */
-        struct reach *reach;      /* outgoing: until it is open */
+        bool has_bidi : 1; /* XEP-0288: stanzas go both ways */
+        bool offers_bidi : 1, offers_dialback : 1, offers_external : 1, offers_sm : 1,
+                offers_tls : 1; /* the other side, in its features */
+        char failures;          /* of SASL */
+        char id[64];            /* of the stream: ours where it came in, theirs where we opened it; "" before */
+        char *local, *remote;   /* as the headers have it; on incoming streams NULL where it had none */
+        struct remote *of;      /* at home; NULL before */
+        struct reach *reach;    /* outgoing: until it is open */
         struct list pairs;
-        struct attempt *attempt;  /* incoming: ours until the stream is at home, then of the remote; outgoing: of the reach. NULL once open */
-        struct timer timer;       /* deadline of the negotiation, then idleness */
-        struct timer pressure;    /* reading is paused until it fires */
+        struct attempt *
+                attempt; /* incoming: ours until the stream is at home, then of the remote; outgoing: of the reach. NULL once open */
+        struct timer timer;    /* deadline of the negotiation, then idleness */
+        struct timer pressure; /* reading is paused until it fires */
         struct chore moving;
         struct letter letter;
         struct stream_parcel *parcel;
         struct question *question; /* the claim that made it move */
         struct ledger *ledger;     /* XEP-0198; NULL: not in use */
         struct ticket ticket;      /* incoming: of the doorkeeper */
-        uint64_t in, out; /* stanzas */
+        uint64_t in, out;          /* stanzas */
         int64_t opened;
         uint64_t last_used; /* worker_now */
         struct log_scope log;
@@ -78,14 +80,16 @@ void s2s_restart_deadline(struct s2s *s2s);
 /* The stream of this worker with this serial number; NULL: gone. */
 struct s2s *s2s_find(uint64_t serial);
 struct pair *s2s_pair(const struct s2s *s2s, const char *local, const char *remote); /* NULL: none */
-struct pair *s2s_add_pair(struct s2s *s2s, const char *local, const char *remote);   /* the one there is, or a new one; NULL: too many */
+struct pair *
+s2s_add_pair(struct s2s *s2s, const char *local, const char *remote); /* the one there is, or a new one; NULL: too many */
 void s2s_free_pairs(struct list *pairs);
 /* Negotiation is over: other limits, no deadline. */
 void s2s_open(struct s2s *s2s);
 /* Closed when nothing has been sent or has come for s2s.idle. */
 void s2s_rest(struct s2s *s2s);
 /* Ends the stream with an error; the cause, if there is one, goes to the attempt. */
-void s2s_fail(struct s2s *s2s, enum stream_condition condition, enum cause cause, const char *format, ...) __attribute__((format(printf, 4, 5)));
+void s2s_fail(struct s2s *s2s, enum stream_condition condition, enum cause cause, const char *format, ...)
+        __attribute__((format(printf, 4, 5)));
 void s2s_close(struct s2s *s2s);
 bool s2s_is_stopping(void); /* this worker takes no more streams */
 /* Judges the other side's certificate against this name by the rules of the peer; CAUSE_NONE: it is valid and names it, or is pinned. detail has
@@ -177,8 +181,8 @@ void dialback_read_error(const struct element *answer, char *text, size_t room);
 /* ---- remote domains (remote.c), at their homes ---- */
 
 struct remote {
-        struct link in_all; /* least recently used first */
-        char *domain;       /* prepared */
+        struct link in_all;  /* least recently used first */
+        char *domain;        /* prepared */
         struct list waiting; /* struct waiting, oldest first */
         size_t waiting_bytes;
         struct list outs, ins; /* struct s2s: outgoing ones that connected, incoming ones that claim or have proven it */
@@ -230,9 +234,9 @@ struct reach {
         struct dialer *dialer;
         struct s2s *s2s; /* the connection that is being negotiated; NULL: none */
         struct attempt *attempt;
-        bool skips_external, skips_tls; /* with the present target: they failed there */
-        bool has_retried;               /* without EXTERNAL */
-        bool is_direct;                 /* TLS from the first byte */
+        bool skips_external, skips_tls;                         /* with the present target: they failed there */
+        bool has_retried;                                       /* without EXTERNAL */
+        bool is_direct;                                         /* TLS from the first byte */
         void (*done)(void *arg, const struct attempt *attempt); /* of a trial */
         void *arg;
 };
