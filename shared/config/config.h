@@ -60,6 +60,9 @@ typedef void config_check(const struct config *config, struct buf *errors, struc
  * top level (its name is ""); check may be NULL. */
 struct config *
 config_read(const char *path, const struct section_rule *rules, config_check *check, struct buf *errors, struct buf *warnings);
+/* From now on FILE.new is read in place of each FILE beside which it stands, and errors name FILE: to check what is about to be written. Before
+ * threads run. */
+void config_prefer_new_files(void);
 struct config *config_ref(struct config *config);
 void config_unref(struct config **config);
 const struct section *config_top(const struct config *config);

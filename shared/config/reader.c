@@ -329,12 +329,29 @@ parse_entries(struct parser *parser, struct node *in, int depth)
         }
 }
 
+static bool prefers_new_files;
+
+void
+config_prefer_new_files(void)
+{
+        prefers_new_files = true;
+}
+
+static int
+open_file(struct reading *reading, const char *path)
+{
+        enum { FLAGS = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY };
+        int fd = prefers_new_files ? open(arena_printf(reading->arena, "%s.new", path), FLAGS) : -1;
+
+        return fd >= 0 ? fd : open(path, FLAGS);
+}
+
 /* The whole file in out, or a sentence in why. */
 static int
 load(struct reading *reading, const char *path, struct source *source, struct buf *out, struct err *why)
 {
         int rc = -1;
-        int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+        int fd = open_file(reading, path);
         if (fd < 0)
                 return err_set(why, "%s", strerror(errno));
         struct stat st;

@@ -18,7 +18,9 @@ static const struct log_scope log_scope = { .room = "log" };
 static bool
 refuse_use(const char *program, int *status)
 {
-        fprintf(stderr, "usage: %s -c FILE [-t]\n  -c FILE  the configuration\n  -t       check it and exit\n  -V       version\n",
+        fprintf(stderr,
+                "usage: %s -c FILE [-t [-n]]\n  -c FILE  the configuration\n  -t       check it and exit\n"
+                "  -n       with -t: FILE.new, where there is one, counts in place of FILE\n  -V       version\n",
                 program);
         *status = EXIT_CONFIGURATION;
         return false;
@@ -27,16 +29,20 @@ refuse_use(const char *program, int *status)
 bool
 daemon_read_options(struct daemon_options *options, int argc, char **argv, int *status)
 {
+        bool only_new = false;
         int option;
 
         *options = (struct daemon_options){ 0 };
-        while ((option = getopt(argc, argv, "c:tV")) != -1) {
+        while ((option = getopt(argc, argv, "c:tnV")) != -1) {
                 switch (option) {
                 case 'c':
                         options->file = optarg;
                         break;
                 case 't':
                         options->only_check = true;
+                        break;
+                case 'n':
+                        only_new = true;
                         break;
                 case 'V':
                         puts(PACKAGE_STRING);
@@ -46,7 +52,11 @@ daemon_read_options(struct daemon_options *options, int argc, char **argv, int *
                         return refuse_use(argv[0], status);
                 }
         }
-        return options->file == NULL || optind < argc ? refuse_use(argv[0], status) : true;
+        if (options->file == NULL || optind < argc || (only_new && !options->only_check))
+                return refuse_use(argv[0], status);
+        if (only_new)
+                config_prefer_new_files();
+        return true;
 }
 
 /* The next line and its length; NULL behind the last. */

@@ -15,7 +15,7 @@ struct daemon_options {
         bool only_check;  /* -t */
 };
 
-/* Reads -c FILE, -t and -V. False: the program is done (version or usage printed) with this status. */
+/* Reads -c FILE, -t, -n and -V. False: the program is done (version or usage printed) with this status. */
 bool daemon_read_options(struct daemon_options *options, int argc, char **argv, int *status);
 /* Messages, a line each: to stderr before the log is set, to the log afterwards. */
 void daemon_print_lines(const char *prefix, const struct buf *lines);

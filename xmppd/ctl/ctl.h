@@ -21,11 +21,18 @@ struct ctl {
         const struct section *top; /* the part of xmppd.conf that matters here */
 };
 
+enum { WORDS_MAX = 40 };
+
 /* A command line behind the command's name: words and --options. */
 struct line {
-        const char *words[8];
+        const char *command; /* "xmpp-policy add" */
+        const char *words[WORDS_MAX];
         int count;
-        const char *password, *mail, *name, *to; /* NULL: not given */
+        struct {
+                const char *name, *value;
+        } settings[WORDS_MAX]; /* of commands that take any option */
+        int setting_count;
+        const char *password, *mail, *name, *to, *sipcomp; /* NULL: not given */
 };
 
 struct command {
@@ -33,7 +40,7 @@ struct command {
         const char *arguments;
         const char *help;
         int min, max;        /* how many words */
-        const char *options; /* those allowed: "password mail name"; NULL: none */
+        const char *options; /* those allowed: "password mail name"; NULL: none; "*": any, as settings */
         int (*run)(struct ctl *ctl, const struct line *line);
 };
 
@@ -44,6 +51,17 @@ int refuse(const char *format, ...) __attribute__((format(printf, 1, 2)));
 bool ctl_read_settings(struct ctl *ctl);
 const char *ctl_state_dir(const struct ctl *ctl);
 bool ctl_has_domain(const struct ctl *ctl, const char *domain);
+/* Reads all that xmppctl knows of the file, with who we federate with, into ctl->top, or false after printing its errors. */
+bool ctl_read_federation(struct ctl *ctl);
+
+/* server.c */
+/* Checks the files of both daemons as they do at start; is_new: FILE.new counts in place of FILE. What they say goes into complaints, a line each.
+ * files: how many were checked, may be NULL. */
+int ctl_check(struct ctl *ctl, bool is_new, struct buf *complaints, int *files);
+/* Makes those daemons that run read their files; what came of it is told in report, a sentence. */
+int ctl_reload(struct ctl *ctl, struct buf *report);
+/* sipcomp.conf beside xmppd.conf, or NULL. */
+const char *ctl_sipcomp_file(struct ctl *ctl);
 
 /* ask.c: a command for the running server. 1: done, answer is JSON; 0: refused, the sentence has been printed; -1: it is not running. */
 int ctl_ask(struct ctl *ctl, int argc, const char *const *argv, struct buf *answer);
@@ -77,6 +95,11 @@ int set_sip_log_level(struct ctl *ctl, const struct line *line);
 int check_files(struct ctl *ctl, const struct line *line);
 int reload_servers(struct ctl *ctl, const struct line *line);
 int set_log_level(struct ctl *ctl, const struct line *line);
+int test_policy(struct ctl *ctl, const struct line *line);
+int section_add(struct ctl *ctl, const struct line *line);
+int section_del(struct ctl *ctl, const struct line *line);
+int section_list(struct ctl *ctl, const struct line *line);
+int show_records(struct ctl *ctl, const struct line *line);
 int probe(struct ctl *ctl, const struct line *line);
 
 #endif

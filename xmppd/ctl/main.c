@@ -33,6 +33,30 @@ static const struct command commands[] = {
         { "sip log", "SUBSYSTEM LEVEL [--peer DOMAIN]", "As log, for the gateway.", 2, 2, "peer", set_sip_log_level },
         { "check", "", "Check the configuration of both daemons.", 0, 0, NULL, check_files },
         { "reload", "", "Make both daemons read their configuration again.", 0, 0, NULL, reload_servers },
+        { "policy test", "DOMAIN in|out", "May this domain talk with us, and which rule decides? By the files.", 2, 2, NULL,
+                test_policy },
+        { "xmpp-policy add", "NAME allow|deny [in|out|both]", "An exception from the default: a domain, or *.DOMAIN.", 1, 3, "*",
+                section_add },
+        { "xmpp-policy del", "NAME", "Take it away.", 1, 1, NULL, section_del },
+        { "xmpp-policy list", "", "All exceptions, with file and line.", 0, 0, NULL, section_list },
+        { "xmpp-peer add", "DOMAIN [--tls T] [--require-valid-certificates B] [--pin SHA256]", "How to talk to one domain.", 1, 4,
+                "*", section_add },
+        { "xmpp-peer del", "DOMAIN", "Take it away.", 1, 1, NULL, section_del },
+        { "xmpp-peer list", "", "All of them, with file and line.", 0, 0, NULL, section_list },
+        { "sip-domain add", "DOMAIN lync|ocs|aol|simple [--description D] [--direct B]", "A domain that is reached over SIP.", 1, 5,
+                "*", section_add },
+        { "sip-domain del", "DOMAIN", "Take it away.", 1, 1, NULL, section_del },
+        { "sip-domain list", "", "All of them, with file and line.", 0, 0, NULL, section_list },
+        { "sip-route add", "PATTERN HOST[:PORT] [--transport T] [--priority N] [--weight N]", "A hop of a static route.", 2, 6, "*",
+                section_add },
+        { "sip-route del", "PATTERN [HOST]", "Take a route away, or one hop of it.", 1, 2, NULL, section_del },
+        { "sip-route list", "", "All hops, with file and line.", 0, 0, NULL, section_list },
+        { "sip-peer add", "SUBJECT DOMAIN ... [--min-version V] [--ciphers C]", "For whom a certificate may speak.", 1, WORDS_MAX,
+                "*", section_add },
+        { "sip-peer del", "SUBJECT", "Take it away.", 1, 1, NULL, section_del },
+        { "sip-peer list", "", "All of them, with file and line.", 0, 0, NULL, section_list },
+        { "dns-records", "[--sipcomp FILE]", "The zone records this configuration wants published.", 0, 0, "sipcomp",
+                show_records },
         { "log", "SUBSYSTEM LEVEL [--peer DOMAIN]", "Change what is logged while running; level default takes it back.", 2, 2,
                 "peer", set_log_level },
         { "probe", "JID --password P [--to JID]", "Sign in as a client and send a message; each step with its time.", 1, 1,
@@ -121,6 +145,7 @@ read_line(struct ctl *ctl, const struct command *command, int argc, char **argv,
                 { "name", &line->name },
                 { "to", &line->to },
                 { "peer", &line->to },
+                { "sipcomp", &line->sipcomp },
         };
         bool only_words = false;
 
@@ -144,6 +169,17 @@ read_line(struct ctl *ctl, const struct command *command, int argc, char **argv,
                         line->password = read_password(ctl);
                         if (line->password == NULL)
                                 return "there is no password on standard input";
+                        continue;
+                }
+                if (text_equal(command->options, "*")) {
+                        const char *equals = strchr(name, '=');
+                        if (equals == NULL && i + 1 == argc)
+                                return arena_printf(ctl->arena, "%s needs a value", argv[i]);
+                        if (line->setting_count == WORDS_MAX)
+                                return "too many options";
+                        line->settings[line->setting_count].value = equals != NULL ? equals + 1 : argv[++i];
+                        line->settings[line->setting_count++].name =
+                                equals != NULL ? arena_strndup(ctl->arena, name, (size_t)(equals - name)) : name;
                         continue;
                 }
                 size_t o = 0;
@@ -188,6 +224,7 @@ main(int argc, char **argv)
 
         signal(SIGPIPE, SIG_IGN);
         ctl.arena = arena_new(4096);
+        line.command = command->name;
         const char *wrong = read_line(&ctl, command, argc - at - words, argv + at + words, &line);
         int status = wrong != NULL ? use_command(command, wrong) : ctl_read_settings(&ctl) ? command->run(&ctl, &line) : REFUSED;
         config_unref(&ctl.config);

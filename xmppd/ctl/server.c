@@ -119,17 +119,28 @@ find_program(struct ctl *ctl, const char *const *places)
         return NULL;
 }
 
-/* Runs PROGRAM -t -c FILE; its complaints go to stderr. Its exit code, or -1. */
+/* Runs PROGRAM -t -c FILE and adds its complaints. Its exit code, or -1. */
 static int
-run_check(const char *program, const char *file)
+run_check(const char *program, const char *file, bool is_new, struct buf *complaints)
 {
-        int status;
-        pid_t child = fork();
+        int status, ends[2];
 
+        if (pipe(ends) != 0)
+                return -1;
+        pid_t child = fork();
         if (child == 0) {
-                execl(program, program, "-t", "-c", file, (char *)NULL);
+                dup2(ends[1], STDERR_FILENO);
+                execl(program, program, is_new ? "-tn" : "-t", "-c", file, (char *)NULL);
                 _exit(127);
         }
+        close(ends[1]);
+        for (ssize_t n = 1; child > 0 && n != 0;) {
+                n = read(ends[0], buf_reserve(complaints, 4096), 4096);
+                if (n < 0 && errno != EINTR)
+                        break;
+                buf_added(complaints, n > 0 ? (size_t)n : 0);
+        }
+        close(ends[0]);
         if (child < 0)
                 return -1;
         while (waitpid(child, &status, 0) < 0)
@@ -138,8 +149,8 @@ run_check(const char *program, const char *file)
         return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-static const char *
-sipcomp_file(struct ctl *ctl)
+const char *
+ctl_sipcomp_file(struct ctl *ctl)
 {
         const char *slash = strrchr(ctl->file, '/');
         const char *path =
@@ -149,25 +160,40 @@ sipcomp_file(struct ctl *ctl)
 }
 
 int
-check_files(struct ctl *ctl, const struct line *line)
+ctl_check(struct ctl *ctl, bool is_new, struct buf *complaints, int *files)
 {
         static const char *const xmppd_places[] = { "xmppd", "../sbin/xmppd", NULL };
         static const char *const sipcomp_places[] = { "../sipcomp/sipcomp", "../sbin/sipcomp", NULL };
         const char *xmppd = find_program(ctl, xmppd_places), *sipcomp = find_program(ctl, sipcomp_places),
-                   *file = sipcomp_file(ctl);
+                   *file = ctl_sipcomp_file(ctl);
         int status = DONE;
 
         if (xmppd == NULL)
                 return refuse("cannot find the program xmppd beside xmppctl");
-        if (run_check(xmppd, ctl->file) != 0)
-                status = refuse("%s has errors", ctl->file);
-        if (file != NULL && sipcomp != NULL && run_check(sipcomp, file) != 0)
-                status = refuse("%s has errors", file);
-        if (status == DONE && ctl->json)
-                printf("{\"files\":%d}\n", file != NULL && sipcomp != NULL ? 2 : 1);
-        else if (status == DONE)
-                printf("%s%s%s: good\n", ctl->file, file != NULL && sipcomp != NULL ? ", " : "",
-                        file != NULL && sipcomp != NULL ? file : "");
+        if (run_check(xmppd, ctl->file, is_new, complaints) != 0)
+                status = REFUSED;
+        if (file != NULL && sipcomp != NULL && run_check(sipcomp, file, is_new, complaints) != 0)
+                status = REFUSED;
+        if (files != NULL)
+                *files = file != NULL && sipcomp != NULL ? 2 : 1;
+        return status;
+}
+
+int
+check_files(struct ctl *ctl, const struct line *line)
+{
+        struct buf complaints = { 0 };
+        int files = 1;
+        int status = ctl_check(ctl, false, &complaints, &files);
+
+        fputs(buf_text(&complaints), stderr);
+        if (status != DONE)
+                refuse("%s%s has errors", ctl->file, files == 2 ? " or sipcomp.conf" : "");
+        else if (ctl->json)
+                printf("{\"files\":%d}\n", files);
+        else
+                printf("%s%s%s: good\n", ctl->file, files == 2 ? ", " : "", files == 2 ? ctl_sipcomp_file(ctl) : "");
+        buf_free(&complaints);
         return status;
 }
 
@@ -220,5 +246,29 @@ reload_servers(struct ctl *ctl, const struct line *line)
                 printf("%s}\n", buf_text(&json));
         buf_free(&answer);
         buf_free(&json);
+        return status;
+}
+
+int
+ctl_reload(struct ctl *ctl, struct buf *report)
+{
+        static const char *const command[] = { "reload" };
+        struct buf answer = { 0 };
+        struct err err;
+        int status = DONE;
+
+        for (int i = 0; i < 2; i++) {
+                buf_clear(&answer);
+                int rc = ctl_ask_at(socket_of(ctl, (enum program)i), 1, command, &answer, &err);
+                if (rc == 0) {
+                        print_refusal(programs[i], &answer);
+                        status = REFUSED;
+                } else if (rc > 0) {
+                        buf_printf(report, "%s%s", report->len > 0 ? " and " : "in force in ", programs[i]);
+                }
+        }
+        if (report->len == 0)
+                buf_puts(report, "takes effect when the server starts");
+        buf_free(&answer);
         return status;
 }

@@ -3,7 +3,7 @@
  *
  * Everything else in the file is passed over: whether it is right is for `check` and for the server to say.
  */
-#include "shared/loop/address.h"
+#include "shared/config/federation.h"
 #include "xmppd/ctl/ctl.h"
 
 #include <stdio.h>
@@ -32,12 +32,44 @@ static const struct section_rule sections[] = {
 };
 static const struct section_rule file = { .name = "", .settings = top_settings, .inside = sections, .loose = true };
 
-bool
-ctl_read_settings(struct ctl *ctl)
+/* For commands about federation. */
+static const struct setting hostname_settings[] = {
+        { "hostname", SETTING_DOMAIN, "", LIVE, "", NULL },
+        { "state-dir", SETTING_PATH, "/var/lib/xmppd", AT_START, "", NULL },
+        { "control", SETTING_PATH, "/run/xmppd/control.sock", AT_START, "", NULL },
+        { "sipcomp-control", SETTING_PATH, "/run/sipcomp/control.sock", AT_START, "", NULL },
+        { 0 },
+};
+static const struct setting s2s_settings[] = {
+        { "listen", SETTING_ADDRESSES, "{ \"[::]:5269\" }", LIVE, "", NULL },
+        { "listen-tls", SETTING_ADDRESSES, "{ }", LIVE, "", NULL },
+        { 0 },
+};
+static const struct setting chat_settings[] = {
+        { "aliases", SETTING_DOMAINS, "{ }", LIVE, "", NULL },
+        { 0 },
+};
+static const struct section_rule federation_sections[] = {
+        { .name = "store", .settings = store_settings, .loose = true },
+        { .name = "c2s", .settings = c2s_settings, .loose = true },
+        { .name = "s2s", .settings = s2s_settings, .loose = true },
+        { .name = "domain", .titled = true, .title_is_domain = true, .loose = true },
+        { .name = "component", .titled = true, .title_is_domain = true, .loose = true },
+        { .name = "chat", .titled = true, .title_is_domain = true, .settings = chat_settings, .loose = true },
+        FEDERATION_SECTIONS(NULL),
+        { 0 },
+};
+static const struct section_rule federation_file = {
+        .name = "", .settings = hostname_settings, .inside = federation_sections, .loose = true
+};
+
+static bool
+read_file(struct ctl *ctl, const struct section_rule *rules)
 {
         struct buf errors = { 0 }, warnings = { 0 };
 
-        ctl->config = config_read(ctl->file, &file, NULL, &errors, &warnings);
+        config_unref(&ctl->config);
+        ctl->config = config_read(ctl->file, rules, NULL, &errors, &warnings);
         if (ctl->config != NULL)
                 ctl->top = config_top(ctl->config);
         else
@@ -45,6 +77,18 @@ ctl_read_settings(struct ctl *ctl)
         buf_free(&errors);
         buf_free(&warnings);
         return ctl->config != NULL;
+}
+
+bool
+ctl_read_settings(struct ctl *ctl)
+{
+        return read_file(ctl, &file);
+}
+
+bool
+ctl_read_federation(struct ctl *ctl)
+{
+        return read_file(ctl, &federation_file);
 }
 
 const char *
