@@ -25,6 +25,8 @@ static const struct control_command commands[] = {
         { "sessions", admin_sessions },
         { "components", admin_components },
         { "limits", admin_limits },
+        { "s2s", admin_s2s },
+        { "explain", admin_explain },
         { "user add", admin_user_add },
         { "user change", admin_user_change },
         { "user del", admin_user_remove },

@@ -1,5 +1,5 @@
 /*
- * sessions.c - what is going on: asked of every worker, each of which writes into a place of its own
+ * sessions.c - what is going on
  */
 #include "shared/base/mem.h"
 #include "shared/loop/worker.h"
@@ -8,61 +8,11 @@
 #include "xmppd/component/component.h"
 #include "xmppd/route/home.h"
 #include "xmppd/route/snapshot.h"
+#include "xmppd/s2s/s2s.h"
 #include "xmppd/sasl/throttle.h"
 #include "xmppd/user/caps.h"
 #include "xmppd/user/session.h"
 #include "xmppd/user/user.h"
-
-/* One per worker. */
-struct part {
-        struct buf out;
-        struct json_writer json;
-        uint64_t sessions, streams, negotiating, components;
-};
-
-struct inquiry {
-        struct control_request *request;
-        struct part parts[];
-};
-
-static struct inquiry *
-new_inquiry(struct control_request *request)
-{
-        struct inquiry *inquiry = mem_new(sizeof(*inquiry) + (size_t)home_count() * sizeof(struct part));
-
-        inquiry->request = request;
-        for (int i = 0; i < home_count(); i++)
-                inquiry->parts[i].json.out = &inquiry->parts[i].out;
-        return inquiry;
-}
-
-static struct part *
-part_here(void *arg)
-{
-        return &((struct inquiry *)arg)->parts[worker_index(worker_here())];
-}
-
-/* {"NAME":[...all parts...]} */
-static void
-answer_list(struct inquiry *inquiry, const char *name)
-{
-        struct buf out = { 0 };
-        const char *between = "";
-
-        buf_printf(&out, "{\"%s\":[", name);
-        for (int i = 0; i < home_count(); i++) {
-                struct buf *part = &inquiry->parts[i].out;
-                if (part->len > 0) {
-                        buf_puts(&out, between);
-                        buf_put(&out, buf_data(part), part->len);
-                        between = ",";
-                }
-                buf_free(part);
-        }
-        buf_puts(&out, "]}");
-        common_answer(inquiry->request, &out);
-        mem_free(inquiry);
-}
 
 static void
 write_session(void *arg, struct session *session)
@@ -86,19 +36,19 @@ write_session(void *arg, struct session *session)
 static void
 list_sessions_here(void *arg)
 {
-        user_each_session(write_session, &part_here(arg)->json);
+        user_each_session(write_session, &inquiry_part(arg)->lists[0].json);
 }
 
 static void
 answer_sessions(void *arg)
 {
-        answer_list(arg, "sessions");
+        inquiry_answer(arg, "sessions", NULL);
 }
 
 void
 admin_sessions(struct control_request *request, int argc, char *const *argv)
 {
-        home_visit_all(list_sessions_here, answer_sessions, new_inquiry(request));
+        home_visit_all(list_sessions_here, answer_sessions, inquiry_new(request));
 }
 
 static void
@@ -118,19 +68,19 @@ write_component(void *arg, const char *domain, const char *peer, uint64_t in, ui
 static void
 list_components_here(void *arg)
 {
-        component_each(write_component, &part_here(arg)->json);
+        component_each(write_component, &inquiry_part(arg)->lists[0].json);
 }
 
 static void
 answer_components(void *arg)
 {
-        answer_list(arg, "components");
+        inquiry_answer(arg, "components", NULL);
 }
 
 void
 admin_components(struct control_request *request, int argc, char *const *argv)
 {
-        home_visit_all(list_components_here, answer_components, new_inquiry(request));
+        home_visit_all(list_components_here, answer_components, inquiry_new(request));
 }
 
 static void
@@ -148,11 +98,12 @@ count_component(void *arg, const char *domain, const char *peer, uint64_t in, ui
 static void
 count_here(void *arg)
 {
-        struct part *part = part_here(arg);
+        struct inquiry_part *part = inquiry_part(arg);
 
         user_each_session(count_session, &part->sessions);
         component_each(count_component, &part->components);
         c2s_count(&part->streams, &part->negotiating);
+        s2s_count(&part->s2s_streams, &part->s2s_negotiating);
 }
 
 static void
@@ -203,7 +154,7 @@ static void
 answer_status(void *arg)
 {
         struct inquiry *inquiry = arg;
-        struct part sum = { 0 };
+        struct inquiry_part sum = { 0 };
         struct buf out = { 0 };
         struct json_writer json = { .out = &out };
 
@@ -212,6 +163,8 @@ answer_status(void *arg)
                 sum.streams += inquiry->parts[i].streams;
                 sum.negotiating += inquiry->parts[i].negotiating;
                 sum.components += inquiry->parts[i].components;
+                sum.s2s_streams += inquiry->parts[i].s2s_streams;
+                sum.s2s_negotiating += inquiry->parts[i].s2s_negotiating;
         }
         json_open_object(&json, NULL);
         json_put_text(&json, "version", PACKAGE_VERSION);
@@ -220,6 +173,8 @@ answer_status(void *arg)
         json_put_number(&json, "streams", (int64_t)sum.streams);
         json_put_number(&json, "negotiating", (int64_t)sum.negotiating);
         json_put_number(&json, "components", (int64_t)sum.components);
+        json_put_number(&json, "s2s", (int64_t)sum.s2s_streams);
+        json_put_number(&json, "s2s-negotiating", (int64_t)sum.s2s_negotiating);
         write_domains(&json);
         write_logins(&json);
         write_store(&json);
@@ -232,5 +187,5 @@ answer_status(void *arg)
 void
 admin_status(struct control_request *request, int argc, char *const *argv)
 {
-        home_visit_all(count_here, answer_status, new_inquiry(request));
+        home_visit_all(count_here, answer_status, inquiry_new(request));
 }

@@ -32,7 +32,7 @@ struct line {
                 const char *name, *value;
         } settings[WORDS_MAX]; /* of commands that take any option */
         int setting_count;
-        const char *password, *mail, *name, *to, *sipcomp; /* NULL: not given */
+        const char *password, *mail, *name, *to, *from, *sipcomp; /* NULL: not given */
 };
 
 struct command {
@@ -87,6 +87,8 @@ int export_accounts(struct ctl *ctl, const struct line *line);
 int show_status(struct ctl *ctl, const struct line *line);
 int show_sessions(struct ctl *ctl, const struct line *line);
 int show_components(struct ctl *ctl, const struct line *line);
+int show_s2s(struct ctl *ctl, const struct line *line);
+int explain(struct ctl *ctl, const struct line *line);
 int show_limits(struct ctl *ctl, const struct line *line);
 int show_sip_status(struct ctl *ctl, const struct line *line);
 int show_sip_dialogs(struct ctl *ctl, const struct line *line);

@@ -57,6 +57,12 @@ show_components(struct ctl *ctl, const struct line *line)
 }
 
 int
+show_s2s(struct ctl *ctl, const struct line *line)
+{
+        return ask_and_print(ctl, XMPPD, 1, (const char *const[]){ "s2s" });
+}
+
+int
 show_limits(struct ctl *ctl, const struct line *line)
 {
         return ask_and_print(ctl, XMPPD, 1, (const char *const[]){ "limits" });

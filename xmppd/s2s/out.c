@@ -304,7 +304,7 @@ carry(struct s2s *s2s, struct pair *pair)
                 become_open(s2s, pair->ours);
         else
                 log_info(&s2s->log, "also from=%s proof=%s", pair->local, s2s_proof_name(pair->ours));
-        if (is_first && s2s->offers_sm)
+        if (is_first && s2s->of != NULL && s2s->offers_sm)
                 ledger_begin(s2s);
         if (s2s->of != NULL)
                 remote_flush(s2s->of);
@@ -619,6 +619,8 @@ out_see_closed(struct s2s *s2s, const char *why)
                 lose_target(s2s, why);
         if (remote != NULL)
                 remote_lost(s2s);
+        else
+                trial_lost(s2s, cause_of_end(s2s, why), why);
 }
 
 const char *

@@ -26,13 +26,13 @@ dialer_rules_of(struct reach *reach, struct dialer_rules *rules)
 }
 
 static struct reach *
-make(const char *local, const char *domain)
+make(struct attempt *attempt, const char *local, const char *domain)
 {
         struct reach *reach = MEM_NEW(reach);
 
         reach->local = mem_strdup(local);
         reach->domain = mem_strdup(domain);
-        reach->attempt = attempt_new(false, local);
+        reach->attempt = attempt;
         jid_domain_to_ascii(reach->ascii, domain);
         return reach;
 }
@@ -42,19 +42,32 @@ start(struct reach *reach)
 {
         struct dialer_rules rules;
 
-        attempt_note(reach->attempt, STEP_POLICY, "%s", policy_decide(snapshot_now(), reach->domain, POLICY_OUT).rule);
+        struct policy_verdict verdict = policy_decide(snapshot_now(), reach->domain, POLICY_OUT);
+
+        attempt_note(reach->attempt, STEP_POLICY, "allowed by %s at %s", verdict.rule,
+                verdict.place != NULL ? verdict.place : "default");
         reach->dialer = dialer_new(resolver_here(), dialer_rules_of(reach, &rules), &dialer_events, reach);
 }
 
 void
 reach_begin(struct remote *remote, const char *local)
 {
-        struct reach *reach = make(local, remote->domain);
+        struct reach *reach = make(attempt_new(false, local), local, remote->domain);
 
         reach->remote = remote;
         list_append(&remote->reaches, &reach->in_remote);
         attempts_add(&remote->attempts, reach->attempt);
         start(reach);
+}
+
+struct reach *
+reach_try(struct trial *trial, struct attempt *attempt, const char *local, const char *domain)
+{
+        struct reach *reach = make(attempt, local, domain);
+
+        reach->trial = trial;
+        start(reach);
+        return reach;
 }
 
 void
@@ -68,10 +81,10 @@ reach_free(struct reach **reference)
         attempt_end(reach->attempt, false);
         if (reach->remote != NULL)
                 list_remove(&reach->remote->reaches, &reach->in_remote);
-        else
-                attempt_free(&reach->attempt);
-        if (reach->s2s != NULL)
+        if (reach->s2s != NULL) {
                 reach->s2s->reach = NULL;
+                reach->s2s->attempt = NULL;
+        }
         dialer_free(&reach->dialer);
         mem_free(reach->local);
         mem_free(reach->domain);
@@ -82,13 +95,14 @@ static void
 end(struct reach *reach)
 {
         struct remote *remote = reach->remote;
+        struct trial *trial = reach->trial;
         struct attempt *attempt = reach->attempt;
         enum cause cause = attempt->cause != CAUSE_NONE ? attempt->cause : CAUSE_NO_ANSWER;
         char *detail = mem_strdup(attempt->detail), *local = mem_strdup(reach->local);
 
-        if (reach->done != NULL)
-                reach->done(reach->arg, attempt);
         reach_free(&reach);
+        if (trial != NULL)
+                trial_failed(trial);
         if (remote != NULL)
                 remote_failed(remote, local, cause, detail);
         mem_free(detail);
@@ -115,25 +129,15 @@ void
 reach_succeeded(struct reach *reach)
 {
         struct remote *remote = reach->remote;
+        struct trial *trial = reach->trial;
+        struct s2s *s2s = reach->s2s;
 
         attempt_end(reach->attempt, true);
-        if (reach->done != NULL)
-                reach->done(reach->arg, reach->attempt);
-        if (reach->s2s != NULL)
-                reach->s2s->attempt = NULL;
         reach_free(&reach);
+        if (trial != NULL)
+                trial_reached(trial, s2s);
         if (remote != NULL)
                 remote_reached(remote);
-}
-
-void
-s2s_try(const char *local, const char *domain, void (*done)(void *arg, const struct attempt *attempt), void *arg)
-{
-        struct reach *reach = make(local, domain);
-
-        reach->done = done;
-        reach->arg = arg;
-        start(reach);
 }
 
 /* ---- what the dialer tells ---- */

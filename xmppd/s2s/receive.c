@@ -98,6 +98,10 @@ handle(struct s2s *s2s, struct stanza *stanza)
         s2s->last_used = worker_now();
         pause_under_pressure(s2s);
         ledger_receive(s2s, stanza);
+        if (trial_takes(s2s, stanza)) {
+                stanza_unref(&stanza);
+                return;
+        }
         stanza = mail_enter(stanza);
         if (stanza == NULL)
                 return;

@@ -644,6 +644,7 @@ s2s_each_remote(void (*each)(void *arg, const struct s2s_remote_view *view), voi
 void
 s2s_stop(void)
 {
+        trial_stop();
         for (LIST_EACH(remote, &here.all, struct remote, in_all)) {
                 for (LIST_EACH(waiting, &remote->waiting, struct waiting, in_remote)) {
                         struct stanza *stanza = take_waiting(remote, waiting);

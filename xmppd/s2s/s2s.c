@@ -497,9 +497,11 @@ show(const struct s2s *s2s, const struct pair *pair, void (*each)(void *arg, con
                 .is_incoming = s2s->is_incoming,
                 .is_bidirectional = s2s->has_bidi,
                 .has_sm = s2s->ledger != NULL,
-                .state = s2s->is_open      ? "open"
-                        : s2s->is_incoming ? in_state(s2s)
-                                           : out_state(s2s),
+                .state = conn == NULL                    ? "moving"
+                        : stream_is_closing(s2s->stream) ? "closing"
+                        : s2s->is_open                   ? "open"
+                        : s2s->is_incoming               ? in_state(s2s)
+                                                         : out_state(s2s),
                 .tls = s2s_is_secure(s2s) ? tls_session_version(conn_tls(conn)) : NULL,
                 .proof = pair == NULL ? NULL : s2s_proof_name(s2s->is_incoming ? pair->theirs : pair->ours),
                 .peer = conn == NULL ? "" : address_format(peer, conn_peer_address(conn)),

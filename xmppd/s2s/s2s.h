@@ -35,7 +35,7 @@ void s2s_send(struct stanza *stanza);
 struct s2s_view {
         const char *remote, *local;
         bool is_incoming, is_bidirectional, has_sm;
-        const char *state; /* "open", or where negotiation stands */
+        const char *state; /* "open", "closing", or where negotiation stands */
         const char *tls;   /* "TLSv1.3"; NULL: none */
         const char *
                 proof; /* how the other side's domain (incoming) or ours (outgoing) was proven: "external", "dialback", "certificate"; NULL: not yet */

@@ -229,23 +229,36 @@ void remote_post_attempt(const char *domain, struct attempt *attempt);
 struct reach {
         struct link in_remote;
         struct remote *remote; /* NULL for a trial */
+        struct trial *trial;
         char *local, *domain;
         char ascii[256];
         struct dialer *dialer;
         struct s2s *s2s; /* the connection that is being negotiated; NULL: none */
         struct attempt *attempt;
-        bool skips_external, skips_tls;                         /* with the present target: they failed there */
-        bool has_retried;                                       /* without EXTERNAL */
-        bool is_direct;                                         /* TLS from the first byte */
-        void (*done)(void *arg, const struct attempt *attempt); /* of a trial */
-        void *arg;
+        bool skips_external, skips_tls; /* with the present target: they failed there */
+        bool has_retried;               /* without EXTERNAL */
+        bool is_direct;                 /* TLS from the first byte */
 };
 void reach_begin(struct remote *remote, const char *local);
+/* The attempt stays the trial's. */
+struct reach *reach_try(struct trial *trial, struct attempt *attempt, const char *local, const char *domain);
 /* Of its connection: it will not come to anything; try the next. again: the same target, with other flags. */
 void reach_next(struct reach *reach, enum cause cause, const char *detail);
 void reach_again(struct reach *reach);
 /* The connection has become a stream: the reach is over. */
 void reach_succeeded(struct reach *reach);
 void reach_free(struct reach **reach);
+
+/* ---- trials (trial.c) ---- */
+
+/* Of its reach, which is freed: every target was tried in vain; or there is a stream. */
+void trial_failed(struct trial *trial);
+void trial_reached(struct trial *trial, struct s2s *s2s);
+/* A stream without a remote domain has closed. */
+void trial_lost(const struct s2s *s2s, enum cause cause, const char *why);
+/* Is this what a trial waits for? Any worker. */
+bool trial_takes(const struct s2s *s2s, const struct stanza *stanza);
+/* At stop, on each worker. */
+void trial_stop(void);
 
 #endif

@@ -1,0 +1,402 @@
+/*
+ * explain.c - why a domain is reached or not
+ *
+ * What this server decides by itself (whose domain it is, policy) is answered at once. Otherwise the home of the domain opens a stream of its own
+ * beside those that are there, up to a ping, and tells how far it came, with what it remembers of the last attempts of either direction. The verdict
+ * is that of the first thing that fails on this way.
+ */
+#include "shared/base/clock.h"
+#include "shared/base/mem.h"
+#include "shared/loop/timer.h"
+#include "shared/loop/worker.h"
+#include "shared/xmpp/jid.h"
+#include "xmppd/admin/admin_private.h"
+#include "xmppd/component/component.h"
+#include "xmppd/route/home.h"
+#include "xmppd/route/policy.h"
+#include "xmppd/s2s/s2s.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { PATIENCE_MS = 40 * 1000, SENTENCE_MAX = 1024 };
+
+/* Made on the main thread, sent to the home of the domain, and back; freed when it is back and answered. */
+struct explanation {
+        struct letter letter;
+        struct worker *main;
+        struct timer patience;           /* on the main thread */
+        struct control_request *request; /* NULL: answered already */
+        char *domain;                    /* prepared */
+        char *local;                     /* in whose name; NULL: the home chooses */
+        struct buf out;
+        struct json_writer json;
+};
+
+struct verdict {
+        const char *code, *step, *sentence, *advice;
+        bool is_fault;
+};
+
+/* ---- the document ---- */
+
+/* What the first line says, and what to do. */
+static void
+write_verdict(struct json_writer *json, const struct verdict *verdict)
+{
+        json_put_text(json, "cause", verdict->code);
+        json_put_bool(json, "fault", verdict->is_fault);
+        json_put_text(json, "step", verdict->step);
+        json_put_text(json, "sentence", verdict->sentence);
+        json_put_text(json, "advice", verdict->advice != NULL && verdict->advice[0] != '\0' ? verdict->advice : NULL);
+}
+
+static void
+write_step(struct json_writer *json, int64_t ms, enum step step, enum cause cause, const char *text)
+{
+        json_open_object(json, NULL);
+        json_put_number(json, "ms", ms);
+        json_put_text(json, "step", step_name(step));
+        json_put_text(json, "cause", cause == CAUSE_NONE ? NULL : cause_row(cause)->code);
+        json_put_text(json, "text", text);
+        json_close_object(json);
+}
+
+static void
+write_steps(struct json_writer *json, const struct attempt *attempt)
+{
+        for (int i = 0; i < attempt->count; i++)
+                write_step(json, attempt->steps[i].ms, attempt->steps[i].step, attempt->steps[i].cause, attempt->steps[i].text);
+}
+
+static struct verdict
+verdict_of(const struct attempt *attempt, const char *domain, char *sentence, size_t room)
+{
+        const struct cause_row *row = cause_row(attempt->cause);
+        bool is_fault = attempt->cause != CAUSE_NONE;
+
+        attempt_sentence(sentence, room, domain, attempt->cause, attempt->detail);
+        return (struct verdict){ row->code, is_fault ? step_name(row->step) : NULL, sentence, row->advice, is_fault };
+}
+
+static void
+write_policy(struct json_writer *json, const char *name, const struct policy_verdict *policy)
+{
+        json_open_object(json, name);
+        json_put_bool(json, "allowed", policy->is_allowed);
+        json_put_text(json, "rule", policy->rule);
+        json_put_text(json, "place", policy->place);
+        json_close_object(json);
+}
+
+static struct explanation *
+new_explanation(struct control_request *request, const char *domain, const char *local, const char *kind)
+{
+        struct explanation *explanation = MEM_NEW(explanation);
+
+        explanation->main = worker_here();
+        explanation->request = request;
+        explanation->domain = mem_strdup(domain);
+        explanation->local = local == NULL ? NULL : mem_strdup(local);
+        explanation->json.out = &explanation->out;
+        json_open_object(&explanation->json, NULL);
+        json_put_text(&explanation->json, "domain", domain);
+        json_put_text(&explanation->json, "kind", kind);
+        return explanation;
+}
+
+/* On the main thread. */
+static void
+finish(struct explanation *explanation)
+{
+        timer_stop(&explanation->patience);
+        if (explanation->request != NULL)
+                common_answer(explanation->request, &explanation->out);
+        buf_free(&explanation->out);
+        mem_free(explanation->domain);
+        mem_free(explanation->local);
+        mem_free(explanation);
+}
+
+static void
+come_back(struct letter *letter)
+{
+        finish(container_of(letter, struct explanation, letter));
+}
+
+static void
+send_back(struct explanation *explanation)
+{
+        json_close_object(&explanation->json);
+        explanation->letter.open = come_back;
+        worker_post(explanation->main, &explanation->letter);
+}
+
+static void
+give_up(struct timer *timer)
+{
+        struct explanation *explanation = container_of(timer, struct explanation, patience);
+
+        control_refuse(explanation->request,
+                "%s: nothing came of the attempt within %d s; the log of the server says how far it got", explanation->domain,
+                PATIENCE_MS / 1000);
+        explanation->request = NULL;
+}
+
+static void
+ask_home(struct explanation *explanation, void (*visit)(struct letter *letter))
+{
+        timer_start(&explanation->patience, PATIENCE_MS, give_up);
+        explanation->letter.open = visit;
+        worker_post(home_of_domain(explanation->domain), &explanation->letter);
+}
+
+/* ---- a foreign domain, at its home ---- */
+
+static void
+write_attempts(struct explanation *explanation, const struct attempts *attempts, bool is_incoming)
+{
+        struct json_writer *json = &explanation->json;
+        char sentence[SENTENCE_MAX];
+
+        for (LIST_EACH(each, &attempts->list, struct attempt, in_attempts)) {
+                if (each->is_incoming != is_incoming)
+                        continue;
+                struct verdict verdict = verdict_of(each, explanation->domain, sentence, sizeof(sentence));
+                json_open_object(json, NULL);
+                json_put_number(json, "opened", each->began);
+                json_put_text(json, "local", each->local);
+                json_put_bool(json, "done", each->is_done);
+                write_verdict(json, &verdict);
+                json_open_array(json, "steps");
+                write_steps(json, each);
+                json_close_array(json);
+                json_close_object(json);
+        }
+}
+
+static void
+write_memory(void *arg, const struct s2s_remote_view *view)
+{
+        struct explanation *explanation = arg;
+
+        if (strcmp(view->domain, explanation->domain) != 0)
+                return;
+        json_put_number(&explanation->json, "waiting", (int64_t)view->waiting);
+        json_open_array(&explanation->json, "incoming");
+        write_attempts(explanation, view->attempts, true);
+        json_close_array(&explanation->json);
+        json_open_array(&explanation->json, "outgoing");
+        write_attempts(explanation, view->attempts, false);
+        json_close_array(&explanation->json);
+}
+
+static void
+write_stream(void *arg, const struct s2s_view *view)
+{
+        struct explanation *explanation = arg;
+        struct json_writer *json = &explanation->json;
+
+        if (view->remote == NULL || strcmp(view->remote, explanation->domain) != 0 || strcmp(view->state, "closing") == 0)
+                return;
+        json_open_object(json, NULL);
+        json_put_text(json, "local", view->local);
+        json_put_text(json, "direction", view->is_bidirectional ? "both" : view->is_incoming ? "in" : "out");
+        json_put_text(json, "state", view->state);
+        json_put_text(json, "peer", view->peer);
+        json_put_number(json, "opened", view->opened);
+        json_close_object(json);
+}
+
+static void
+see_outcome(void *arg, const struct attempt *attempt)
+{
+        struct explanation *explanation = arg;
+        struct json_writer *json = &explanation->json;
+        char sentence[SENTENCE_MAX];
+        struct verdict verdict = verdict_of(attempt, explanation->domain, sentence, sizeof(sentence));
+
+        json_put_text(json, "local", attempt->local);
+        write_verdict(json, &verdict);
+        json_open_array(json, "steps");
+        write_steps(json, attempt);
+        json_close_array(json);
+        json_open_array(json, "streams");
+        s2s_each(write_stream, explanation);
+        json_close_array(json);
+        s2s_each_remote(write_memory, explanation);
+        send_back(explanation);
+}
+
+/* In the name of the domain for which it failed last. */
+static void
+choose_local(void *arg, const struct s2s_remote_view *view)
+{
+        struct explanation *explanation = arg;
+
+        if (explanation->local != NULL || strcmp(view->domain, explanation->domain) != 0)
+                return;
+        for (LIST_EACH(each, &view->attempts->list, struct attempt, in_attempts)) {
+                if (each->is_incoming || each->cause == CAUSE_NONE || each->local == NULL)
+                        continue;
+                mem_free(explanation->local);
+                explanation->local = mem_strdup(each->local);
+        }
+}
+
+static void
+try_it(struct letter *letter)
+{
+        struct explanation *explanation = container_of(letter, struct explanation, letter);
+
+        s2s_each_remote(choose_local, explanation);
+        s2s_try(explanation->local, explanation->domain, see_outcome, explanation);
+}
+
+/* ---- a domain that is not reached by s2s ---- */
+
+static void
+conclude(struct explanation *explanation, const struct verdict *verdict)
+{
+        write_verdict(&explanation->json, verdict);
+        send_back(explanation);
+}
+
+static void
+see_component(void *arg, const char *domain, const char *peer, uint64_t in, uint64_t out, int64_t opened)
+{
+        const char **wanted = arg;
+
+        if (*wanted != NULL && strcmp(domain, *wanted) == 0)
+                *wanted = NULL;
+}
+
+static void
+look_for_component(struct letter *letter)
+{
+        struct explanation *explanation = container_of(letter, struct explanation, letter);
+        const struct domain *domain = snapshot_domain(explanation->domain);
+        const char *missing = explanation->domain;
+        bool is_sip = domain != NULL && domain->sip;
+        char sentence[SENTENCE_MAX];
+
+        component_each(see_component, &missing);
+        snprintf(sentence, sizeof(sentence), "%.255s: %s %s", explanation->domain,
+                is_sip ? "a SIP domain: the gateway sipcomp speaks for it, and"
+                       : "a domain of this server, served by a component, which",
+                missing == NULL ? "is connected" : "is not connected");
+        conclude(explanation,
+                &(struct verdict){ is_sip ? "sip" : "component", missing == NULL ? NULL : "connect", sentence,
+                        is_sip ? "xmppctl sip routes DOMAIN and xmppctl sip status show the way from the gateway on."
+                               : "xmppctl components shows which are connected; its own log says why this one is not.",
+                        missing != NULL });
+}
+
+static void
+explain_own(struct control_request *request, const struct domain *domain)
+{
+        char sentence[SENTENCE_MAX];
+        struct explanation *explanation = new_explanation(request, domain->name, NULL,
+                domain->kind == DOMAIN_LOCAL ? "local"
+                        : domain->sip        ? "sip"
+                                             : "component");
+
+        if (domain->kind == DOMAIN_COMPONENT) {
+                ask_home(explanation, look_for_component);
+                return;
+        }
+        snprintf(sentence, sizeof(sentence), "%.255s: a domain of this server: its users are here, no other server is asked",
+                domain->name);
+        conclude(explanation,
+                &(struct verdict){ "local", NULL, sentence,
+                        "xmppctl user list DOMAIN shows its users; xmppctl probe signs in as one.", false });
+}
+
+/* Names that policy knows beside the domains of the snapshot: mail domains, chat services. */
+static bool
+is_own_name(const struct policy_verdict *policy)
+{
+        static const char *const rules[] = { "xmpp-policy", "default-policy", "xmpp-federation.enabled" };
+
+        for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
+                if (strcmp(policy->kind, rules[i]) == 0)
+                        return false;
+        return true;
+}
+
+static void
+explain_name(struct control_request *request, const char *name, const struct policy_verdict *policy)
+{
+        struct explanation *explanation = new_explanation(request, name, NULL, policy->kind);
+        char sentence[SENTENCE_MAX];
+
+        snprintf(sentence, sizeof(sentence), "%.255s: a name of this server (%.255s at %.255s): no other server is asked", name,
+                policy->kind, policy->place == NULL ? "default" : policy->place);
+        conclude(explanation, &(struct verdict){ "local", NULL, sentence, NULL, false });
+}
+
+static void
+deny(struct control_request *request, const char *domain, const struct policy_verdict *policy, enum policy_direction direction)
+{
+        bool is_off = strcmp(policy->kind, "xmpp-federation.enabled") == 0;
+        const struct cause_row *row = cause_row(is_off ? CAUSE_OFF : CAUSE_DENIED);
+        struct explanation *explanation = new_explanation(request, domain, NULL, "xmpp");
+        char sentence[SENTENCE_MAX];
+
+        snprintf(sentence, sizeof(sentence), "%.255s: %s: %s is decided by %.255s at %.255s", domain, row->sentence,
+                direction == POLICY_OUT ? "a stream to it (out)" : "a stream from it (in)", policy->rule,
+                policy->place == NULL ? "default" : policy->place);
+        write_verdict(&explanation->json, &(struct verdict){ row->code, step_name(STEP_POLICY), sentence, row->advice, true });
+        json_open_array(&explanation->json, "steps");
+        write_step(&explanation->json, 0, STEP_POLICY, is_off ? CAUSE_OFF : CAUSE_DENIED, policy->rule);
+        json_close_array(&explanation->json);
+        send_back(explanation);
+}
+
+static void
+explain_foreign(struct control_request *request, const char *domain, const char *local)
+{
+        struct policy_verdict out = policy_decide(snapshot_now(), domain, POLICY_OUT),
+                              in = policy_decide(snapshot_now(), domain, POLICY_IN);
+
+        if (!out.is_allowed && is_own_name(&out)) {
+                explain_name(request, domain, &out);
+                return;
+        }
+        if (!out.is_allowed) {
+                deny(request, domain, &out, POLICY_OUT);
+                return;
+        }
+        if (!in.is_allowed) {
+                deny(request, domain, &in, POLICY_IN);
+                return;
+        }
+        struct explanation *explanation = new_explanation(request, domain, local, "xmpp");
+        json_open_object(&explanation->json, "policy");
+        write_policy(&explanation->json, "out", &out);
+        write_policy(&explanation->json, "in", &in);
+        json_close_object(&explanation->json);
+        ask_home(explanation, try_it);
+}
+
+/* explain DOMAIN [LOCAL]; an address counts as its domain. */
+void
+admin_explain(struct control_request *request, int argc, char *const *argv)
+{
+        struct arena *arena = arena_new(1024);
+        struct jid jid, local;
+        const struct domain *from = NULL, *own = NULL;
+
+        if (argc < 1 || argc > 2)
+                control_refuse(request, "explain DOMAIN [LOCAL]");
+        else if (!jid_parse(&jid, arena, argv[0]))
+                control_refuse(request, "%.200s: %s: %s", argv[0], cause_row(CAUSE_NO_DOMAIN)->sentence,
+                        cause_row(CAUSE_NO_DOMAIN)->advice);
+        else if (argc == 2 && (!jid_parse(&local, arena, argv[1]) || (from = snapshot_domain(local.domain)) == NULL))
+                control_refuse(request, "%.200s: no domain of this server, so it cannot speak in its name", argv[1]);
+        else if ((own = snapshot_domain(jid.domain)) != NULL)
+                explain_own(request, own);
+        else
+                explain_foreign(request, jid.domain, from == NULL ? NULL : from->name);
+        arena_free(&arena);
+}
