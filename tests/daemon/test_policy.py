@@ -233,3 +233,5 @@ def test_zone_records(files):
     gateway.rename(files.directory / "sipcomp.conf")
     assert records(files)[1] == expected | sip, "sipcomp.conf beside xmppd.conf is found"
     assert "cannot read" in refused(files, "dns-records", "--sipcomp", "/nonexistent")
+    files.federation("xmpp-federation { enabled = false }\n")
+    assert {name.split(".")[0] for name, *_ in records(files)[1]} == {"_xmpp-client", "_xmpps-client", "_sipfederationtls"}

@@ -120,8 +120,11 @@ put_domain(struct records *records, const char *domain, const char *what, bool h
         buf_printf(&records->text, "\n; %s: %s\n", domain, what);
         for (size_t i = 0; has_clients && i < array_len(client_services); i++)
                 put_service(records, &client_services[i], ascii);
-        for (size_t i = 0; i < array_len(server_services); i++)
+        bool has_servers = config_bool(section_of(records->ctl->top, "xmpp-federation"), "enabled");
+        for (size_t i = 0; has_servers && i < array_len(server_services); i++)
                 put_service(records, &server_services[i], ascii);
+        if (!has_servers)
+                buf_puts(&records->text, "; nothing for other servers: xmpp-federation.enabled is false\n");
 }
 
 /* The domain of a user's complete mail address. */
@@ -298,7 +301,7 @@ show_records(struct ctl *ctl, const struct line *line)
         json_open_array(&records.json, "records");
         note(&records,
                 arena_printf(ctl->arena, "%s. is this machine%s; it needs an A or AAAA record with its public address",
-                        records.host, section_is_set(ctl->top, "hostname") ? "" : " (no hostname is set)"));
+                        records.host, config_text(ctl->top, "hostname")[0] != '\0' ? "" : " (no hostname is set)"));
         put_titled(&records, "domain", "accounts", true);
         put_titled(&records, "component", "component", false);
         put_titled(&records, "chat", "chat rooms", false);

@@ -184,6 +184,37 @@ reads_the_whole_syntax(void **state)
 }
 
 static void
+finds_a_section_among_many(void **state)
+{
+        enum { COUNT = 1000 };
+        struct buf text = { 0 }, warnings = { 0 };
+        char title[32];
+
+        for (int i = 0; i < COUNT; i++)
+                buf_printf(&text, "door d%d { number = %d }\nroute r%d { }\n", i, i, i);
+        struct config *config = read_good(buf_text(&text), &warnings);
+        const struct section *top = config_top(config), *door = NULL, *route = NULL;
+        for (int i = 0; i < COUNT; i++) {
+                snprintf(title, sizeof(title), "d%d", i);
+                door = section_next(top, "door", door);
+                route = section_next(top, "route", route);
+                assert_string_equal(section_title(door), title);
+                assert_ptr_equal(section_titled(top, "door", title), door);
+                assert_null(section_titled(top, "route", title));
+                assert_int_equal(config_number(door, "number"), i);
+        }
+        assert_null(section_next(top, "door", door));
+        assert_null(section_next(top, "route", route));
+        assert_string_equal(config_text(section_of(top, "c2s"), "tls"), "required");
+        config_unref(&config);
+
+        buf_printf(&text, "door d7 { number = 1 }\nroute d7 { }\n");
+        expect_errors(buf_text(&text), "a.conf:2001: section door \"d7\" is given twice: first at a.conf:15\n");
+        buf_free(&text);
+        buf_free(&warnings);
+}
+
+static void
 tells_each_error_with_its_line_and_what_was_expected(void **state)
 {
         static const struct {
@@ -505,6 +536,7 @@ main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(gives_defaults_for_what_an_empty_file_leaves_out),
                 cmocka_unit_test(reads_the_whole_syntax),
+                cmocka_unit_test(finds_a_section_among_many),
                 cmocka_unit_test(tells_each_error_with_its_line_and_what_was_expected),
                 cmocka_unit_test(tells_all_errors_of_a_file_in_one_go),
                 cmocka_unit_test(never_shows_a_secret),

@@ -199,17 +199,19 @@ a_hundred_thousand_exceptions_are_no_burden(void **state)
         for (int i = 0; i < DECISIONS; i++)
                 allowed += policies_decide(policies, deep, POLICY_IN).is_allowed;
         uint64_t ended = clock_thread_cpu_us();
+        policies_free(&policies);
+        config_unref(&config);
+        uint64_t freed = clock_thread_cpu_us();
 
         assert_true(allowed > 0 && allowed < DECISIONS);
-        printf("%d exceptions: read in %llu ms, a decision takes %llu ns, of a name of 43 labels %llu ns\n", MANY,
-                (unsigned long long)((loaded - began) / 1000), (unsigned long long)((decided - loaded) * 1000 / DECISIONS),
+        printf("%d exceptions: read in %llu ms, freed in %llu ms, a decision takes %llu ns, of a name of 43 labels %llu ns\n", MANY,
+                (unsigned long long)((loaded - began) / 1000), (unsigned long long)((freed - ended) / 1000),
+                (unsigned long long)((decided - loaded) * 1000 / DECISIONS),
                 (unsigned long long)((ended - decided) * 1000 / DECISIONS));
         /* Generous, for sanitizers and loaded machines; what is quadratic takes minutes. */
         assert_true((loaded - began) / 1000 < LOAD_MS);
         assert_true((decided - loaded) * 1000 / DECISIONS < DECISION_NS);
         assert_true((ended - decided) * 1000 / DECISIONS < DECISION_NS);
-        policies_free(&policies);
-        config_unref(&config);
 }
 
 static int
