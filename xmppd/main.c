@@ -331,6 +331,7 @@ run(struct snapshot *snapshot)
         server.self = worker_new("main", -1);
         worker_enter(server.self);
         snapshot_put_in_force(snapshot, NULL, NULL);
+        s2s_start(server.store);
         bool is_ready = sm_start(config_text(config_top(snapshot->config), "state-dir"), &err) == 0;
         for (int i = 0; i < server.worker_count; i++)
                 worker_start(server.workers[i]);

@@ -16,12 +16,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-enum { ID_BYTES = 16, ASK_STANZAS = 10, ASK_MS = 100, ANSWER_MS = 15 * 1000 };
-
-struct kept {
-        struct link in_ledger;
-        struct stanza *stanza;
-};
+enum { ID_BYTES = 16, ASK_STANZAS = 10, ASK_MS = 100, ANSWER_MS = 15 * 1000, LAST_WORD_MS = 2000 };
 
 /* Owned by its stream, or after a cut by the remote domain. Counters only grow; on the wire they are their low 32 bits (XEP-0198 4). */
 struct ledger {
@@ -37,7 +32,7 @@ struct ledger {
         struct list pairs; /* while cut */
         /* to them */
         uint64_t sent, acknowledged;
-        struct list unacknowledged; /* struct kept, oldest first */
+        struct list unacknowledged; /* struct held, oldest first */
         bool is_asked;
         struct timer timer; /* up: to ask, then for the answer; cut: until it is given up */
         /* from them */
@@ -63,11 +58,10 @@ make(struct s2s *s2s)
 }
 
 static void
-drop_kept(struct ledger *ledger, struct kept *kept)
+drop(struct ledger *ledger, struct held *held, bool keep_row)
 {
-        list_remove(&ledger->unacknowledged, &kept->in_ledger);
-        stanza_unref(&kept->stanza);
-        mem_free(kept);
+        list_remove(&ledger->unacknowledged, &held->in_list);
+        held_drop(held, keep_row);
 }
 
 static void
@@ -79,8 +73,8 @@ free_ledger(struct ledger *ledger)
                 ledger->s2s->ledger = NULL;
         else
                 list_remove(&ledger->remote->ledgers, &ledger->in_remote);
-        for (LIST_EACH(kept, &ledger->unacknowledged, struct kept, in_ledger))
-                drop_kept(ledger, kept);
+        for (LIST_EACH(held, &ledger->unacknowledged, struct held, in_list))
+                drop(ledger, held, true);
         s2s_free_pairs(&ledger->pairs);
         mem_free(ledger->local);
         mem_free(ledger);
@@ -93,9 +87,9 @@ give_up(struct ledger *ledger)
         struct remote *remote = ledger->remote;
 
         while (ledger->unacknowledged.last != NULL) {
-                struct kept *kept = container_of(ledger->unacknowledged.last, struct kept, in_ledger);
-                remote_let_wait_first(remote, stanza_ref(kept->stanza));
-                drop_kept(ledger, kept);
+                struct held *held = container_of(ledger->unacknowledged.last, struct held, in_list);
+                list_remove(&ledger->unacknowledged, &held->in_list);
+                remote_let_wait_first(remote, held);
         }
         free_ledger(ledger);
 }
@@ -133,18 +127,18 @@ ask_in_time(struct timer *timer)
 }
 
 void
-ledger_send(struct s2s *s2s, struct stanza *stanza)
+ledger_send(struct s2s *s2s, struct held *held)
 {
         struct ledger *ledger = s2s->ledger;
 
-        stream_send(s2s->stream, stanza);
+        stream_send(s2s->stream, held->stanza);
         if (ledger == NULL) {
-                stanza_unref(&stanza);
+                held_drop(held, false);
                 return;
         }
-        struct kept *kept = MEM_NEW(kept);
-        kept->stanza = stanza;
-        list_append(&ledger->unacknowledged, &kept->in_ledger);
+        list_append(&ledger->unacknowledged, &held->in_list);
+        if (held->stanza->pledge != NULL)
+                spool_in_time(ledger->remote);
         ledger->sent++;
         if (!ledger->is_up || ledger->is_asked)
                 return;
@@ -174,7 +168,7 @@ take_h(struct ledger *ledger, const char *text)
         if (more > ledger->unacknowledged.count)
                 return false;
         for (; more > 0; more--) {
-                drop_kept(ledger, container_of(ledger->unacknowledged.first, struct kept, in_ledger));
+                drop(ledger, container_of(ledger->unacknowledged.first, struct held, in_list), false);
                 ledger->acknowledged++;
         }
         return true;
@@ -191,7 +185,9 @@ take_acknowledgement(struct ledger *ledger, const struct element *a)
         }
         ledger->is_asked = false;
         timer_stop(&ledger->timer);
-        if (ledger->unacknowledged.count >= ASK_STANZAS)
+        if (s2s_is_stopping() && list_is_empty(&ledger->unacknowledged))
+                s2s_fail(ledger->s2s, STREAM_SYSTEM_SHUTDOWN, CAUSE_NONE, "%s", "");
+        else if (ledger->unacknowledged.count >= ASK_STANZAS)
                 ask(ledger);
         else if (!list_is_empty(&ledger->unacknowledged))
                 timer_start(&ledger->timer, ASK_MS, ask_in_time);
@@ -316,8 +312,8 @@ ledger_begin(struct s2s *s2s)
 static void
 send_again(struct ledger *ledger)
 {
-        for (LIST_EACH(kept, &ledger->unacknowledged, struct kept, in_ledger))
-                stream_send(ledger->s2s->stream, kept->stanza);
+        for (LIST_EACH(held, &ledger->unacknowledged, struct held, in_list))
+                stream_send(ledger->s2s->stream, held->stanza);
         ask(ledger);
 }
 
@@ -543,6 +539,39 @@ ledger_owed(const struct remote *remote)
                 if (!ledger->is_incoming && !list_is_empty(&ledger->unacknowledged))
                         return ledger->local;
         return NULL;
+}
+
+void
+ledger_each_list(struct remote *remote, void (*each)(const struct list *list))
+{
+        for (LIST_EACH(ledger, &remote->ledgers, struct ledger, in_remote))
+                each(&ledger->unacknowledged);
+        for (LIST_EACH(s2s, &remote->outs, struct s2s, in_remote))
+                if (s2s->ledger != NULL)
+                        each(&s2s->ledger->unacknowledged);
+        for (LIST_EACH(s2s, &remote->ins, struct s2s, in_remote))
+                if (s2s->ledger != NULL)
+                        each(&s2s->ledger->unacknowledged);
+}
+
+static void
+end_anyway(struct timer *timer)
+{
+        struct ledger *ledger = container_of(timer, struct ledger, timer);
+
+        s2s_fail(ledger->s2s, STREAM_SYSTEM_SHUTDOWN, CAUSE_NONE, "%s", "");
+}
+
+bool
+ledger_is_settled(struct s2s *s2s)
+{
+        struct ledger *ledger = s2s->ledger;
+
+        if (ledger == NULL || !ledger->is_up || list_is_empty(&ledger->unacknowledged))
+                return true;
+        ask(ledger);
+        timer_start(&ledger->timer, LAST_WORD_MS, end_anyway);
+        return false;
 }
 
 void

@@ -24,12 +24,6 @@ enum {
         QUESTION_MS = 15 * 1000,
 };
 
-struct waiting {
-        struct link in_remote;
-        struct stanza *stanza;
-        uint64_t due; /* worker_now */
-};
-
 static _Thread_local struct {
         struct map *by_domain;
         struct list all; /* struct remote */
@@ -48,6 +42,7 @@ static void
 forget(struct remote *remote)
 {
         timer_stop(&remote->timer);
+        timer_stop(&remote->spooling);
         map_remove_str(here.by_domain, remote->domain);
         list_remove(&here.all, &remote->in_all);
         if (map_count(here.by_domain) == 0)
@@ -124,24 +119,27 @@ send_back_for(struct stanza *stanza, enum cause cause, const char *detail)
         send_back(stanza, cause_row(cause)->condition, text);
 }
 
-static struct stanza *
-take_waiting(struct remote *remote, struct waiting *waiting)
+static void
+put_down(struct remote *remote, struct held *held)
 {
-        struct stanza *stanza = waiting->stanza;
+        list_remove(&remote->waiting, &held->in_list);
+        remote->waiting_bytes -= held->stanza->inside_len + HEAD_BYTES;
+}
 
-        list_remove(&remote->waiting, &waiting->in_remote);
-        remote->waiting_bytes -= stanza->inside_len + HEAD_BYTES;
-        mem_free(waiting);
-        return stanza;
+static struct stanza *
+take_waiting(struct remote *remote, struct held *held)
+{
+        put_down(remote, held);
+        return held_take(held);
 }
 
 /* local NULL: of all our domains. */
 static void
 send_all_back(struct remote *remote, const char *local, enum cause cause, const char *detail)
 {
-        for (LIST_EACH(waiting, &remote->waiting, struct waiting, in_remote))
-                if (local == NULL || strcmp(waiting->stanza->from.domain, local) == 0)
-                        send_back_for(take_waiting(remote, waiting), cause, detail);
+        for (LIST_EACH(held, &remote->waiting, struct held, in_list))
+                if (local == NULL || strcmp(held->stanza->from.domain, local) == 0)
+                        send_back_for(take_waiting(remote, held), cause, detail);
 }
 
 /* ---- time ---- */
@@ -152,7 +150,7 @@ static void
 set_timer(struct remote *remote)
 {
         uint64_t now = worker_now(), next = UINT64_MAX;
-        struct waiting *first = LIST_ITEM(remote->waiting.first, struct waiting, in_remote);
+        struct held *first = LIST_ITEM(remote->waiting.first, struct held, in_list);
         struct question *question = LIST_ITEM(remote->questions.first, struct question, in_remote);
 
         if (first != NULL)
@@ -190,11 +188,11 @@ look_at_time(struct timer *timer)
         uint64_t now = worker_now();
         const char *detail;
 
-        for (LIST_EACH(waiting, &remote->waiting, struct waiting, in_remote)) {
-                if (waiting->due > now)
+        for (LIST_EACH(held, &remote->waiting, struct held, in_list)) {
+                if (held->due > now)
                         break;
                 enum cause cause = present_cause(remote, &detail);
-                send_back_for(take_waiting(remote, waiting), cause, detail);
+                send_back_for(take_waiting(remote, held), cause, detail);
         }
         for (LIST_EACH(question, &remote->questions, struct question, in_remote))
                 if (question->due <= now)
@@ -241,11 +239,11 @@ stream_for(const struct remote *remote, const char *local)
 }
 
 static void
-put(struct s2s *s2s, struct stanza *stanza)
+put(struct s2s *s2s, struct held *held)
 {
         s2s->out++;
         s2s->last_used = worker_now();
-        ledger_send(s2s, stanza);
+        ledger_send(s2s, held);
 }
 
 /* Sees to it that there will be a stream for this domain of ours. */
@@ -269,8 +267,8 @@ want_all(struct remote *remote)
 
         if (owed != NULL)
                 want(remote, owed);
-        for (LIST_EACH(waiting, &remote->waiting, struct waiting, in_remote)) {
-                const char *local = waiting->stanza->from.domain;
+        for (LIST_EACH(held, &remote->waiting, struct held, in_list)) {
+                const char *local = held->stanza->from.domain;
                 if (strcmp(local, last) == 0)
                         continue;
                 last = local;
@@ -280,6 +278,12 @@ want_all(struct remote *remote)
         for (LIST_EACH(question, &remote->questions, struct question, in_remote))
                 if (question->asked_on == 0)
                         want(remote, question->local);
+}
+
+static uint64_t
+wait_ends(void)
+{
+        return worker_now() + (uint64_t)config_number(snapshot_section("s2s"), "max-wait") * 1000;
 }
 
 static void
@@ -293,24 +297,33 @@ let_wait(struct remote *remote, struct stanza *stanza)
                 send_back(stanza, RESOURCE_CONSTRAINT, "too much waits for this domain already");
                 return;
         }
-        struct waiting *waiting = MEM_NEW(waiting);
-        waiting->stanza = stanza;
-        waiting->due = worker_now() + (uint64_t)config_number(snapshot_section("s2s"), "max-wait") * 1000;
         remote->waiting_bytes += bytes;
-        list_append(&remote->waiting, &waiting->in_remote);
+        list_append(&remote->waiting, &held_new(stanza, wait_ends())->in_list);
+        spool_in_time(remote);
         want(remote, stanza->from.domain);
         set_timer(remote);
 }
 
 void
-remote_let_wait_first(struct remote *remote, struct stanza *stanza)
+remote_let_wait_first(struct remote *remote, struct held *held)
 {
-        struct waiting *waiting = MEM_NEW(waiting);
+        remote->waiting_bytes += held->stanza->inside_len + HEAD_BYTES;
+        list_prepend(&remote->waiting, &held->in_list);
+}
 
-        waiting->stanza = stanza;
-        waiting->due = worker_now() + (uint64_t)config_number(snapshot_section("s2s"), "max-wait") * 1000;
-        remote->waiting_bytes += stanza->inside_len + HEAD_BYTES;
-        list_prepend(&remote->waiting, &waiting->in_remote);
+void
+remote_take_up(struct held *held)
+{
+        struct remote *remote = remote_get(held->stanza->to.domain);
+
+        if (remote == NULL) {
+                held_drop(held, true);
+                return;
+        }
+        remote->waiting_bytes += held->stanza->inside_len + HEAD_BYTES;
+        list_append(&remote->waiting, &held->in_list);
+        want(remote, held->stanza->from.domain);
+        set_timer(remote);
 }
 
 bool
@@ -320,8 +333,8 @@ remote_wants(const struct remote *remote, const char *local)
 
         if (owed != NULL && strcmp(owed, local) == 0)
                 return true;
-        for (LIST_EACH(waiting, &remote->waiting, struct waiting, in_remote))
-                if (strcmp(waiting->stanza->from.domain, local) == 0)
+        for (LIST_EACH(held, &remote->waiting, struct held, in_list))
+                if (strcmp(held->stanza->from.domain, local) == 0)
                         return true;
         return false;
 }
@@ -332,8 +345,8 @@ remote_flush(struct remote *remote)
         struct s2s *s2s = NULL;
         const char *last = NULL; /* the same domain as before: the same stream */
 
-        for (LIST_EACH(waiting, &remote->waiting, struct waiting, in_remote)) {
-                const char *local = waiting->stanza->from.domain;
+        for (LIST_EACH(held, &remote->waiting, struct held, in_list)) {
+                const char *local = held->stanza->from.domain;
                 if (last == NULL || strcmp(last, local) != 0)
                         s2s = stream_for(remote, local);
                 last = s2s == NULL ? local : NULL;
@@ -341,7 +354,8 @@ remote_flush(struct remote *remote)
                         continue;
                 if (is_full(s2s))
                         break;
-                put(s2s, take_waiting(remote, waiting));
+                put_down(remote, held);
+                put(s2s, held);
         }
         set_timer(remote);
 }
@@ -358,7 +372,7 @@ pass_on(struct remote *remote, struct stanza *stanza)
         struct s2s *s2s = stream_for(remote, stanza->from.domain);
 
         if (s2s != NULL && !waits_before(remote, stanza->from.domain) && !is_full(s2s))
-                put(s2s, stanza);
+                put(s2s, held_new(stanza, wait_ends()));
         else if (worker_now() < remote->retry_at && cause_row(remote->cause)->is_lasting)
                 send_back_for(stanza, remote->cause, remote->detail);
         else
@@ -464,8 +478,10 @@ remote_lost(struct s2s *s2s)
         for (LIST_EACH(question, &remote->questions, struct question, in_remote))
                 if (question->asked_on == s2s->serial)
                         question->asked_on = 0;
-        if (s2s_is_stopping())
+        if (s2s_is_stopping()) {
+                spool_write(remote);
                 return;
+        }
         want_all(remote);
         set_timer(remote);
 }
@@ -646,9 +662,9 @@ s2s_stop(void)
 {
         trial_stop();
         for (LIST_EACH(remote, &here.all, struct remote, in_all)) {
-                for (LIST_EACH(waiting, &remote->waiting, struct waiting, in_remote)) {
-                        struct stanza *stanza = take_waiting(remote, waiting);
-                        stanza_unref(&stanza);
+                for (LIST_EACH(held, &remote->waiting, struct held, in_list)) {
+                        put_down(remote, held);
+                        held_drop(held, true);
                 }
                 for (LIST_EACH(reach, &remote->reaches, struct reach, in_remote))
                         reach_free(&reach);
@@ -656,6 +672,8 @@ s2s_stop(void)
                         list_remove(&remote->questions, &question->in_remote);
                         question_free(&question);
                 }
+                ledger_forget_all(remote);
                 forget(remote);
         }
+        spool_stop_here();
 }

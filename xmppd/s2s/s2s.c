@@ -398,7 +398,7 @@ s2s_stop_streams(void)
 {
         here.is_stopping = true;
         for (LIST_EACH(s2s, &here.streams, struct s2s, in_worker))
-                if (s2s->stream != NULL)
+                if (s2s->stream != NULL && ledger_is_settled(s2s))
                         stream_fail(s2s->stream, STREAM_SYSTEM_SHUTDOWN, NULL);
 }
 

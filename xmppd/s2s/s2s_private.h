@@ -17,6 +17,8 @@
 #define NS_BIDI             "urn:xmpp:bidi"
 #define NS_BIDI_FEATURE     "urn:xmpp:features:bidi"
 
+struct held;
+
 /* ---- streams (s2s.c) ---- */
 
 /* How one side has proven to the other that it is a domain. */
@@ -136,8 +138,8 @@ void receive_stanza(struct s2s *s2s, struct arena *arena, struct element *elemen
 void ledger_offer(struct buf *out); /* the stream feature */
 void ledger_begin(struct s2s *s2s); /* on an outgoing stream that is open: enables it, or resumes what was cut */
 void ledger_take(struct s2s *s2s, const struct element *element);
-/* Sends the stanza and keeps it until it is acknowledged. Takes the reference. */
-void ledger_send(struct s2s *s2s, struct stanza *stanza);
+/* Sends the stanza and keeps it until it is acknowledged. Takes it. */
+void ledger_send(struct s2s *s2s, struct held *held);
 bool ledger_may_send(const struct s2s *s2s);
 void ledger_receive(struct s2s *s2s, struct stanza *stanza); /* counts it; NULL: one that was refused */
 /* The stream has ended: what may be resumed stays with the remote domain, the rest waits for another stream. */
@@ -145,6 +147,30 @@ void ledger_lost(struct s2s *s2s);
 /* Of our domains, the one whose stanzas have to be resumed or given up before others may go; NULL: none. */
 const char *ledger_owed(const struct remote *remote);
 void ledger_forget_all(struct remote *remote);
+/* Every list of struct held with what is not acknowledged, on streams of this domain and left by them. */
+void ledger_each_list(struct remote *remote, void (*each)(const struct list *list));
+/* At stop: false: an acknowledgement is awaited, and the stream ends when it comes, or after a moment. */
+bool ledger_is_settled(struct s2s *s2s);
+
+/* ---- what has not left, on disk where it takes long (spool.c) ---- */
+
+/* A stanza that waits for a stream, or for its acknowledgement. */
+struct held {
+        struct link in_list;
+        struct stanza *stanza;
+        uint64_t due; /* worker_now, when it goes back */
+        uint64_t row; /* in the store; 0: it is not there */
+};
+/* Takes the reference. */
+struct held *held_new(struct stanza *stanza, uint64_t due);
+/* It is in no list any more. The reference is given back, the row erased. */
+struct stanza *held_take(struct held *held);
+/* keep_row: for the next start. */
+void held_drop(struct held *held, bool keep_row);
+/* All that this domain has waiting, or sent without acknowledgement: now, or in a moment. */
+void spool_write(struct remote *remote);
+void spool_in_time(struct remote *remote);
+void spool_stop_here(void);
 
 /* ---- dialback (XEP-0220, keys by XEP-0185) ---- */
 
@@ -183,11 +209,12 @@ void dialback_read_error(const struct element *answer, char *text, size_t room);
 struct remote {
         struct link in_all;  /* least recently used first */
         char *domain;        /* prepared */
-        struct list waiting; /* struct waiting, oldest first */
+        struct list waiting; /* struct held, oldest first */
         size_t waiting_bytes;
         struct list outs, ins; /* struct s2s: outgoing ones that connected, incoming ones that claim or have proven it */
         struct list reaches;
         struct list questions;
+        struct timer spooling;
         struct timer timer; /* the next stanza to go back, or the next attempt */
         uint32_t failures;  /* in a row */
         uint64_t retry_at;  /* worker_now; 0: at once */
@@ -212,8 +239,10 @@ void remote_refused(struct remote *remote, const char *local, enum cause cause, 
 bool remote_wants(const struct remote *remote, const char *local);
 /* A stream has come about. */
 void remote_reached(struct remote *remote);
-/* Before all that waits already: it was sent on a stream that is gone. Takes the reference. */
-void remote_let_wait_first(struct remote *remote, struct stanza *stanza);
+/* Before all that waits already: it was sent on a stream that is gone. Takes it. */
+void remote_let_wait_first(struct remote *remote, struct held *held);
+/* At the start: it was waiting when the server ended. Takes it. */
+void remote_take_up(struct held *held);
 /* A stream is gone: its questions and stanzas go elsewhere. */
 void remote_lost(struct s2s *s2s);
 /* Any worker. Takes the question; the answer comes to in_verified. */

@@ -15,6 +15,7 @@ static const char *const names[] = {
         [TABLE_SESSION_END] = "session-end",
         [TABLE_DATA] = "data",
         [TABLE_PRIVACY] = "privacy",
+        [TABLE_S2S] = "s2s",
         [TABLES] = NULL,
 };
 

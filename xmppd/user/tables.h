@@ -16,6 +16,7 @@ enum table {
         TABLE_SESSION_END, /* wall ms, account id, session id -> bare JID: when sessions without a stream are given up */
         TABLE_DATA,        /* account id, kind, SHA-256 of a name -> name and document (data.h) */
         TABLE_PRIVACY,     /* account id, SHA-256 of its name -> a privacy list; the default one holds the blocking list */
+        TABLE_S2S,         /* row number -> a stanza that waits for its foreign domain, and until when */
         TABLES
 };
 
