@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from harness import servers, stream, system
+from harness import dns, pki, servers, stream, system
 
 pytestmark = pytest.mark.skipif(os.environ.get("CI") != "true" and not (system.have("xmppd") and system.have("xmppctl")), reason="xmppd is not built")
 
@@ -235,3 +235,88 @@ def test_zone_records(files):
     assert "cannot read" in refused(files, "dns-records", "--sipcomp", "/nonexistent")
     files.federation("xmpp-federation { enabled = false }\n")
     assert {name.split(".")[0] for name, *_ in records(files)[1]} == {"_xmpp-client", "_xmpps-client", "_sipfederationtls"}
+
+
+class Two:
+    """Two of our servers that find each other, with juliet on the first and romeo on the second."""
+
+    def __init__(self, names):
+        self.servers = []
+        for domain, user in (("capulet.example", "juliet"), ("montague.example", "romeo")):
+            server = servers.Xmppd([domain])
+            server.settings["s2s"] = {"listen": [f"127.0.0.1:{server.s2s}"], "listen-tls": [], "trust": str(pki.shared().ca), "max-wait": 2}
+            server.settings["dns"] = {"servers": [names.address]}
+            server.write()
+            (server.directory / "federation.conf").write_text(INCLUDE)
+            server.add_users([(f"{user}@{domain}", "secret")])
+            names.srv(f"_xmpp-server._tcp.{domain}", [(0, 5, server.s2s, f"xmpp.{domain}")])
+            names.host(f"xmpp.{domain}", "127.0.0.1")
+            self.servers.append(server)
+        for server in self.servers:
+            server.start()
+        self.clients = [sign_in(self.servers[0], "juliet", "capulet.example"), sign_in(self.servers[1], "romeo", "montague.example")]
+
+    def say(self, sender, text):
+        """The message as it arrives, or the error that comes back: (who heard of it, the node)."""
+        to = "romeo@montague.example" if sender == 0 else "juliet@capulet.example"
+        self.clients[sender].send(f'<message to="{to}" type="chat" id="{text}"><body>{text}</body></message>')
+        end = time.monotonic() + 30 * system.PATIENCE
+        while time.monotonic() < end:
+            for who, client in enumerate(self.clients):
+                event = client.receive(0.1)
+                if event is not None and event[0] == "stanza" and event[1].local == "message" and event[1].get("id") == text:
+                    return who, event[1]
+        raise AssertionError(f"{text}: nothing came")
+
+    def stop(self):
+        for client in self.clients:
+            client.cut()
+        for server in self.servers:
+            assert not server.process.alive() or server.stop() is None
+            server.remove()
+
+
+def sign_in(server, user, domain):
+    link = stream.Stream("127.0.0.1", server.c2s)
+    link.secure(domain)
+    link.login(user, domain, "secret")
+    link.bind(domain, "x")
+    link.send("<presence/>")
+    return link
+
+
+def streams(server, remote):
+    return [row for row in json.loads(server.ctl("--json", "s2s").stdout)["streams"] if row["remote"] == remote]
+
+
+def test_a_changed_policy_acts_on_streams_that_are_up():
+    with dns.Server() as names:
+        two = Two(names)
+        capulet = two.servers[0]
+        try:
+            assert two.say(0, "one")[0] == 1 and two.say(1, "two")[0] == 0
+            assert streams(capulet, "montague.example")
+
+            capulet.ctl("xmpp-policy", "add", "montague.example", "deny")
+            assert system.wait_until(lambda: not streams(capulet, "montague.example"), 5, 0.1)
+            assert "federation.d/xmpp-policy.conf:2" in capulet.process.log()
+            who, node = two.say(0, "three")
+            assert who == 0 and node.get("type") == "error" and "not-allowed" in str(node), node
+            who, node = two.say(1, "four")
+            assert who == 1 and node.get("type") == "error", node
+
+            capulet.ctl("xmpp-policy", "del", "montague.example")
+            assert two.say(0, "five")[0] == 1 and two.say(1, "six")[0] == 0
+
+            capulet.ctl("xmpp-policy", "add", "*.example", "deny", "out")
+            who, node = two.say(0, "seven")
+            assert who == 0 and "not-allowed" in str(node), node
+            assert two.say(1, "eight")[0] == 0
+
+            capulet.ctl("xmpp-policy", "add", "montague.example", "deny", "in")
+            capulet.ctl("xmpp-policy", "del", "*.example")
+            assert two.say(0, "nine")[0] == 1
+            who, node = two.say(1, "ten")
+            assert who == 1 and node.get("type") == "error", node
+        finally:
+            two.stop()
