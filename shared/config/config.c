@@ -69,7 +69,7 @@ struct config *
 config_read(const char *path, const struct section_rule *rules, config_check *check, struct buf *errors, struct buf *warnings)
 {
         struct arena *arena = arena_new(16384);
-        struct reading reading = { .arena = arena };
+        struct reading reading = { .arena = arena, .scratch = arena_new(16384) };
         struct node top = { .is_section = true };
         struct config *config = ARENA_NEW(arena, config);
 
@@ -83,6 +83,7 @@ config_read(const char *path, const struct section_rule *rules, config_check *ch
         bool bad_syntax = reading.bad_syntax, bad = reading.errors.count > 0;
         write_complaints(&reading.errors, errors);
         write_complaints(&reading.warnings, warnings);
+        arena_free(&reading.scratch);
         if (!bad_syntax && check != NULL) {
                 size_t len = errors->len;
                 check(config, errors, warnings);

@@ -76,7 +76,8 @@ struct complaints {
 
 /* One attempt to read a configuration. */
 struct reading {
-        struct arena *arena;
+        struct arena *arena;   /* of the snapshot */
+        struct arena *scratch; /* of the tree: gone when the sections are made */
         struct complaints errors, warnings;
         bool bad_syntax; /* the tree has holes: do not complain of what is missing */
         int files;

@@ -104,7 +104,7 @@ expected(struct parser *parser, int line, const char *what)
 static struct node *
 add_node(struct parser *parser, struct node *in, const char *name, int line)
 {
-        struct node *node = ARENA_NEW(parser->reading->arena, node);
+        struct node *node = ARENA_NEW(parser->reading->scratch, node);
 
         node->name = name;
         node->place = place_of(parser, line);
@@ -121,7 +121,7 @@ add_item(struct parser *parser, struct node *setting, size_t *room)
 {
         if (setting->count == *room) {
                 size_t more = *room == 0 ? 4 : *room * 2;
-                const char **items = arena_alloc(parser->reading->arena, more * sizeof(*items));
+                const char **items = arena_alloc(parser->reading->scratch, more * sizeof(*items));
                 if (setting->count > 0)
                         memcpy(items, setting->items, setting->count * sizeof(*items));
                 setting->items = items;
@@ -485,7 +485,7 @@ read_tree(struct reading *reading, const char *path, struct node *top)
 void
 read_default(struct reading *reading, const char *text, struct node *setting)
 {
-        struct reading own = { .arena = reading->arena };
+        struct reading own = { .arena = reading->arena, .scratch = reading->scratch };
         struct parser parser = { .reading = &own };
         size_t room = 0;
 

@@ -151,6 +151,24 @@ refuses_what_does_not_fit_together(void **state)
                         "sip-domain b.example { type = lync }",
                         "xmppd.conf:5: sip-domain \"b.example\" is in conflict with chat alias \"b.example\" at xmppd.conf:4: a domain belongs to one "
                         "of them only\n" },
+                { PLAIN "domain a.example { }\ncomponents { secret = s }\nsip-domain a.example { type = lync }",
+                        "xmppd.conf:4: sip-domain \"a.example\" is in conflict with domain \"a.example\" at xmppd.conf:2: a domain belongs to one of "
+                        "them only\n" },
+                { PLAIN "domain a.example { }\ncomponents { secret = s }\ncomponent b.example { secret = s }\nsip-domain b.example { type = lync }",
+                        "xmppd.conf:5: sip-domain \"b.example\" is in conflict with component \"b.example\" at xmppd.conf:4: a domain belongs to one "
+                        "of them only\n" },
+                { PLAIN "domain a.example { }\ncomponents { secret = s }\nchat b.example { }\nsip-domain b.example { type = lync }",
+                        "xmppd.conf:5: sip-domain \"b.example\" is in conflict with chat \"b.example\" at xmppd.conf:4: a domain belongs to one of "
+                        "them only\n" },
+                { PLAIN "domain a.example { }\nxmpp-peer a.example { }",
+                        "xmppd.conf:3: xmpp-peer \"a.example\" is in conflict with domain \"a.example\" at xmppd.conf:2: a peer is a domain of others, "
+                        "reached by XMPP federation\n" },
+                { PLAIN "domain a.example { }\nchat c.example { aliases = { b.example } }\nxmpp-peer b.example { }",
+                        "xmppd.conf:4: xmpp-peer \"b.example\" is in conflict with chat alias \"b.example\" at xmppd.conf:3: a peer is a domain of "
+                        "others, reached by XMPP federation\n" },
+                { PLAIN "domain a.example { }\ncomponent b.example { secret = s }\nxmpp-policy b.example { action = allow }",
+                        "xmppd.conf:4: xmpp-policy \"b.example\" allows a domain that is a component at xmppd.conf:3: it is reached by that component or "
+                        "by XMPP federation, not by both\n" },
                 { PLAIN "domain a.example { }\nsip-domain b.example { type = lync }",
                         "xmppd.conf:1: the components of the SIP domains need a secret: secret = \"file:PATH\"\n" },
                 { PLAIN "domain a.example { }\ncomponent b.example { }",
