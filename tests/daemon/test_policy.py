@@ -3,6 +3,7 @@ import concurrent.futures
 import json
 import os
 import re
+import socket
 import subprocess
 import time
 
@@ -320,3 +321,18 @@ def test_a_changed_policy_acts_on_streams_that_are_up():
             assert who == 1 and node.get("type") == "error", node
         finally:
             two.stop()
+
+
+def test_what_the_running_server_cannot_take_is_said(files):
+    """Its files are good, but a port that they ask for is taken: it keeps all of its old configuration."""
+    files.start()
+    try:
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            files.settings["s2s"] = {"listen": [f"127.0.0.1:{taken.getsockname()[1]}"], "listen-tls": []}
+            files.write()
+            done = files.ctl("xmpp-policy", "add", "a.example", "deny", check=False)
+        assert done.returncode == 1 and "keeps its old configuration" in done.stderr and "not in force" in done.stdout, done
+        assert [r["name"] for r in rows(files, "xmpp-policy")] == ["a.example"]
+        files.ctl("reload")
+    finally:
+        assert files.stop() is None

@@ -271,10 +271,11 @@ read_file(const char *path, struct buf *out)
         return n == 0 ? 0 : -1;
 }
 
+/* A new file: whoever may write into the directory cannot lead root elsewhere with a link. */
 static int
 write_file(const char *path, const struct buf *text)
 {
-        int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+        int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
         size_t done = 0;
 
         if (fd < 0)

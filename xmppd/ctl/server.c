@@ -274,7 +274,7 @@ ctl_reload(struct ctl *ctl, struct buf *report)
                 }
         }
         if (report->len == 0)
-                buf_puts(report, "takes effect when the server starts");
+                buf_puts(report, status == DONE ? "takes effect when the server starts" : "but not in force");
         buf_free(&answer);
         return status;
 }
