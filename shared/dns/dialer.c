@@ -97,6 +97,12 @@ say_exhausted(struct timer *timer)
         dialer->events->exhausted(dialer->owner, dialer->end, dialer->why.text);
 }
 
+static const enum dialer_end ends[] = {
+        [CONNECT_REFUSED] = DIALER_REFUSED,
+        [CONNECT_SILENT] = DIALER_SILENT,
+        [CONNECT_UNREACHABLE] = DIALER_UNREACHABLE,
+};
+
 static void
 take_connection(void *owner, enum connect_end end, int fd, const struct address *address, const char *why)
 {
@@ -105,7 +111,7 @@ take_connection(void *owner, enum connect_end end, int fd, const struct address 
 
         dialer->connect = NULL;
         if (end != CONNECT_DONE) {
-                fail(dialer, end == CONNECT_REFUSED ? DIALER_REFUSED : DIALER_SILENT, why);
+                fail(dialer, ends[end], why);
                 try_next(&dialer->step);
                 return;
         }

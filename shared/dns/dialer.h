@@ -30,7 +30,8 @@ enum dialer_end {
         DIALER_DNS_FAILED,  /* for now */
         DIALER_REFUSED,     /* the last target tried */
         DIALER_SILENT,
-        DIALER_EXHAUSTED, /* all that answered were given to the owner */
+        DIALER_UNREACHABLE, /* no route leads there */
+        DIALER_EXHAUSTED,   /* all that answered were given to the owner */
 };
 
 struct dialer_events {

@@ -28,7 +28,7 @@ struct connect {
         size_t count, begun, over;
         struct timer next, deadline;
         struct buf why;
-        bool is_silent;
+        bool is_silent, has_refused;
         connect_told *told;
         void *owner;
 };
@@ -108,6 +108,7 @@ fail_try(struct try *try, int error)
 
         note(race, try, error == ECONNREFUSED ? "refused" : strerror(error));
         race->is_silent |= error == ETIMEDOUT;
+        race->has_refused |= error != ENETUNREACH && error != EHOSTUNREACH;
         end_try(try);
         race->over++;
         timer_start(&race->next, 0, begin_next);
@@ -165,7 +166,7 @@ begin_next(struct timer *timer)
         if (race->begun < race->count)
                 begin(race);
         else if (race->over == race->count)
-                tell(race, race->is_silent ? CONNECT_SILENT : CONNECT_REFUSED, -1, NULL);
+                tell(race, race->is_silent ? CONNECT_SILENT : race->has_refused ? CONNECT_REFUSED : CONNECT_UNREACHABLE, -1, NULL);
 }
 
 static void

@@ -13,7 +13,8 @@
 
 struct connect;
 
-enum connect_end { CONNECT_DONE, CONNECT_REFUSED, CONNECT_SILENT }; /* SILENT: at least one address has not answered at all */
+/* SILENT: at least one address has not answered at all; UNREACHABLE: no route leads to any of them. */
+enum connect_end { CONNECT_DONE, CONNECT_REFUSED, CONNECT_SILENT, CONNECT_UNREACHABLE };
 
 /* fd is the receiver's (CONNECT_DONE; else -1): non-blocking, close-on-exec, TCP_NODELAY. address: of the connection. why: the addresses with what each
  * one said, for CONNECT_DONE those that failed before. Valid during the call. */

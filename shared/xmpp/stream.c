@@ -15,12 +15,14 @@
 #include "shared/xml/writer.h"
 #include "shared/xmpp/ns.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum {
         DIAL_MS = 15 * 1000,
         FAREWELL_MS = 5 * 1000, /* for the other's closing tag */
-        IDLE_MS = 1000,         /* then the parser rests: twelve KiB less for seven microseconds more */
+        FIRST_BYTES = 40,
+        IDLE_MS = 1000, /* then the parser rests: twelve KiB less for seven microseconds more */
 };
 
 struct stream {
@@ -34,7 +36,8 @@ struct stream {
         bool header_sent : 1;
         bool is_feeding : 1; /* the parser runs */
         bool is_restarting : 1;
-        bool is_fresh : 1; /* restarted, and nothing has come since */
+        bool has_header : 1; /* of the other side */
+        bool is_fresh : 1;   /* restarted, and nothing has come since */
         bool is_paused : 1;
         bool is_deaf : 1;    /* input is dropped: an error was sent, or both sides are done */
         bool is_closing : 1; /* our closing tag was sent: elements are no longer told */
@@ -125,6 +128,7 @@ see_header(void *owner, struct element *header, const char *default_ns)
         struct stream *stream = owner;
         if (stream->is_deaf || stream->is_gone)
                 return;
+        stream->has_header = true;
         enum stream_condition condition = check_header(stream, header, default_ns);
         if (condition != STREAM_CONDITIONS) {
                 stream_fail(stream, condition, NULL);
@@ -219,9 +223,24 @@ fail_for_problem(struct stream *stream, enum xml_problem problem)
         }
 }
 
+/* Who speaks another protocol is known by the first bytes. */
+static void
+note_first_bytes(struct stream *stream, const char *bytes, size_t len)
+{
+        char text[FIRST_BYTES + 1], why[FIRST_BYTES + 40];
+        size_t n = 0;
+
+        for (; n < FIRST_BYTES && n < len && bytes[n] != '\r' && bytes[n] != '\n'; n++)
+                text[n] = bytes[n] >= ' ' && bytes[n] < 0x7f ? bytes[n] : '?';
+        text[n] = '\0';
+        snprintf(why, sizeof(why), "no XML, but \"%s\"", text);
+        set_why(stream, why);
+}
+
 static void
 begin_anew(struct stream *stream)
 {
+        stream->has_header = false;
         stream->is_restarting = false;
         stream->is_fresh = true;
         xml_parser_free(&stream->parser);
@@ -274,6 +293,8 @@ take_bytes(void *owner, const char *bytes, size_t len)
                 stream->is_feeding = true;
                 enum xml_problem problem = xml_parser_feed(stream->parser, bytes + done, piece, &used);
                 stream->is_feeding = false;
+                if (problem == XML_NOT_WELL_FORMED && !stream->has_header && !stream->is_gone)
+                        note_first_bytes(stream, bytes + done, piece);
                 done += used;
                 if (stream->is_gone) {
                         conn_free(&stream->conn);

@@ -83,7 +83,7 @@ print_explanation(struct ctl *ctl, const struct json *found)
                 printf("\n");
         print_steps(ctl, json_member(found, "steps"), "");
         if (waiting > 0)
-                printf("\n%lld stanzas wait for it\n", (long long)waiting);
+                printf("\nwaiting for it: %lld stanza%s\n", (long long)waiting, waiting == 1 ? "" : "s");
         print_streams(ctl, json_member(found, "streams"));
         print_failures(ctl, json_member(found, "incoming"), "an attempt of it to reach us");
         print_failures(ctl, json_member(found, "outgoing"), "an attempt of ours");

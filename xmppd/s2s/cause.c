@@ -29,11 +29,13 @@ static const struct cause_row rows[CAUSES] = {
                 "The other server is down, or its SRV records name a wrong host or port." },
         [CAUSE_SILENT] = { "tcp-silent", STEP_CONNECT, false, TIMEOUT, "its servers do not answer",
                 "A firewall drops the packets (port 5269, out from here or in to there), or the host is down." },
+        [CAUSE_UNREACHABLE] = { "tcp-unreachable", STEP_CONNECT, false, TIMEOUT, "no route leads to its servers",
+                "This machine has no way to that network (no IPv6, perhaps, while the other side publishes nothing else): check its routes." },
 
         [CAUSE_CLOSED] = { "closed", STEP_STREAM, false, TIMEOUT, "it closed the connection without saying why",
                 "Look into the log of the other server; often a policy or a limit there." },
-        [CAUSE_NOT_XMPP] = { "not-xmpp", STEP_STREAM, true, TIMEOUT, "what answers there does not speak XMPP",
-                "The SRV record or the port is wrong: another service listens there." },
+        [CAUSE_NOT_XMPP] = { "not-xmpp", STEP_STREAM, true, TIMEOUT, "what answers there does not speak XMPP as servers do",
+                "The SRV record or the port is wrong: another service listens there (5222 is for clients)." },
         [CAUSE_NO_ANSWER] = { "no-answer", STEP_STREAM, false, TIMEOUT, "it accepted the connection and then said nothing",
                 "The other server is overloaded, or a proxy between holds the connection." },
         [CAUSE_HOST_UNKNOWN] = { "host-unknown", STEP_STREAM, true, NOT_FOUND, "the server found there does not serve this domain",
@@ -58,6 +60,9 @@ static const struct cause_row rows[CAUSES] = {
                 "The other side has to renew it; check the clock of this machine too." },
         [CAUSE_NOT_YET] = { "cert-not-yet", STEP_CERTIFICATE, true, TIMEOUT, "its certificate is not valid yet",
                 "The clock of one of the two machines is wrong." },
+        [CAUSE_CLOCK] = { "clock", STEP_CERTIFICATE, true, TIMEOUT,
+                "the clock of this machine seems to be wrong: nothing that the other side shows is valid yet",
+                "Set the clock of this machine (NTP); if it is right, the other side's was wrong when it made its certificates." },
         [CAUSE_SELF_SIGNED] = { "cert-self-signed", STEP_CERTIFICATE, true, TIMEOUT, "its certificate is self-signed",
                 "Pin it with xmpp-peer \"DOMAIN\" { pin = \"SHA-256\" }, or let the other side get one of a known authority." },
         [CAUSE_UNKNOWN_AUTHORITY] = { "cert-unknown-authority", STEP_CERTIFICATE, true, TIMEOUT,
@@ -80,6 +85,9 @@ static const struct cause_row rows[CAUSES] = {
                 "Our certificate must name our domain and lead to an authority trusted there; some need clientAuth in it." },
         [CAUSE_DIALBACK] = { "auth-dialback", STEP_AUTHENTICATION, true, TIMEOUT, "it could not verify our domain (dialback)",
                 "It asks the server that our SRV records name: these must lead here, with the same dialback-secret on every node." },
+        [CAUSE_DIALBACK_SILENT] = { "auth-dialback-silent", STEP_AUTHENTICATION, false, TIMEOUT,
+                "it does not say whether it accepts our domain (dialback)",
+                "It asks the server that our SRV records name: look whether a firewall in front of that drops what comes, port 5269." },
         [CAUSE_DIALBACK_KEY] = { "auth-dialback-key", STEP_AUTHENTICATION, true, TIMEOUT,
                 "the server of that domain did not make the key that was shown to us",
                 "Somebody else uses the domain's name, or its nodes have different dialback secrets." },
@@ -88,7 +96,7 @@ static const struct cause_row rows[CAUSES] = {
                 "xmppctl explain DOMAIN shows the way there." },
 
         [CAUSE_NO_PONG] = { "no-pong", STEP_PING, false, TIMEOUT, "the stream is up, but a ping has no answer",
-                "The other server or a component behind it hangs." },
+                "The other side cannot reach us (our SRV records, port 5269 from outside), or hangs: see its attempts, and its log." },
 };
 
 const struct cause_row *

@@ -26,6 +26,7 @@ enum cause {
         /* connect */
         CAUSE_REFUSED,
         CAUSE_SILENT,
+        CAUSE_UNREACHABLE,
         /* stream */
         CAUSE_CLOSED,
         CAUSE_NOT_XMPP,
@@ -42,6 +43,7 @@ enum cause {
         CAUSE_NO_CERTIFICATE,
         CAUSE_EXPIRED,
         CAUSE_NOT_YET,
+        CAUSE_CLOCK,
         CAUSE_SELF_SIGNED,
         CAUSE_UNKNOWN_AUTHORITY,
         CAUSE_PURPOSE,
@@ -52,6 +54,7 @@ enum cause {
         CAUSE_NO_WAY,
         CAUSE_EXTERNAL,
         CAUSE_DIALBACK,
+        CAUSE_DIALBACK_SILENT,
         CAUSE_DIALBACK_KEY,
         CAUSE_DIALBACK_UNREACHABLE,
         /* ping */

@@ -260,7 +260,7 @@ take_failure(struct s2s *s2s, const struct element *failure, struct arena *arena
 {
         const struct element *condition = element_first(failure);
 
-        attempt_note(s2s->attempt, STEP_AUTHENTICATION, "EXTERNAL was refused: %s", condition != NULL ? condition->name : "?");
+        attempt_fail(s2s->attempt, CAUSE_EXTERNAL, "EXTERNAL: %s", condition != NULL ? condition->name : "failure");
         s2s->offers_external = false;
         if (s2s->reach != NULL)
                 s2s->reach->skips_external = true;
@@ -571,8 +571,8 @@ out_see_element(struct s2s *s2s, const struct element *element, struct arena *ar
 static enum cause
 cause_of_end(const struct s2s *s2s, const char *why)
 {
-        if (s2s->attempt != NULL && s2s->attempt->cause == CAUSE_NO_ANSWER)
-                return CAUSE_NO_ANSWER;
+        if (s2s->gave_up != CAUSE_NONE)
+                return (enum cause)s2s->gave_up;
         if (s2s->state == SECURING || text_starts(why, "TLS"))
                 return CAUSE_TLS_FAILED;
         if (strstr(why, "stream error from peer: host-unknown") != NULL || strstr(why, "stream error from peer: host-gone") != NULL)
@@ -582,7 +582,7 @@ cause_of_end(const struct s2s *s2s, const char *why)
                 return CAUSE_PEER_POLICY;
         if (strstr(why, "stream error from peer") != NULL)
                 return CAUSE_STREAM_ERROR;
-        return stream_problem(s2s->stream) != XML_FINE ? CAUSE_NOT_XMPP : CAUSE_CLOSED;
+        return stream_problem(s2s->stream) != XML_FINE || text_starts(why, "stream error ") ? CAUSE_NOT_XMPP : CAUSE_CLOSED;
 }
 
 /* Its negotiation has come to nothing. */
@@ -627,6 +627,15 @@ const char *
 out_state(const struct s2s *s2s)
 {
         return states[(int)s2s->state];
+}
+
+enum cause
+out_cause_of_silence(const struct s2s *s2s)
+{
+        for (LIST_EACH(pair, &s2s->pairs, struct pair, in_stream))
+                if (pair->ours == PROOF_ASKED)
+                        return CAUSE_DIALBACK_SILENT;
+        return CAUSE_NO_ANSWER;
 }
 
 struct s2s *

@@ -157,6 +157,7 @@ static const enum cause causes[] = {
         [DIALER_DNS_FAILED] = CAUSE_DNS_FAILED,
         [DIALER_REFUSED] = CAUSE_REFUSED,
         [DIALER_SILENT] = CAUSE_SILENT,
+        [DIALER_UNREACHABLE] = CAUSE_UNREACHABLE,
         [DIALER_EXHAUSTED] = CAUSE_NONE,
 };
 

@@ -75,8 +75,10 @@ s2s_fail(struct s2s *s2s, enum stream_condition condition, enum cause cause, con
         va_start(args, format);
         vsnprintf(text, sizeof(text), format, args);
         va_end(args);
-        if (cause != CAUSE_NONE)
+        if (s2s->is_incoming && cause != CAUSE_NONE)
                 attempt_fail(s2s->attempt, cause, "%s", text);
+        else if (s2s->gave_up == CAUSE_NONE)
+                s2s->gave_up = (char)cause; /* told when it has closed */
         if (s2s->stream != NULL)
                 stream_fail(s2s->stream, condition, text[0] != '\0' ? text : NULL);
 }
@@ -233,8 +235,9 @@ give_up(struct timer *timer)
         struct s2s *s2s = container_of(timer, struct s2s, timer);
 
         limit_note(LIMIT_S2S_TIME);
-        s2s_fail(
-                s2s, STREAM_CONNECTION_TIMEOUT, CAUSE_NO_ANSWER, "nothing came for %lld s", (long long)limit_value(LIMIT_S2S_TIME));
+        s2s_fail(s2s, STREAM_CONNECTION_TIMEOUT, s2s->is_incoming ? CAUSE_NO_ANSWER : out_cause_of_silence(s2s),
+                "nothing came for %lld s (%s)", (long long)limit_value(LIMIT_S2S_TIME),
+                s2s->is_incoming ? in_state(s2s) : out_state(s2s));
 }
 
 void
@@ -361,6 +364,32 @@ describe_names(const struct tls_peer *peer, char *text, size_t room)
         return text;
 }
 
+/* The faults of a certificate in a sentence; where the chain breaks, what is missing. */
+static enum cause
+judge_chain(const struct tls_peer *peer, char *detail, size_t room)
+{
+        const struct tls_link *last = peer->chain_count > 0 ? &peer->chain[peer->chain_count - 1] : NULL;
+        enum cause cause = cause_of_fault(peer->fault);
+        int64_t now = clock_wall_ms() / 1000;
+        char time[2][CLOCK_TEXT];
+        size_t early = 0;
+
+        snprintf(detail, room, "%s", peer->problem);
+        for (size_t i = 0; i < peer->chain_count; i++)
+                early += peer->chain[i].not_before > now;
+        if (cause == CAUSE_NOT_YET && early > 1 && early == peer->chain_count) {
+                snprintf(detail, room, "it says %s, and %s begins to be valid at %s", clock_format(time[0], now * 1000),
+                        peer->chain[0].subject, clock_format(time[1], peer->chain[0].not_before * 1000));
+                return CAUSE_CLOCK;
+        }
+        if (cause == CAUSE_UNKNOWN_AUTHORITY && last != NULL)
+                snprintf(detail, room,
+                        strcmp(last->subject, last->issuer) == 0 ? "%s is not trusted"
+                                                                 : "%s was issued by %s, which was not sent and is not trusted",
+                        last->subject, last->issuer);
+        return cause;
+}
+
 enum cause
 s2s_judge(const struct s2s *s2s, const char *remote, char *detail, size_t room)
 {
@@ -381,10 +410,8 @@ s2s_judge(const struct s2s *s2s, const char *remote, char *detail, size_t room)
                 snprintf(detail, room, "%s", peer->subject);
                 return CAUSE_PURPOSE;
         }
-        if (!peer->valid) {
-                snprintf(detail, room, "%s", peer->problem);
-                return cause_of_fault(peer->fault);
-        }
+        if (!peer->valid)
+                return judge_chain(peer, detail, room);
         if (jid_domain_to_ascii(ascii, remote) && tls_peer_names_domain(peer, remote, ascii, rules.allows_cn))
                 return CAUSE_NONE;
         snprintf(detail, room, "it names %s", describe_names(peer, names, sizeof(names)));

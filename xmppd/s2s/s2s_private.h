@@ -51,6 +51,7 @@ struct s2s {
         bool offers_bidi : 1, offers_dialback : 1, offers_external : 1, offers_sm : 1,
                 offers_tls : 1; /* the other side, in its features */
         char failures;          /* of SASL */
+        char gave_up;           /* outgoing: enum cause for which we have ended it; CAUSE_NONE: we have not */
         char id[64];            /* of the stream: ours where it came in, theirs where we opened it; "" before */
         char *local, *remote;   /* as the headers have it; on incoming streams NULL where it had none */
         struct remote *of;      /* at home; NULL before */
@@ -123,6 +124,7 @@ void out_see_secured(struct s2s *s2s);
 void out_see_element(struct s2s *s2s, const struct element *element, struct arena *arena);
 void out_see_closed(struct s2s *s2s, const char *why);
 const char *out_state(const struct s2s *s2s);
+enum cause out_cause_of_silence(const struct s2s *s2s);
 /* Something waits: domains to be proven, questions to be asked. Does what can be done now. */
 void out_go_on(struct s2s *s2s);
 /* Will it carry the stanzas of this domain of ours, now or when negotiation is done? Sees to it that it does where it can. */
