@@ -30,7 +30,7 @@ class Authority:
         self.count = 0
         (directory / "index.txt").write_text("")
         (directory / "ca.cnf").write_text(
-            "[ca]\ndefault_ca=d\n[d]\ndatabase=index.txt\nnew_certs_dir=.\ndefault_md=sha256\npolicy=p\nunique_subject=no\n"
+            "[ca]\ndefault_ca=d\n[d]\nserial=serial\ndatabase=index.txt\nnew_certs_dir=.\ndefault_md=sha256\npolicy=p\nunique_subject=no\n"
             "[p]\ncommonName=supplied\n")
 
     def _run(self, *arguments):

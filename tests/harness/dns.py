@@ -1,4 +1,4 @@
-"""A name server on a loopback port, over UDP, with the zones a test gives it; it can also fail, or say nothing.
+"""A name server on a loopback port, over UDP and TCP, with the zones a test gives it; it can also fail, or say nothing.
 
     with dns.Server() as names:
         names.srv("_xmpp-server._tcp.rome.example", [(10, 5, 5269, "xmpp.rome.example")])
@@ -36,11 +36,13 @@ class Server:
         self.records = {}               # (name, type) -> data of each record
         self.broken, self.silent = set(), set()
         self.asked = []                 # (name, type), as they came
+        self.listener = socket.create_server((host, 0))
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind((host, 0))
+        self.socket.bind(self.listener.getsockname())
         self.address = "%s:%d" % self.socket.getsockname()
         self.thread = threading.Thread(target=self._serve, daemon=True)
         self.thread.start()
+        threading.Thread(target=self._serve_tcp, daemon=True).start()
 
     def __enter__(self):
         return self
@@ -55,6 +57,8 @@ class Server:
             s.sendto(b"", self.socket.getsockname())
         self.thread.join()
         self.socket.close()
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
         self.socket = None
 
     # -- zones
@@ -96,8 +100,26 @@ class Server:
                 answer = self._answer(packet)
             except (IndexError, struct.error):
                 continue
+            if answer is not None and len(answer) > 512:
+                flags = struct.unpack(">H", answer[2:4])[0] | 0x0200        # RFC 1035 4.2.1: the rest by TCP
+                answer = answer[:2] + struct.pack(">HHHHH", flags, 1, 0, 0, 0) + answer[12:unpack_name(answer, 12)[1] + 4]
             if answer is not None:
                 self.socket.sendto(answer, peer)
+
+    def _serve_tcp(self):
+        while True:
+            try:
+                connected, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve_one, args=(connected,), daemon=True).start()
+
+    def _serve_one(self, connected):
+        with connected, connected.makefile("rb") as stream:
+            while len(head := stream.read(2)) == 2:
+                answer = self._answer(stream.read(struct.unpack(">H", head)[0]))
+                if answer is not None:
+                    connected.sendall(struct.pack(">H", len(answer)) + answer)
 
     def _answer(self, packet):
         number, flags = struct.unpack(">HH", packet[:4])

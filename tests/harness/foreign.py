@@ -111,9 +111,11 @@ def _secure(s, domain, to, context, refuse_tls):
     return True
 
 
-def server(domain, context=None, external=None, dialback=None, verify="valid", refuse_tls=False, error=None, offer_dialback=True):
-    """context None: without TLS. external, dialback: None (not offered), "accept"/"valid", "refuse"/"invalid", or "silent". verify: what it
-    answers as the authority for its domain. error: the condition of a stream error in place of features."""
+def server(domain, context=None, external=None, dialback=None, verify="valid", refuse_tls=False, error=None, offer_dialback=True,
+           dies=False):
+    """context None: without TLS. external: None (not offered), "accept", "refuse" or "silent". dialback: None, "valid", "invalid", "silent",
+    "error" (a stream error), or the condition of an error it answers with (XEP-0220 2.5). verify: what it answers as the authority for its
+    domain. error: the condition of a stream error in place of features. dies: it goes when everything is set up."""
 
     def serve(s):
         head = s.wait("stream")
@@ -147,8 +149,17 @@ def server(domain, context=None, external=None, dialback=None, verify="valid", r
                 s.parser.restart()
             elif node.local == "auth" and external == "refuse":
                 s.send(f"<failure xmlns='{stream.SASL}'><not-authorized/></failure>")
-            elif node.local == "result" and dialback in ("valid", "invalid"):
-                s.send(f"<db:result from={quoteattr(node.get('to', ''))} to={quoteattr(node.get('from', ''))} type='{dialback}'/>")
+            elif node.local == "result" and dialback == "error":
+                s.fail("unsupported-stanza-type")
+            elif node.local == "result" and dialback not in (None, "silent"):
+                pair = f"from={quoteattr(node.get('to', ''))} to={quoteattr(node.get('from', ''))}"
+                if dialback in ("valid", "invalid"):
+                    s.send(f"<db:result {pair} type='{dialback}'/>")
+                else:
+                    s.send(f"<db:result {pair} type='error'><error type='cancel'><{dialback} xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>"
+                           f"</error></db:result>")
+                if dies:
+                    return
             elif node.local == "verify":
                 s.send(f"<db:verify from={quoteattr(node.get('to', ''))} to={quoteattr(node.get('from', ''))} id={quoteattr(node.get('id', ''))} "
                        f"type='{verify}'/>")
