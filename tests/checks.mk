@@ -62,7 +62,7 @@ check-programs: all
 .PHONY: check-fast check-workers check-long check-programs fuzz fuzzers
 
 # Whole directories of data and scripts.
-EXTRA_DIST += tests/README.md tests/conftest.py tests/pytest.ini tests/daemon tests/harness tests/peers tests/talk tests/bench \
+EXTRA_DIST += tests/README.md tests/conftest.py tests/pytest.ini tests/daemon tests/federation tests/harness tests/peers tests/talk tests/bench \
         $(wildcard $(srcdir)/tests/fuzz/seeds)
 EXTRA_DIST += tests/run tests/run-checks tests/unit/stairs.sh
 
