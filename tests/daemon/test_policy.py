@@ -1,5 +1,6 @@
 """Whom we federate with: the rule that decides, sections that are added and removed by command, conflicts, and the zone records."""
 import concurrent.futures
+import itertools
 import json
 import os
 import re
@@ -241,14 +242,14 @@ def test_zone_records(files):
 class Two:
     """Two of our servers that find each other, with juliet on the first and romeo on the second."""
 
-    def __init__(self, names):
+    def __init__(self, names, federation=""):
         self.servers = []
         for domain, user in (("capulet.example", "juliet"), ("montague.example", "romeo")):
             server = servers.Xmppd([domain])
             server.settings["s2s"] = {"listen": [f"127.0.0.1:{server.s2s}"], "listen-tls": [], "trust": str(pki.shared().ca), "max-wait": 2}
             server.settings["dns"] = {"servers": [names.address]}
             server.write()
-            (server.directory / "federation.conf").write_text(INCLUDE)
+            (server.directory / "federation.conf").write_text(federation + INCLUDE)
             server.add_users([(f"{user}@{domain}", "secret")])
             names.srv(f"_xmpp-server._tcp.{domain}", [(0, 5, server.s2s, f"xmpp.{domain}")])
             names.host(f"xmpp.{domain}", "127.0.0.1")
@@ -319,6 +320,31 @@ def test_a_changed_policy_acts_on_streams_that_are_up():
             assert two.say(0, "nine")[0] == 1
             who, node = two.say(1, "ten")
             assert who == 1 and node.get("type") == "error", node
+
+            # A stream that both directions shared (XEP-0288) goes on in one.
+            capulet.ctl("xmpp-policy", "del", "montague.example")
+            assert two.say(0, "eleven")[0] == 1
+            tries = itertools.count()       # a refusal is remembered for a moment
+            assert system.wait_until(lambda: two.say(1, f"twelve-{next(tries)}")[0] == 0, 20, 0.2)
+            capulet.ctl("xmpp-policy", "add", "montague.example", "deny", "in")
+            assert two.say(0, "thirteen")[0] == 1
+            who, node = two.say(1, "fourteen")
+            assert who == 1 and node.get("type") == "error", node
+        finally:
+            two.stop()
+
+
+@pytest.mark.parametrize("direction, sender", [("in", 0), ("out", 1)])
+def test_one_direction_by_dialback(direction, sender):
+    """The direction that is allowed is proven by a question in the other one (XEP-0220), which carries nothing else."""
+    with dns.Server() as names:
+        two = Two(names, "xmpp-federation { tls = none }\n")
+        try:
+            two.servers[0].ctl("xmpp-policy", "add", "montague.example", "deny", direction)
+            who, node = two.say(sender, "allowed")
+            assert who == 1 - sender and node.get("type") == "chat", node
+            who, node = two.say(1 - sender, "denied")
+            assert who == 1 - sender and node.get("type") == "error", node
         finally:
             two.stop()
 

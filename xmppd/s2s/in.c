@@ -74,6 +74,14 @@ may_come(struct s2s *s2s, const char *remote)
         return verdict.is_allowed;
 }
 
+/* Where only we may connect, the other server has to be able to ask whether our keys are right, or no stream of ours would ever be proven by
+ * dialback (XEP-0220 2.2). Its stream can do nothing else: what would prove its domain is refused by may_come. */
+static bool
+may_verify(const char *remote)
+{
+        return policy_decide(snapshot_now(), remote, POLICY_OUT).is_allowed && policy_peer(snapshot_now(), remote).dialback;
+}
+
 /* Takes the domains of their header. False: the stream has been ended. */
 static bool
 take_header(struct s2s *s2s, const struct element *header)
@@ -89,7 +97,7 @@ take_header(struct s2s *s2s, const struct element *header)
                 s2s_fail(s2s, STREAM_IMPROPER_ADDRESSING, CAUSE_NO_DOMAIN, "'from' is not a domain name");
         } else if (s2s->state == PROVEN && (remote == NULL || !text_equal(remote, s2s->remote))) {
                 s2s_fail(s2s, STREAM_INVALID_FROM, CAUSE_NONE, "another domain was proven on this stream");
-        } else if (remote == NULL || may_come(s2s, remote)) {
+        } else if (remote == NULL || may_verify(remote) || may_come(s2s, remote)) {
                 mem_free(s2s->local);
                 s2s->local = mem_strdup(local);
                 if (!text_equal(remote, s2s->remote)) {
@@ -292,7 +300,7 @@ check_external(struct s2s *s2s, const struct element *auth, struct arena *arena)
                 refuse_external(s2s, "not-authorized", "it was not offered");
         else if (!is_own_identity(s2s, element_text(auth, arena)))
                 refuse_external(s2s, "invalid-authzid", "another domain than that of the stream was asked for");
-        else
+        else if (may_come(s2s, s2s->remote))
                 apply(s2s, EXTERNAL_HOLDS, NULL, NULL);
 }
 

@@ -189,7 +189,8 @@ take_features(struct s2s *s2s, const struct element *features, struct arena *are
         }
         if (!is_safe_enough(s2s, &rules))
                 return;
-        if (s2s->offers_bidi && !s2s->has_bidi) {
+        bool may_answer = policy_decide(snapshot_now(), s2s->remote, POLICY_IN).is_allowed;
+        if (s2s->offers_bidi && !s2s->has_bidi && may_answer) {
                 stream_send_text(s2s->stream, "<bidi xmlns=\"" NS_BIDI "\"/>"); /* XEP-0288 2.2 */
                 s2s->has_bidi = true;
         }

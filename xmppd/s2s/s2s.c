@@ -449,6 +449,8 @@ may_go_on(const struct s2s *s2s, const struct pair *pair)
         enum policy_direction direction = s2s->is_incoming ? POLICY_IN : POLICY_OUT;
         struct policy_verdict verdict = policy_decide(snapshot_now(), pair->remote, direction);
 
+        if (verdict.is_allowed && s2s->has_bidi && direction == POLICY_OUT)
+                verdict = policy_decide(snapshot_now(), pair->remote, POLICY_IN); /* a new stream goes one way */
         if (!verdict.is_allowed)
                 log_info(&s2s->log, "ended by policy: %s (%s)", verdict.rule, verdict.place);
         return verdict.is_allowed && s2s_is_ours(pair->local) && snapshot_domain(pair->remote) == NULL;
