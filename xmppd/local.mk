@@ -62,6 +62,7 @@ xmppd_libxmppd_a_SOURCES += xmppd/settings.c xmppd/settings.h
 xmppd_libxmppd_a_SOURCES += xmppd/settings_tls.c
 xmppd_libxmppd_a_SOURCES += xmppd/user/account.c xmppd/user/account.h
 xmppd_libxmppd_a_SOURCES += xmppd/user/account_json.c xmppd/user/account_json.h
+xmppd_libxmppd_a_SOURCES += xmppd/user/account_mail.c
 xmppd_libxmppd_a_SOURCES += xmppd/user/account_private.h
 xmppd_libxmppd_a_SOURCES += xmppd/user/blocking.c xmppd/user/blocking.h
 xmppd_libxmppd_a_SOURCES += xmppd/user/caps.c xmppd/user/caps.h

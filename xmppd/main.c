@@ -26,6 +26,7 @@
 #include "xmppd/s2s/s2s.h"
 #include "xmppd/sasl/sasl.h"
 #include "xmppd/settings.h"
+#include "xmppd/user/account.h"
 #include "xmppd/user/sm.h"
 #include "xmppd/user/tables.h"
 #include "xmppd/user/user.h"
@@ -326,6 +327,7 @@ run(struct snapshot *snapshot)
         make_workers(snapshot);
         directory_start(config_top(snapshot->config));
         sasl_start(server.store);
+        account_index_all(server.store);
         user_start(server.store);
         route_set_doors(&(struct route_doors){ server_receive, user_receive, component_receive, s2s_send });
         server.self = worker_new("main", -1);

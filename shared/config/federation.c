@@ -6,11 +6,13 @@
  */
 #include "shared/config/federation.h"
 
+#include "shared/base/clock.h"
 #include "shared/base/map.h"
 #include "shared/base/mem.h"
 #include "shared/base/text.h"
 #include "shared/xmpp/jid.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define TLS_VERSIONS "|1.0|1.1|1.2|1.3"
@@ -83,6 +85,9 @@ const struct setting federation_aol_settings[] = {
 const struct setting federation_email_settings[] = {
         { "enabled", SETTING_BOOL, "false", LIVE, "Show mail addresses instead of JIDs to foreign domains.", NULL },
         { "domains", SETTING_DOMAINS, "{ }", LIVE, "Mail domains besides those of the users' addresses.", NULL },
+        { "change-over", SETTING_TEXT, "", LIVE,
+                "A date, 2026-12-31: up to its end the JID works beside the mail address, and contacts from before go on seeing it.",
+                NULL },
         { 0 },
 };
 
@@ -427,6 +432,28 @@ check_routes(struct federation_check *check, const struct section *top)
         map_free(&seen);
 }
 
+/* A mail domain may be a domain with accounts too; nothing else that has a domain shares it. */
+static void
+check_email(struct federation_check *check, const struct section *top)
+{
+        const struct section *email = section_of(top, "email");
+        const char *date = config_text(email, "change-over");
+        char text[40];
+        int64_t when;
+
+        snprintf(text, sizeof(text), "%.10sT00:00:00Z", date);
+        if (date[0] != '\0' && (strlen(date) != 10 || !clock_parse(&when, text)))
+                buf_printf(
+                        check->errors, "%s: change-over: expected a date like 2026-12-31\n", section_place(email, "change-over"));
+        for (size_t i = 0; i < config_list_count(email, "domains"); i++) {
+                const char *name = config_list_item(email, "domains", i);
+                const struct owner *owner = map_get_str(check->owners, name);
+                if (owner != NULL && strcmp(owner->what, "domain") != 0)
+                        buf_printf(check->errors, "%s: mail domain \"%s\" is in conflict with %s \"%s\" at %s\n",
+                                section_place(email, "domains"), name, owner->what, name, owner->place);
+        }
+}
+
 void
 federation_check_all(struct federation_check *check, const struct config *config)
 {
@@ -440,4 +467,5 @@ federation_check_all(struct federation_check *check, const struct config *config
         check_routes(check, top);
         check_transports(check, top);
         check_sip_peers(check, top);
+        check_email(check, top);
 }

@@ -116,6 +116,12 @@ batch_new(struct store *store)
         return batch;
 }
 
+struct store *
+batch_store(const struct batch *batch)
+{
+        return batch->store;
+}
+
 static void
 add(struct batch *batch, enum operation_kind kind, int table, const void *key, size_t key_len, const void *value, size_t value_len)
 {

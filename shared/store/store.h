@@ -36,6 +36,7 @@ int store_backup(struct store *store, const char *dir, struct err *err);
 
 /* Writing, from any worker. Bytes are copied into the batch. */
 struct batch *batch_new(struct store *store);
+struct store *batch_store(const struct batch *batch);
 void batch_put(struct batch *batch, int table, const void *key, size_t key_len, const void *value, size_t value_len);
 void batch_remove(struct batch *batch, int table, const void *key, size_t key_len);
 void batch_remove_prefix(struct batch *batch, int table, const void *prefix, size_t prefix_len);

@@ -226,6 +226,20 @@ note_problem(int good, X509_STORE_CTX *store)
         return 1;
 }
 
+/* A name that nobody has put in: another name of a certificate that is there. Rare enough to look through them all. */
+static struct tls_context *
+find_covering(const struct tls_context *context, const char *name)
+{
+        size_t at = 0;
+
+        if (tls_context_covers(context, name))
+                return NULL; /* its own */
+        for (struct tls_context *other; (other = map_next(context->names, &at)) != NULL;)
+                if (tls_context_covers(other, name))
+                        return other;
+        return NULL;
+}
+
 void
 tls_context_choose(struct tls_context *context, SSL *ssl, const char *name)
 {
@@ -238,9 +252,13 @@ tls_context_choose(struct tls_context *context, SSL *ssl, const char *name)
                 lower[i] = (char)tolower((unsigned char)name[i]);
         other = map_get_str(context->names, lower);
         if (other == NULL && (dot = strchr(lower, '.')) != NULL && dot > lower) {
+                char before = dot[-1];
                 dot[-1] = '*';
                 other = map_get_str(context->names, dot - 1);
+                dot[-1] = before;
         }
+        if (other == NULL)
+                other = find_covering(context, lower);
         if (other != NULL)
                 SSL_set_SSL_CTX(ssl, other->ssl);
 }

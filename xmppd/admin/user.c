@@ -129,9 +129,16 @@ admin_user_add(struct control_request *request, int argc, char *const *argv)
         struct batch *batch = batch_new(admin_store);
         struct account account;
         struct jid jid;
+        struct err err;
 
         for (int i = 0; i < argc; i++) {
                 if (!read_account(job, argv[i], &account, &jid)) {
+                        batch_free(&batch);
+                        free_job(job);
+                        return;
+                }
+                if (account_mail_is_taken(admin_store, &account, &err)) {
+                        control_refuse(request, "%s: %s", account.jid, err.text);
                         batch_free(&batch);
                         free_job(job);
                         return;
@@ -174,6 +181,11 @@ admin_user_change(struct control_request *request, int argc, char *const *argv)
                 account.mail = json_member_text(json, "mail");
         job->accounts = 1;
         job->first = account.jid;
+        if (account_mail_is_taken(admin_store, &account, &err)) {
+                control_refuse(request, "%s: %s", account.jid, err.text);
+                free_job(job);
+                return;
+        }
 
         struct batch *batch = batch_new(admin_store);
         account_change(batch, &account);

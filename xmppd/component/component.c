@@ -23,6 +23,7 @@
 #include "xmppd/extend/extension.h"
 #include "xmppd/route/home.h"
 #include "xmppd/route/route.h"
+#include "xmppd/user/mail.h"
 #include "xmppd/user/user.h"
 
 #include <stdio.h>
@@ -335,6 +336,15 @@ pause_under_pressure(struct component *component)
         timer_start(&component->relief, PRESSURE_MS, go_on);
 }
 
+/* Behind it are foreign domains: what crosses to them carries mail addresses where these are switched on. */
+static bool
+is_sip(const struct component *component)
+{
+        const struct domain *domain = snapshot_domain(component->domain);
+
+        return domain != NULL && domain->sip;
+}
+
 static void
 handle(struct component *component, struct stanza *stanza)
 {
@@ -351,6 +361,8 @@ handle(struct component *component, struct stanza *stanza)
         }
         component->in++;
         pause_under_pressure(component);
+        if (is_sip(component) && (stanza = mail_enter(stanza)) == NULL)
+                return;
         if (!is_complete(stanza)) {
                 route_error(stanza, BAD_REQUEST, "A request has exactly one child.");
                 stanza_unref(&stanza);
@@ -488,6 +500,8 @@ component_receive(struct stanza *stanza)
         if (component == NULL || stream_is_closing(component->stream)) {
                 route_error(stanza, REMOTE_SERVER_NOT_FOUND, "The component of this domain is not connected.");
         } else {
+                if (is_sip(component))
+                        stanza = mail_leave(stanza);
                 stream_send(component->stream, stanza);
                 component->out++;
                 if (conn_queued(stream_conn(component->stream)) > (size_t)limit_value(LIMIT_COMPONENT_QUEUE)) {

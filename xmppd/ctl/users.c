@@ -94,6 +94,7 @@ user_add(struct ctl *ctl, const struct line *line)
 {
         struct account account = { .mail = line->mail, .name = line->name, .created = clock_wall_ms() };
         struct jid jid;
+        struct err err;
 
         if (!read_jid(ctl, line->words[0], &jid))
                 return REFUSED;
@@ -109,6 +110,10 @@ user_add(struct ctl *ctl, const struct line *line)
                 struct store *store = ctl_open_store(ctl, false);
                 if (store == NULL)
                         return REFUSED;
+                if (account_mail_is_taken(store, &account, &err)) {
+                        store_close(&store);
+                        return refuse("%s", err.text);
+                }
                 struct batch *batch = batch_new(store);
                 account_add(batch, &account);
                 rc = commit(&store, batch, "the account exists; change it with user passwd or user set") == DONE;
@@ -161,6 +166,7 @@ user_set(struct ctl *ctl, const struct line *line)
 {
         struct account account = { 0 };
         struct jid jid;
+        struct err err;
 
         if (line->mail == NULL && line->name == NULL)
                 return refuse("nothing to set: give --mail M or --name N");
@@ -176,6 +182,10 @@ user_set(struct ctl *ctl, const struct line *line)
                         account.mail = line->mail[0] != '\0' ? line->mail : NULL;
                 if (line->name != NULL)
                         account.name = line->name[0] != '\0' ? line->name : NULL;
+                if (account_mail_is_taken(store, &account, &err)) {
+                        store_close(&store);
+                        return refuse("%s", err.text);
+                }
                 struct batch *batch = batch_new(store);
                 account_change(batch, &account);
                 rc = commit(&store, batch, "the account was changed at the same moment; try again") == DONE;

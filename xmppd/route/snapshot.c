@@ -134,8 +134,17 @@ struct tls_context *
 snapshot_s2s_client(const char *local)
 {
         const struct domain *domain = snapshot_domain(local);
+        char ascii[256];
+        size_t at = 0;
 
-        return domain != NULL && domain->s2s_client != NULL ? domain->s2s_client : snapshot_now()->s2s_client;
+        if (domain != NULL && domain->s2s_client != NULL)
+                return domain->s2s_client;
+        /* A mail domain: one of the certificates may name it. */
+        if (domain == NULL && jid_domain_to_ascii(ascii, local))
+                while ((domain = map_next(snapshot_now()->domains, &at)) != NULL)
+                        if (domain->s2s_client != NULL && tls_context_covers(domain->s2s_client, ascii))
+                                return domain->s2s_client;
+        return snapshot_now()->s2s_client;
 }
 
 const struct section *

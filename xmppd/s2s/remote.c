@@ -397,7 +397,9 @@ s2s_send(struct stanza *stanza)
         char ascii[256];
 
         must(on_home(home_of_domain(stanza->to.domain)));
-        if (!verdict.is_allowed) {
+        if (mail_is_domain(stanza->to.domain)) {
+                mail_receive(stanza);
+        } else if (!verdict.is_allowed) {
                 log_debug(LOG_ABOUT("s2s.out", stanza->to.domain), "refused by policy: %s (%s)", verdict.rule, verdict.place);
                 send_back_for(stanza, config_bool(snapshot_section("xmpp-federation"), "enabled") ? CAUSE_DENIED : CAUSE_OFF, NULL);
         } else if (!jid_domain_to_ascii(ascii, stanza->to.domain)) {

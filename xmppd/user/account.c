@@ -285,21 +285,33 @@ account_add(struct batch *batch, struct account *account)
         batch_put(batch, TABLE_DIRECTORY, key, sizeof(key), buf_data(&entry), entry.len);
         buf_free(&entry);
         put_record(batch, account);
+        account_index_mail(batch, account, NULL);
 }
 
 void
 account_change(struct batch *batch, const struct account *account)
 {
+        struct arena *arena = arena_new(512);
+        struct account before;
+        unsigned char key[ID_BYTES];
+        const void *value;
+        size_t len;
+
         must(account->id != 0);
         expect_entry(batch, account);
         put_record(batch, account);
+        write_id(key, account->id);
+        bool was_there = store_get(batch_store(batch), TABLE_ACCOUNT, key, sizeof(key), &value, &len) &&
+                account_decode(&before, arena, value, len);
+        account_index_mail(batch, account, was_there ? before.mail : NULL);
+        arena_free(&arena);
 }
 
 void
 account_remove(struct batch *batch, const struct account *account)
 {
         static const int tables[] = { TABLE_ACCOUNT, TABLE_ROSTER, TABLE_BLOCKED, TABLE_OFFLINE, TABLE_SESSION, TABLE_SENT,
-                TABLE_DATA, TABLE_PRIVACY };
+                TABLE_DATA, TABLE_PRIVACY, TABLE_MAIL_KNOWN };
         unsigned char key[NAME_BYTES], id_key[ID_BYTES];
 
         must(account->id != 0);
@@ -309,4 +321,6 @@ account_remove(struct batch *batch, const struct account *account)
         write_id(id_key, account->id);
         for (size_t i = 0; i < array_len(tables); i++)
                 batch_remove_prefix(batch, tables[i], id_key, sizeof(id_key));
+        struct account none = { .id = account->id, .jid = account->jid };
+        account_index_mail(batch, &none, account->mail);
 }

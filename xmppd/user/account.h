@@ -25,10 +25,19 @@ struct account {
 
 /* The keys of some account of this domain for this hash: the same one for the same point (3 bytes or more) as long as the accounts around it stay.
  * False: none is near. */
-bool account_keys_near(
-        struct store *store, const char *domain, const unsigned char *point, enum digest digest, struct scram_keys *keys);
+bool
+account_keys_near(struct store *store, const char *domain, const unsigned char *point, enum digest digest, struct scram_keys *keys);
 /* Reads the account; texts go into the arena. False: no such account. */
 bool account_find(struct store *store, struct arena *arena, const struct jid *bare, struct account *account);
+/* A complete mail address, as an address of XMPP: false for anything else. */
+bool account_read_mail(struct jid *mail, struct arena *arena, const char *text);
+/* Whose mail address this is. */
+bool account_of_mail(struct store *store, struct arena *arena, const struct jid *mail, struct jid *account);
+bool account_has_mail_domain(struct store *store, const char *domain);
+/* Does another account have this one's mail address? err says which. */
+bool account_mail_is_taken(struct store *store, const struct account *account, struct err *err);
+/* At the start, of a store whose mail addresses have not been indexed. Blocks. */
+void account_index_all(struct store *store);
 /* The id alone, for loading rosters and the like; 0: no such account. */
 uint64_t account_id(struct store *store, const struct jid *bare);
 

@@ -9,4 +9,7 @@ void account_encode(struct buf *out, const struct account *account);
 /* False: not a record of a version we know. Texts go into the arena. The id is not inside. */
 bool account_decode(struct account *account, struct arena *arena, const void *bytes, size_t len);
 
+/* account_mail.c: its mail address, in place of the one that it had before. */
+void account_index_mail(struct batch *batch, const struct account *account, const char *before);
+
 #endif

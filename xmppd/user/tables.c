@@ -16,6 +16,8 @@ static const char *const names[] = {
         [TABLE_DATA] = "data",
         [TABLE_PRIVACY] = "privacy",
         [TABLE_S2S] = "s2s",
+        [TABLE_MAIL] = "mail",
+        [TABLE_MAIL_KNOWN] = "mail-known",
         [TABLES] = NULL,
 };
 

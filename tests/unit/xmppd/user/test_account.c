@@ -210,6 +210,71 @@ refuses_records_it_does_not_know(void **state)
         buf_free(&record);
 }
 
+static void
+set_mail(const char *address, const char *mail)
+{
+        struct jid bare = jid(address);
+        struct account account;
+
+        assert_true(account_find(store, arena, &bare, &account));
+        account.mail = mail;
+        struct batch *batch = batch_new(store);
+        account_change(batch, &account);
+        assert_int_equal(batch_commit_wait(batch), STORE_DONE);
+}
+
+static const char *
+owner_of(const char *mail)
+{
+        struct jid address = jid(mail), account;
+
+        return account_of_mail(store, arena, &address, &account) ? account.full : "nobody";
+}
+
+static void
+a_mail_address_leads_to_its_account(void **state)
+{
+        struct account romeo = add("romeo@imp.example");
+        struct err err;
+
+        set_mail("romeo@imp.example", "Romeo.M@Montague.Example");
+        assert_string_equal(owner_of("romeo.m@montague.example"), "romeo@imp.example");
+        assert_true(account_has_mail_domain(store, "montague.example"));
+        assert_false(account_has_mail_domain(store, "capulet.example"));
+        /* The first keeps it. */
+        struct account other = add("other@imp.example");
+        other.mail = "romeo.m@montague.example";
+        assert_true(account_mail_is_taken(store, &other, &err));
+        set_mail("other@imp.example", "romeo.m@montague.example");
+        assert_string_equal(owner_of("romeo.m@montague.example"), "romeo@imp.example");
+        set_mail("other@imp.example", NULL);
+        assert_string_equal(owner_of("romeo.m@montague.example"), "romeo@imp.example");
+        /* Changed, no longer complete, gone. */
+        set_mail("romeo@imp.example", "r@montague.example");
+        assert_string_equal(owner_of("romeo.m@montague.example"), "nobody");
+        assert_string_equal(owner_of("r@montague.example"), "romeo@imp.example");
+        set_mail("romeo@imp.example", "montague.example");
+        assert_false(account_has_mail_domain(store, "montague.example"));
+        set_mail("romeo@imp.example", "r@montague.example");
+        struct jid bare = jid("romeo@imp.example");
+        assert_true(account_find(store, arena, &bare, &romeo));
+        struct batch *batch = batch_new(store);
+        account_remove(batch, &romeo);
+        assert_int_equal(batch_commit_wait(batch), STORE_DONE);
+        assert_string_equal(owner_of("r@montague.example"), "nobody");
+}
+
+static void
+a_mail_address_is_no_other_accounts_jid(void **state)
+{
+        struct account romeo = add("romeo@montague.example"), other = { .jid = "other@montague.example", .mail = "romeo@montague.example" };
+        struct err err;
+
+        assert_true(account_mail_is_taken(store, &other, &err));
+        romeo.mail = "romeo@montague.example"; /* his own is */
+        assert_false(account_mail_is_taken(store, &romeo, &err));
+}
+
 #define WITH_A_STORE(test) cmocka_unit_test_setup_teardown(test, open_store, close_store)
 
 int
@@ -222,6 +287,8 @@ main(void)
                 WITH_A_STORE(removing_takes_everything_of_the_account_and_nothing_else),
                 WITH_A_STORE(walks_the_accounts_of_a_domain),
                 WITH_A_STORE(refuses_records_it_does_not_know),
+                WITH_A_STORE(a_mail_address_leads_to_its_account),
+                WITH_A_STORE(a_mail_address_is_no_other_accounts_jid),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
