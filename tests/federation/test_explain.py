@@ -216,6 +216,20 @@ def no_cipher(stage, domain):
     stage.peer(domain, foreign.server(domain, context, dialback="valid"))
 
 
+@fault("tls-our-certificate", r"unknown ca")
+def refuses_our_certificate(stage, domain):
+    context = stage.tls(domain, trust=stage.root.crt)
+    context.verify_mode = ssl.CERT_REQUIRED
+    stage.peer(domain, foreign.server(domain, context, external="accept"))
+
+
+@fault("tls-our-certificate", r"unknown ca")
+def refuses_our_certificate_by_tls_12(stage, domain):
+    context = stage.tls(domain, trust=stage.root.crt, version=ssl.TLSVersion.TLSv1_2)
+    context.verify_mode = ssl.CERT_REQUIRED
+    stage.peer(domain, foreign.server(domain, context, external="accept"))
+
+
 # -- certificate
 
 @fault("cert-expired", r"\d{4}-\d\d-\d\d.*CN=expired\.example|CN=expired\.example.*\d{4}-\d\d-\d\d")
@@ -246,7 +260,7 @@ def wrong_name(stage, domain):
     stage.certificate(domain, stage.authority.issue("other.example", stage.intermediate, ["other.example"]), [stage.intermediate])
 
 
-@fault("cert-self-signed")
+@fault("cert-self-signed", r"SHA-256 [0-9a-f]{64}\b")
 def self_signed(stage, domain):
     stage.certificate(domain, stage.authority.issue(domain, None, [domain]))
 
@@ -267,7 +281,7 @@ def only_for_clients(stage, domain):
     stage.certificate(domain, stage.authority.issue(domain, stage.intermediate, [domain], usage="clientAuth"), [stage.intermediate])
 
 
-@fault("cert-pin", **{"xmpp-peer": {"pin": "ab" * 32}})
+@fault("cert-pin", r"SHA-256 [0-9a-f]{64}\b", **{"xmpp-peer": {"pin": "ab" * 32}})
 def pin_mismatch(stage, domain):
     stage.certificate(domain, stage.authority.issue(domain, None, [domain]))
 

@@ -53,6 +53,8 @@ static const struct cause_row rows[CAUSES] = {
                 "The other server has no usable certificate: look into its log." },
         [CAUSE_TLS_FAILED] = { "tls-failed", STEP_TLS, false, TIMEOUT, "the TLS handshake failed",
                 "Versions or ciphers do not fit (s2s { tls-min }), or one side refuses the other's certificate." },
+        [CAUSE_OUR_CERTIFICATE] = { "tls-our-certificate", STEP_TLS, true, TIMEOUT, "it refuses our certificate",
+                "Our certificate must name our domain and not be expired, its file hold the intermediates, and its root be trusted there." },
 
         [CAUSE_NO_CERTIFICATE] = { "cert-none", STEP_CERTIFICATE, true, TIMEOUT, "it shows no certificate",
                 "The other server must show one, or set xmpp-peer \"DOMAIN\" { require-valid-certificates = false }." },
@@ -64,7 +66,7 @@ static const struct cause_row rows[CAUSES] = {
                 "the clock of this machine seems to be wrong: nothing that the other side shows is valid yet",
                 "Set the clock of this machine (NTP); if it is right, the other side's was wrong when it made its certificates." },
         [CAUSE_SELF_SIGNED] = { "cert-self-signed", STEP_CERTIFICATE, true, TIMEOUT, "its certificate is self-signed",
-                "Pin it with xmpp-peer \"DOMAIN\" { pin = \"SHA-256\" }, or let the other side get one of a known authority." },
+                "If the other side confirms this SHA-256, pin it: xmpp-peer \"DOMAIN\" { pin = \"SHA-256\" }; or let the other side get one of a known authority." },
         [CAUSE_UNKNOWN_AUTHORITY] = { "cert-unknown-authority", STEP_CERTIFICATE, true, TIMEOUT,
                 "its certificate does not lead to an authority that is trusted here",
                 "The other server must send its intermediate certificates, or put its root into s2s { trust }." },
@@ -75,7 +77,7 @@ static const struct cause_row rows[CAUSES] = {
         [CAUSE_NAME] = { "cert-name", STEP_CERTIFICATE, true, TIMEOUT, "its certificate is for another name",
                 "The certificate must name the domain (dNSName or SRVName), or require-valid-certificates be switched off for this peer." },
         [CAUSE_PIN] = { "cert-pin", STEP_CERTIFICATE, true, TIMEOUT, "its certificate is not the one that is pinned",
-                "If the other side has changed it, set the new pin in xmpp-peer." },
+                "If the other side says that it has a new one, set this SHA-256 as pin in xmpp-peer \"DOMAIN\"." },
 
         [CAUSE_NO_WAY] = { "auth-no-way", STEP_AUTHENTICATION, true, TIMEOUT,
                 "it offers no way to prove who we are that is allowed here",

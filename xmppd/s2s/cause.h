@@ -39,6 +39,7 @@ enum cause {
         CAUSE_TLS_NOT_OFFERED,
         CAUSE_TLS_REFUSED,
         CAUSE_TLS_FAILED,
+        CAUSE_OUR_CERTIFICATE,
         /* certificate */
         CAUSE_NO_CERTIFICATE,
         CAUSE_EXPIRED,

@@ -568,6 +568,15 @@ out_see_element(struct s2s *s2s, const struct element *element, struct arena *ar
         apply(s2s, event_of(element), element, arena);
 }
 
+/* The alerts of TLS about what we have shown: unknown ca, bad certificate, certificate expired, certificate required ... (RFC 8446 6.2). */
+static bool
+is_about_our_certificate(const char *why)
+{
+        const char *alert = strstr(why, " alert ");
+
+        return alert != NULL && (strstr(alert, "unknown ca") != NULL || strstr(alert, "certificate") != NULL);
+}
+
 /* What a connection that has ended says about its target. */
 static enum cause
 cause_of_end(const struct s2s *s2s, const char *why)
@@ -575,7 +584,7 @@ cause_of_end(const struct s2s *s2s, const char *why)
         if (s2s->gave_up != CAUSE_NONE)
                 return (enum cause)s2s->gave_up;
         if (s2s->state == SECURING || text_starts(why, "TLS"))
-                return CAUSE_TLS_FAILED;
+                return is_about_our_certificate(why) ? CAUSE_OUR_CERTIFICATE : CAUSE_TLS_FAILED;
         if (strstr(why, "stream error from peer: host-unknown") != NULL || strstr(why, "stream error from peer: host-gone") != NULL)
                 return CAUSE_HOST_UNKNOWN;
         if (strstr(why, "stream error from peer: policy-violation") != NULL ||
@@ -598,8 +607,8 @@ lose_target(struct s2s *s2s, const char *why)
         if (s2s->state == OFFERED && reach->skips_external && rules.dialback && !reach->has_retried) {
                 reach->has_retried = true;
                 reach_again(reach);
-        } else if (cause == CAUSE_TLS_FAILED && rules.tls == PEER_TLS_OPTIONAL && !rules.requires_valid && !reach->skips_tls &&
-                !reach->is_direct) {
+        } else if ((cause == CAUSE_TLS_FAILED || cause == CAUSE_OUR_CERTIFICATE) && rules.tls == PEER_TLS_OPTIONAL &&
+                !rules.requires_valid && !reach->skips_tls && !reach->is_direct) {
                 attempt_fail(reach->attempt, cause, "%s", why);
                 reach->skips_tls = true;
                 reach_again(reach);

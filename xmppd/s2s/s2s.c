@@ -364,6 +364,14 @@ describe_names(const struct tls_peer *peer, char *text, size_t room)
         return text;
 }
 
+static void
+name_certificate(const struct tls_peer *peer, char *detail, size_t room)
+{
+        char digest[2 * sizeof(peer->digest) + 1];
+
+        snprintf(detail, room, "%s, SHA-256 %s", peer->subject, text_hex(digest, peer->digest, sizeof(peer->digest)));
+}
+
 /* The faults of a certificate in a sentence; where the chain breaks, what is missing. */
 static enum cause
 judge_chain(const struct tls_peer *peer, char *detail, size_t room)
@@ -382,6 +390,8 @@ judge_chain(const struct tls_peer *peer, char *detail, size_t room)
                         peer->chain[0].subject, clock_format(time[1], peer->chain[0].not_before * 1000));
                 return CAUSE_CLOCK;
         }
+        if (cause == CAUSE_SELF_SIGNED)
+                name_certificate(peer, detail, room);
         if (cause == CAUSE_UNKNOWN_AUTHORITY && last != NULL)
                 snprintf(detail, room,
                         strcmp(last->subject, last->issuer) == 0 ? "%s is not trusted"
@@ -403,7 +413,7 @@ s2s_judge(const struct s2s *s2s, const char *remote, char *detail, size_t room)
         if (rules.is_pinned) {
                 if (tls_peer_has_pin(peer, rules.pin))
                         return CAUSE_NONE;
-                snprintf(detail, room, "%s", peer->subject);
+                name_certificate(peer, detail, room);
                 return CAUSE_PIN;
         }
         if (peer->valid && !peer->is_for_servers) {
