@@ -550,16 +550,12 @@ remote_answer_question(struct remote *remote, struct question *question, enum ca
 static bool
 may_ask(struct remote *remote)
 {
-        uint64_t now = worker_now(), each = 1000 / (uint64_t)limit_value(LIMIT_S2S_VERIFY);
+        uint64_t each = BUCKET_SECOND_US / (uint64_t)limit_value(LIMIT_S2S_VERIFY);
 
-        if (remote->verify_paid < now)
-                remote->verify_paid = now;
-        if (remote->verify_paid > now + 1000) {
-                limit_note(LIMIT_S2S_VERIFY);
-                return false;
-        }
-        remote->verify_paid += each;
-        return true;
+        if (bucket_take_if(&remote->asked, worker_now() * 1000, each, BUCKET_SECOND_US))
+                return true;
+        limit_note(LIMIT_S2S_VERIFY);
+        return false;
 }
 
 static void

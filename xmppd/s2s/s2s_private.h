@@ -222,7 +222,7 @@ struct remote {
         uint64_t retry_at;  /* worker_now; 0: at once */
         enum cause cause;   /* of the last failure */
         char *detail;
-        uint64_t verify_paid; /* rate of questions, as in a token bucket */
+        struct bucket asked; /* rate of questions */
         struct attempts attempts;
         struct list ledgers; /* XEP-0198: what streams that were cut have left */
 };
