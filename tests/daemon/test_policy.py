@@ -306,6 +306,8 @@ def test_a_changed_policy_acts_on_streams_that_are_up():
             assert who == 0 and node.get("type") == "error" and "not-allowed" in str(node), node
             who, node = two.say(1, "four")
             assert who == 1 and node.get("type") == "error", node
+            refusals = [line for line in capulet.process.log().splitlines() if " s2s.in " in line and "xmpp-policy.conf:2" in line]
+            assert len(refusals) == 1 and "refused: montague.example" in refusals[0], refusals
 
             capulet.ctl("xmpp-policy", "del", "montague.example")
             assert two.say(0, "five")[0] == 1 and two.say(1, "six")[0] == 0

@@ -67,7 +67,10 @@ may_come(struct s2s *s2s, const char *remote)
                 return false;
         }
         if (!verdict.is_allowed) {
-                log_info(&s2s->log, "refused by policy: %s (%s)", verdict.rule, verdict.place);
+                if (s2s->remote == NULL)
+                        s2s->remote = mem_strdup(remote);
+                if (s2s->attempt == NULL) /* else the end of the stream is logged with it */
+                        log_info(&s2s->log, "refused by policy: %s (%s)", verdict.rule, verdict.place);
                 attempt_fail(s2s->attempt, CAUSE_DENIED, "%s (%s)", verdict.rule, verdict.place);
                 s2s_fail(s2s, STREAM_POLICY_VIOLATION, CAUSE_NONE, "federation with %s is not allowed here", remote);
         }
