@@ -83,7 +83,7 @@ static const struct section_rule sections[] = {
         { .name = "tls", .settings = tls_settings },
         { .name = "dns", .settings = dns_settings },
         { .name = "log", .settings = log_settings },
-        FEDERATION_SECTIONS(NULL),
+        FEDERATION_SECTIONS,
         { 0 },
 };
 

@@ -148,7 +148,6 @@ static const struct setting log_settings[] = {
         { 0 },
 };
 
-
 static const struct section_rule own_sections[] = {
         { .name = "domain", .titled = true, .settings = domain_settings, .title_is_domain = true },
         { .name = "store", .settings = store_settings },
@@ -166,7 +165,7 @@ static const struct section_rule own_sections[] = {
         { .name = "http", .settings = http_settings, .unbuilt = "the HTTP console is not part of this version: no port is opened" },
         { .name = "dns", .settings = dns_settings },
         { .name = "log", .settings = log_settings },
-        FEDERATION_SECTIONS(NULL),
+        FEDERATION_SECTIONS,
 };
 
 const struct section_rule *

@@ -18,6 +18,8 @@ enum { SUGGEST_MAX = 32 };
 struct checker {
         struct reading *reading;
         const struct section_rule *rules; /* the top */
+        struct place last_place;          /* and how it reads: what stands on one line shares the text */
+        const char *last_text;
 };
 
 int
@@ -123,7 +125,11 @@ complain_unknown(struct checker *checker, const struct node *node, const struct 
 static const char *
 place_text(struct checker *checker, struct place place)
 {
-        return arena_printf(checker->reading->arena, "%s:%d", place.source->path, place.line);
+        if (checker->last_text == NULL || place.source != checker->last_place.source || place.line != checker->last_place.line) {
+                checker->last_place = place;
+                checker->last_text = arena_printf(checker->reading->arena, "%s:%d", place.source->path, place.line);
+        }
+        return checker->last_text;
 }
 
 static void
@@ -283,7 +289,7 @@ make_section(struct checker *checker, const struct node *node, const struct sect
 struct section *
 check_tree(struct reading *reading, const struct node *top, const struct section_rule *rules)
 {
-        struct checker checker = { reading, rules };
+        struct checker checker = { .reading = reading, .rules = rules };
 
         return make_section(&checker, top, rules, top->place);
 }

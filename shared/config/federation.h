@@ -15,8 +15,8 @@ extern const struct setting federation_xmpp_settings[], federation_policy_settin
         federation_sip_domain_settings[], federation_sip_peer_settings[], federation_aol_settings[], federation_email_settings[];
 extern const struct section_rule federation_sip_route_inside[];
 
-/* Rows for a program's table of sections. email_unbuilt as section_rule.unbuilt. */
-#define FEDERATION_SECTIONS(email_unbuilt)                                                                                     \
+/* Rows for a program's table of sections. */
+#define FEDERATION_SECTIONS                                                                                                    \
         { .name = "xmpp-federation", .settings = federation_xmpp_settings },                                                   \
                 { .name = "xmpp-policy", .titled = true, .settings = federation_policy_settings },                             \
                 { .name = "xmpp-peer", .titled = true, .title_is_domain = true, .settings = federation_peer_settings },        \
@@ -25,7 +25,7 @@ extern const struct section_rule federation_sip_route_inside[];
                 { .name = "sip-peer", .titled = true, .settings = federation_sip_peer_settings },                              \
                 { .name = "aol", .settings = federation_aol_settings },                                                        \
         {                                                                                                                      \
-                .name = "email", .settings = federation_email_settings, .unbuilt = (email_unbuilt)                             \
+                .name = "email", .settings = federation_email_settings                                                         \
         }
 
 /* A pin, the SHA-256 of a certificate: 64 hexadecimal digits, with or without colons between them. False if text is no pin. */

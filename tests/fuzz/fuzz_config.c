@@ -21,7 +21,7 @@ static const struct setting settings[] = {
         { "listen", SETTING_ADDRESSES, "{ \"[::]:5222\" }", LIVE, "", NULL },
         { 0 },
 };
-static const struct section_rule inside[] = { FEDERATION_SECTIONS("not built"), { 0 } };
+static const struct section_rule inside[] = { FEDERATION_SECTIONS, { 0 } };
 static const struct section_rule rules = { .name = "", .settings = settings, .inside = inside };
 
 static void

@@ -56,7 +56,7 @@ static const struct section_rule federation_sections[] = {
         { .name = "domain", .titled = true, .title_is_domain = true, .loose = true },
         { .name = "component", .titled = true, .title_is_domain = true, .loose = true },
         { .name = "chat", .titled = true, .title_is_domain = true, .settings = chat_settings, .loose = true },
-        FEDERATION_SECTIONS(NULL),
+        FEDERATION_SECTIONS,
         { 0 },
 };
 static const struct section_rule federation_file = {

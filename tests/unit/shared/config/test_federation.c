@@ -18,8 +18,8 @@ static const struct setting settings[] = {
 };
 #define PIN "00112233445566778899aabbccddeeff00112233445566778899AABBCCDDEEFF"
 
-static const struct section_rule inside[] = { { .name = "component", .titled = true, .title_is_domain = true },
-        FEDERATION_SECTIONS(NULL), { 0 } };
+static const struct section_rule inside[] = { { .name = "component", .titled = true, .title_is_domain = true }, FEDERATION_SECTIONS,
+        { 0 } };
 static const struct section_rule rules = { .name = "", .settings = settings, .inside = inside };
 
 static char path[] = "/tmp/test-federation-XXXXXX";

@@ -25,7 +25,7 @@ static const struct section_rule inside[] = {
         { .name = "domain", .titled = true, .title_is_domain = true },
         { .name = "component", .titled = true, .title_is_domain = true },
         { .name = "chat", .titled = true, .title_is_domain = true, .settings = chat_settings },
-        FEDERATION_SECTIONS(NULL),
+        FEDERATION_SECTIONS,
         { 0 },
 };
 static const struct section_rule rules = { .name = "", .inside = inside };
