@@ -2,7 +2,12 @@
  * dns.c - c-ares on the loop of a worker
  *
  * c-ares says which descriptors to watch and when it wants to look at its time-outs; the answers are kept by their TTL, between a second and an
- * hour, and all thrown away when there are too many: a server that talks to thousands of domains asks again now and then.
+ * hour, and all thrown away when there are too many: a server that talks to thousands of domains asks again now and then. That there is nothing
+ * is kept for seconds only, so that a burst of stanzas asks once, and who has just published a record need not wait (RFC 2308 lets us keep it
+ * longer). That there was no answer is not kept at all.
+ *
+ * A c-ares channel cannot change its servers while it waits for them, and a busy server always waits for some, longest for those that are dead,
+ * which is when an administrator names others. So new servers get a new channel, and the old one goes when its last query has ended.
  */
 #include "shared/dns/dns.h"
 
@@ -24,15 +29,31 @@
 #include <sys/stat.h>
 #include <sys/time.h>
 
-enum { TIMEOUT_MS = 1000, TRIES = 2, ANSWERS_MAX = 4096, RECORDS_MAX = 64, TTL_MAX = 3600, SERVERS_TEXT = 512 };
+enum {
+        TIMEOUT_MS = 1000,
+        TRIES = 2,
+        ANSWERS_MAX = 4096,
+        RECORDS_MAX = 64,
+        TTL_MAX = 3600,
+        NONE_TTL = 5,
+        SERVERS_TEXT = 512,
+};
+
+struct channel {
+        struct link link;
+        struct dns *dns;
+        ares_channel ares;
+        struct list sockets;
+        size_t queries; /* under way */
+};
 
 struct dns {
         struct worker *worker;
-        ares_channel channel;
-        struct list sockets;
+        struct list channels;    /* the last one is asked, the others end */
+        struct channel *channel; /* that one */
         struct list queries;
         struct timer timer;
-        struct map *answers; /* "a host" or "s name" -> struct answer */
+        struct map *answers;        /* "a host" or "s name" -> struct answer */
         char servers[SERVERS_TEXT]; /* empty: those of resolv.conf */
         struct timespec resolv_conf;
         bool has_new_servers;
@@ -41,13 +62,14 @@ struct dns {
 
 struct socket_watch {
         struct link link;
-        struct dns *dns;
+        struct channel *channel;
         struct watch *watch;
         ares_socket_t fd;
 };
 
 struct answer {
         uint64_t expires;
+        bool is_none;
         size_t count;
         struct address *addresses; /* or */
         struct dns_target *targets;
@@ -56,6 +78,7 @@ struct answer {
 struct dns_query {
         struct link link;
         struct dns *dns;
+        struct channel *channel;
         dns_addresses *found_addresses; /* one of these; both NULL: cancelled */
         dns_targets *found_targets;
         void *owner;
@@ -71,30 +94,54 @@ static void look_at_time(struct timer *timer);
 static void
 set_timer(struct dns *dns)
 {
-        struct timeval room, *next;
+        uint64_t soonest = TIMEOUT_MS;
 
         if (list_is_empty(&dns->queries)) {
                 timer_stop(&dns->timer);
                 return;
         }
-        next = ares_timeout(dns->channel, NULL, &room);
-        timer_start(&dns->timer, next == NULL ? TIMEOUT_MS : (uint64_t)next->tv_sec * 1000 + (uint64_t)next->tv_usec / 1000 + 1,
-                look_at_time);
+        for (LIST_EACH(channel, &dns->channels, struct channel, link)) {
+                struct timeval room, *next = ares_timeout(channel->ares, NULL, &room);
+                if (next != NULL && (uint64_t)next->tv_sec * 1000 + (uint64_t)next->tv_usec / 1000 + 1 < soonest)
+                        soonest = (uint64_t)next->tv_sec * 1000 + (uint64_t)next->tv_usec / 1000 + 1;
+        }
+        timer_start(&dns->timer, soonest, look_at_time);
 }
 
 static void
-process(struct dns *dns, ares_socket_t readable, ares_socket_t writable)
+free_channel(struct channel *channel)
 {
+        struct dns *dns = channel->dns;
+
+        if (channel->ares != NULL)
+                ares_destroy(channel->ares);
+        must(list_is_empty(&channel->sockets) && channel->queries == 0);
+        if (dns->channel == channel)
+                dns->channel = NULL;
+        list_remove(&dns->channels, &channel->link);
+        mem_free(channel);
+}
+
+static void
+process(struct channel *channel, ares_socket_t readable, ares_socket_t writable)
+{
+        struct dns *dns = channel->dns;
+
         dns->inside = true;
-        ares_process_fd(dns->channel, readable, writable);
+        ares_process_fd(channel->ares, readable, writable);
         dns->inside = false;
+        if (channel != dns->channel && channel->queries == 0)
+                free_channel(channel);
         set_timer(dns);
 }
 
 static void
 look_at_time(struct timer *timer)
 {
-        process(container_of(timer, struct dns, timer), ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+        struct dns *dns = container_of(timer, struct dns, timer);
+
+        for (LIST_EACH(channel, &dns->channels, struct channel, link))
+                process(channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
 }
 
 static void
@@ -102,21 +149,21 @@ look_at_socket(void *owner, bool readable, bool writable)
 {
         struct socket_watch *watch = owner;
 
-        process(watch->dns, readable ? watch->fd : ARES_SOCKET_BAD, writable ? watch->fd : ARES_SOCKET_BAD);
+        process(watch->channel, readable ? watch->fd : ARES_SOCKET_BAD, writable ? watch->fd : ARES_SOCKET_BAD);
 }
 
 static void
 watch_socket(void *arg, ares_socket_t fd, int readable, int writable)
 {
-        struct dns *dns = arg;
+        struct channel *channel = arg;
         struct socket_watch *watch = NULL;
 
-        for (LIST_EACH(each, &dns->sockets, struct socket_watch, link))
+        for (LIST_EACH(each, &channel->sockets, struct socket_watch, link))
                 if (each->fd == fd)
                         watch = each;
         if (!readable && !writable) {
                 if (watch != NULL) {
-                        list_remove(&dns->sockets, &watch->link);
+                        list_remove(&channel->sockets, &watch->link);
                         watch_free(&watch->watch);
                         mem_free(watch);
                 }
@@ -124,31 +171,43 @@ watch_socket(void *arg, ares_socket_t fd, int readable, int writable)
         }
         if (watch == NULL) {
                 watch = MEM_NEW(watch);
-                watch->dns = dns;
+                watch->channel = channel;
                 watch->fd = fd;
                 watch->watch = watch_new(fd, look_at_socket, watch);
-                list_append(&dns->sockets, &watch->link);
+                list_append(&channel->sockets, &watch->link);
         }
         watch_set(watch->watch, readable != 0, writable != 0);
 }
 
+/* On success this is the one that is asked from now on. */
 static int
 open_channel(struct dns *dns, struct err *err)
 {
-        struct ares_options options = {
-                .timeout = TIMEOUT_MS, .tries = TRIES, .sock_state_cb = watch_socket, .sock_state_cb_data = dns
-        };
+        struct channel *channel = MEM_NEW(channel);
+        /* Names are taken as they are: with a search list a foreign domain that does not exist could become a host of ours. */
+        struct ares_options options = { .timeout = TIMEOUT_MS,
+                .tries = TRIES,
+                .flags = ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES,
+                .sock_state_cb = watch_socket,
+                .sock_state_cb_data = channel };
         struct stat st;
 
-        int status = ares_init_options(&dns->channel, &options, ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB);
+        channel->dns = dns;
+        list_append(&dns->channels, &channel->link);
+        int status = ares_init_options(
+                &channel->ares, &options, ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB);
         if (status != ARES_SUCCESS) {
-                dns->channel = NULL;
+                channel->ares = NULL;
+                free_channel(channel);
                 return err_set(err, "the resolver cannot start: %s", ares_strerror(status));
         }
-        if (dns->servers[0] != '\0' && (status = ares_set_servers_ports_csv(dns->channel, dns->servers)) != ARES_SUCCESS)
+        if (dns->servers[0] != '\0' && (status = ares_set_servers_ports_csv(channel->ares, dns->servers)) != ARES_SUCCESS) {
+                free_channel(channel);
                 return err_set(err, "%s: cannot be used as DNS servers: %s", dns->servers, ares_strerror(status));
+        }
         if (stat("/etc/resolv.conf", &st) == 0)
                 dns->resolv_conf = st.st_mtim;
+        dns->channel = channel;
         return 0;
 }
 
@@ -161,18 +220,17 @@ resolv_conf_has_changed(const struct dns *dns)
                 (st.st_mtim.tv_sec != dns->resolv_conf.tv_sec || st.st_mtim.tv_nsec != dns->resolv_conf.tv_nsec);
 }
 
-/* A channel keeps the servers it began with; others take force when nothing is under way. */
+/* Whoever asks after a change asks the new servers. */
 static void
 follow_servers(struct dns *dns)
 {
-        if (dns->inside || !list_is_empty(&dns->queries) || (!dns->has_new_servers && !resolv_conf_has_changed(dns)))
+        struct channel *before = dns->channel;
+
+        if (!dns->has_new_servers && !resolv_conf_has_changed(dns))
                 return;
-        ares_channel before = dns->channel;
-        if (open_channel(dns, NULL) == 0)
-                ares_destroy(before);
-        else
-                dns->channel = before;
         dns->has_new_servers = false;
+        if (open_channel(dns, NULL) == 0 && before->queries == 0 && !dns->inside)
+                free_channel(before);
 }
 
 /* ---- answers that are kept ---- */
@@ -198,18 +256,30 @@ forget_answers(struct dns *dns)
         dns->answers = map_new();
 }
 
+/* answer NULL: there is none. */
 static void
-keep_answer(struct dns *dns, const char *key, struct answer *answer, uint32_t ttl)
+keep_answer(struct dns_query *query, struct answer *answer, uint32_t ttl)
 {
+        struct dns *dns = query->dns;
+
+        if (answer == NULL) {
+                answer = MEM_NEW(answer);
+                answer->is_none = true;
+                ttl = NONE_TTL;
+        }
         if (map_count(dns->answers) >= ANSWERS_MAX)
                 forget_answers(dns);
         answer->expires = worker_now() + (uint64_t)(ttl > TTL_MAX ? TTL_MAX : ttl < 1 ? 1 : ttl) * 1000;
-        free_answer(map_put_str(dns->answers, key, answer));
+        free_answer(map_put_str(dns->answers, query->key, answer));
 }
 
 static void
 tell_addresses(const struct answer *answer, uint16_t port, dns_addresses *found, void *owner)
 {
+        if (answer->is_none) {
+                found(owner, DNS_NONE, NULL, 0);
+                return;
+        }
         struct address *copy = mem_array(answer->count + 1, sizeof(*copy));
 
         for (size_t i = 0; i < answer->count; i++) {
@@ -226,6 +296,10 @@ tell_addresses(const struct answer *answer, uint16_t port, dns_addresses *found,
 static void
 tell_targets(const struct answer *answer, dns_targets *found, void *owner)
 {
+        if (answer->is_none) {
+                found(owner, DNS_NONE, NULL, 0);
+                return;
+        }
         struct dns_target *copy = mem_array(answer->count + 1, sizeof(*copy));
 
         if (answer->count > 0)
@@ -262,6 +336,8 @@ make_query(struct dns *dns, const char *key)
         struct dns_query *query = MEM_NEW(query);
 
         query->dns = dns;
+        query->channel = dns->channel;
+        query->channel->queries++;
         query->starting = true;
         snprintf(query->key, sizeof(query->key), "%s", key);
         list_append(&dns->queries, &query->link);
@@ -273,6 +349,7 @@ static void
 finish(struct dns_query *query)
 {
         list_remove(&query->dns->queries, &query->link);
+        query->channel->queries--;
         query->finished = true;
         if (!query->starting)
                 mem_free(query);
@@ -291,6 +368,13 @@ started(struct dns_query *query)
         if (!dns->inside)
                 set_timer(dns);
         return query;
+}
+
+/* What servers said that the configuration no longer names is told to who asked them, and not kept. */
+static bool
+is_of_use(const struct dns_query *query)
+{
+        return query->channel == query->dns->channel && !query->dns->has_new_servers;
 }
 
 static void
@@ -315,18 +399,23 @@ take_addresses(void *arg, int status, int timeouts, struct ares_addrinfo *result
                         free_answer(answer);
                         answer = NULL;
                         outcome = DNS_NONE;
+                } else {
+                        answer->addresses = mem_resize(answer->addresses, answer->count, sizeof(*answer->addresses));
                 }
         }
         if (result != NULL)
                 ares_freeaddrinfo(result);
-        if (answer != NULL)
-                keep_answer(query->dns, query->key, answer, ttl);
+        bool is_kept = (outcome == DNS_FOUND || outcome == DNS_NONE) && is_of_use(query);
+        if (is_kept)
+                keep_answer(query, answer, ttl);
         if (query->found_addresses != NULL) {
                 if (answer != NULL)
                         tell_addresses(answer, query->port, query->found_addresses, query->owner);
                 else
                         query->found_addresses(query->owner, outcome, NULL, 0);
         }
+        if (!is_kept)
+                free_answer(answer);
         finish(query);
 }
 
@@ -341,6 +430,12 @@ read_target(struct dns_target *target, ns_msg *message, ns_rr *record)
         target->weight = (uint16_t)ns_get16(data + 2);
         target->port = (uint16_t)ns_get16(data + 4);
         return dn_expand(ns_msg_base(*message), ns_msg_end(*message), data + 6, target->host, sizeof(target->host)) >= 0;
+}
+
+static bool
+is_root(const struct dns_target *target)
+{
+        return target->host[0] == '\0' || strcmp(target->host, ".") == 0;
 }
 
 /* NULL: not an answer. A sole target "." means that the service is not offered: no targets. */
@@ -368,8 +463,9 @@ read_targets(const unsigned char *bytes, int len, uint32_t *ttl)
                 free_answer(answer);
                 return NULL;
         }
-        if (answer->count == 1 && (answer->targets[0].host[0] == '\0' || strcmp(answer->targets[0].host, ".") == 0))
+        if (answer->count == 1 && is_root(&answer->targets[0]))
                 answer->count = 0;
+        answer->targets = mem_resize(answer->targets, answer->count + 1, sizeof(*answer->targets));
         return answer;
 }
 
@@ -383,14 +479,17 @@ take_targets(void *arg, int status, int timeouts, unsigned char *bytes, int len)
 
         if (outcome == DNS_FOUND && (answer = read_targets(bytes, len, &ttl)) == NULL)
                 outcome = DNS_NONE;
-        if (answer != NULL)
-                keep_answer(query->dns, query->key, answer, ttl);
+        bool is_kept = (outcome == DNS_FOUND || outcome == DNS_NONE) && is_of_use(query);
+        if (is_kept)
+                keep_answer(query, answer, ttl);
         if (query->found_targets != NULL) {
                 if (answer != NULL)
                         tell_targets(answer, query->found_targets, query->owner);
                 else
                         query->found_targets(query->owner, outcome, NULL, 0);
         }
+        if (!is_kept)
+                free_answer(answer);
         finish(query);
 }
 
@@ -451,10 +550,13 @@ dns_free(struct dns **where)
                 return;
         must(on_home(dns->worker) && !dns->inside);
         dns->inside = true;
-        if (dns->channel != NULL)
-                ares_destroy(dns->channel);
+        for (LIST_EACH(channel, &dns->channels, struct channel, link)) {
+                ares_destroy(channel->ares);
+                channel->ares = NULL;
+                free_channel(channel);
+        }
         timer_stop(&dns->timer);
-        must(list_is_empty(&dns->queries) && list_is_empty(&dns->sockets));
+        must(list_is_empty(&dns->queries));
         forget_answers(dns);
         map_free(&dns->answers);
         mem_free(dns);
@@ -505,7 +607,7 @@ dns_lookup(struct dns *dns, const char *host, uint16_t port, dns_addresses *foun
         query->found_addresses = found;
         query->owner = owner;
         query->port = port;
-        ares_getaddrinfo(dns->channel, host, NULL, &hints, take_addresses, query);
+        ares_getaddrinfo(dns->channel->ares, host, NULL, &hints, take_addresses, query);
         return started(query);
 }
 
@@ -528,7 +630,7 @@ dns_lookup_srv(struct dns *dns, const char *name, dns_targets *found, void *owne
         struct dns_query *query = make_query(dns, key);
         query->found_targets = found;
         query->owner = owner;
-        ares_query(dns->channel, name, ns_c_in, ns_t_srv, take_targets, query);
+        ares_query(dns->channel->ares, name, ns_c_in, ns_t_srv, take_targets, query);
         return started(query);
 }
 

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <string.h>
 #include <unistd.h>
 
 enum { ADDRESSES_MAX = 16, HEAD_START_MS = 250 };
@@ -80,12 +81,18 @@ connect_free(struct connect **reference)
 static void
 tell(struct connect *race, enum connect_end end, int fd, const struct address *address)
 {
+        struct connect_result result = { .end = end, .fd = fd, .address = address, .left = race->addresses + race->begun };
+
         /* The losers are gone before the owner hears: it may free what they would come back to. */
         for (size_t i = 0; i < race->begun; i++)
                 end_try(&race->tries[i]);
         timer_stop(&race->next);
         timer_stop(&race->deadline);
-        race->told(race->owner, end, fd, address, buf_text(&race->why));
+        result.left_count = end == CONNECT_DONE ? race->count - race->begun : 0;
+        if (race->count == 0)
+                buf_puts(&race->why, "no address");
+        result.why = buf_text(&race->why);
+        race->told(race->owner, &result);
         buf_free(&race->why);
         mem_free(race);
 }
@@ -99,6 +106,13 @@ note(struct connect *race, const struct try *try, const char *what)
                 what);
 }
 
+/* The last two: this machine has no address of the family. */
+static bool
+has_no_route(int error)
+{
+        return error == ENETUNREACH || error == EHOSTUNREACH || error == EADDRNOTAVAIL || error == EAFNOSUPPORT;
+}
+
 static void begin_next(struct timer *timer);
 
 static void
@@ -108,7 +122,7 @@ fail_try(struct try *try, int error)
 
         note(race, try, error == ECONNREFUSED ? "refused" : strerror(error));
         race->is_silent |= error == ETIMEDOUT;
-        race->has_refused |= error != ENETUNREACH && error != EHOSTUNREACH;
+        race->has_refused |= !has_no_route(error);
         end_try(try);
         race->over++;
         timer_start(&race->next, 0, begin_next);

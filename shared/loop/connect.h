@@ -16,9 +16,17 @@ struct connect;
 /* SILENT: at least one address has not answered at all; UNREACHABLE: no route leads to any of them. */
 enum connect_end { CONNECT_DONE, CONNECT_REFUSED, CONNECT_SILENT, CONNECT_UNREACHABLE };
 
-/* fd is the receiver's (CONNECT_DONE; else -1): non-blocking, close-on-exec, TCP_NODELAY. address: of the connection. why: the addresses with what each
- * one said, for CONNECT_DONE those that failed before. Valid during the call. */
-typedef void connect_told(void *owner, enum connect_end end, int fd, const struct address *address, const char *why);
+struct connect_result {
+        enum connect_end end;
+        int fd;                        /* CONNECT_DONE: the receiver's, non-blocking, close-on-exec, TCP_NODELAY; else -1 */
+        const struct address *address; /* of the connection; else NULL */
+        const char *why;               /* the addresses that failed, with what each one said: "192.0.2.7:5269: refused, ..." */
+        const struct address *left;    /* CONNECT_DONE: those that were not tried, in their order */
+        size_t left_count;
+};
+
+/* The result is valid during the call, in which connect_free must not be called for it. */
+typedef void connect_told(void *owner, const struct connect_result *result);
 /* addresses are copied, at most 16 of them tried. told runs once, never from inside this call; the struct is freed when it returns. */
 struct connect *connect_new(const struct address *addresses, size_t count, uint64_t timeout_ms, connect_told *told, void *owner);
 /* told will not come. */

@@ -42,6 +42,12 @@ tests_unit_shared_loop_test_conn_SOURCES = tests/unit/shared/loop/test_conn.c te
 test_programs += tests/unit/sipcomp/sip/test_bad
 test_programs += tests/unit/sipcomp/sip/test_torture
 test_programs += tests/unit/shared/dns/test_dns
+tests_unit_shared_dns_test_dns_SOURCES = tests/unit/shared/dns/test_dns.c tests/unit/shared/dns/dns_server.c tests/unit/shared/dns/dns_server.h
+test_programs += tests/unit/shared/dns/test_dialer
+tests_unit_shared_dns_test_dialer_SOURCES = tests/unit/shared/dns/test_dialer.c tests/unit/shared/dns/dns_server.c tests/unit/shared/dns/dns_server.h \
+        tests/unit/shared/loop/doors.c tests/unit/shared/loop/doors.h
+test_programs += tests/unit/shared/loop/test_connect
+tests_unit_shared_loop_test_connect_SOURCES = tests/unit/shared/loop/test_connect.c tests/unit/shared/loop/doors.c tests/unit/shared/loop/doors.h
 test_programs += tests/unit/shared/control/test_control
 test_programs += tests/unit/shared/control/test_words
 test_programs += tests/unit/sipcomp/sip/test_frame

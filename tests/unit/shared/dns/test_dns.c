@@ -1,5 +1,5 @@
 /*
- * The order of targets, and look-ups against a small DNS server that this test runs in a thread of its own.
+ * The order of targets, and look-ups against a DNS server with a script.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,14 +9,13 @@
 
 #include "shared/base/mem.h"
 #include "shared/dns/dns.h"
+#include "shared/loop/timer.h"
 #include "shared/loop/worker.h"
+#include "tests/unit/shared/dns/dns_server.h"
 
-#include <arpa/inet.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* ---- order ---- */
 
@@ -73,95 +72,22 @@ equal_weights_share_evenly(void **state)
                 assert_in_range(first[i], ROUNDS / 4, ROUNDS / 2);
 }
 
-/* ---- a DNS server of sixty lines ---- */
-
-static int server_fd;
-static _Atomic int asked;
-static char server_name[40];
-
-static size_t
-put_name(unsigned char *at, const char *name)
-{
-        size_t len = 0;
-
-        while (*name != '\0') {
-                size_t label = strcspn(name, ".");
-                at[len++] = (unsigned char)label;
-                memcpy(at + len, name, label);
-                len += label;
-                name += label + (name[label] == '.');
-        }
-        at[len++] = 0;
-        return len;
-}
-
-static size_t
-put_record(unsigned char *at, int type, const void *data, size_t len)
-{
-        unsigned char head[12] = { 0xc0, 0x0c, (unsigned char)(type >> 8), (unsigned char)type, 0, 1, 0, 0, 0, 60,
-                (unsigned char)(len >> 8), (unsigned char)len };
-
-        memcpy(at, head, sizeof(head));
-        memcpy(at + sizeof(head), data, len);
-        return sizeof(head) + len;
-}
-
-static size_t
-put_srv(unsigned char *at, int priority, int weight, int port, const char *target)
-{
-        unsigned char data[300] = { 0, (unsigned char)priority, 0, (unsigned char)weight, (unsigned char)(port >> 8),
-                (unsigned char)port };
-
-        return put_record(at, 33, data, 6 + put_name(data + 6, target));
-}
-
-static void *
-serve(void *unused)
-{
-        unsigned char packet[1024], v6[16] = { 0x20, 0x01, 0x0d, 0xb8, [15] = 7 };
-        struct sockaddr_in from;
-        char name[256];
-
-        for (;;) {
-                socklen_t from_len = sizeof(from);
-                ssize_t len = recvfrom(server_fd, packet, 512, 0, (struct sockaddr *)&from, &from_len);
-                if (len < 17)
-                        return NULL; /* one byte: the end */
-                asked++;
-                size_t at = 12, n = 0;
-                for (; packet[at] != 0; at += packet[at] + 1u)
-                        n += (size_t)snprintf(
-                                name + n, sizeof(name) - n, "%s%.*s", n > 0 ? "." : "", packet[at], (char *)packet + at + 1);
-                int type = packet[at + 2];
-                size_t end = at + 5;
-                int answers = 0, code = 0;
-                if (strcmp(name, "_xmpp-server._tcp.verona.example") == 0 && type == 33) {
-                        end += put_srv(packet + end, 20, 0, 5270, "backup.verona.example");
-                        end += put_srv(packet + end, 10, 5, 5269, "xmpp.verona.example");
-                        answers = 2;
-                } else if (strcmp(name, "_xmpp-server._tcp.closed.example") == 0 && type == 33) {
-                        end += put_srv(packet + end, 0, 0, 0, "");
-                        answers = 1;
-                } else if (strcmp(name, "xmpp.verona.example") == 0 && type == 1) {
-                        end += put_record(packet + end, 1, "\x7f\x00\x00\x02", 4);
-                        answers = 1;
-                } else if (strcmp(name, "xmpp.verona.example") == 0 && type == 28) {
-                        end += put_record(packet + end, 28, v6, 16);
-                        answers = 1;
-                } else if (strstr(name, "broken") != NULL) {
-                        code = 2;
-                } else {
-                        code = 3;
-                }
-                packet[2] = 0x84;
-                packet[3] = (unsigned char)(0x80 | code);
-                memset(packet + 6, 0, 6);
-                packet[7] = (unsigned char)answers;
-                sendto(server_fd, packet, end, 0, (struct sockaddr *)&from, from_len);
-        }
-}
-
 /* ---- look-ups ---- */
+
+static const struct dns_record zone[] = {
+        { "_xmpp-server._tcp.verona.example", TYPE_SRV, "20 0 5270 backup.verona.example" },
+        { "_xmpp-server._tcp.verona.example", TYPE_SRV, "10 5 5269 xmpp.verona.example" },
+        { "_xmpp-server._tcp.closed.example", TYPE_SRV, "0 0 0 ." },
+        { "xmpp.verona.example", TYPE_A, "127.0.0.2" },
+        { "xmpp.verona.example", TYPE_AAAA, "2001:db8::7" },
+        { "alias.verona.example", TYPE_CNAME, "xmpp.verona.example" },
+        { "brief.verona.example", TYPE_A, "127.0.0.3" },
+        { "broken.example", TYPE_ANY, "SERVFAIL" },
+        { "slow.example", TYPE_ANY, "SILENT" },
+        { 0 },
+};
+
+static struct dns_server *server;
 
 static struct dns *dns;
 static int results, expected;
@@ -242,7 +168,7 @@ static void (*questions)(void);
 static void
 open_questions(struct letter *letter)
 {
-        const char *servers[] = { server_name };
+        const char *servers[] = { dns_server_address(server) };
         struct err err;
 
         dns = dns_new(servers, 1, &err);
@@ -336,11 +262,11 @@ ask_literals(void)
 static void
 literals_need_no_server(void **state)
 {
-        int before = asked;
+        int before = dns_server_asked(server);
 
         ask(ask_literals, 3);
         assert_string_equal(told, "v4: found 192.0.2.7:5061\nv6: found [::1]:5061\nempty: none\n");
-        assert_int_equal(asked, before);
+        assert_int_equal(dns_server_asked(server), before);
 }
 
 static void
@@ -358,11 +284,11 @@ ask_twice(void)
 static void
 answers_are_kept(void **state)
 {
-        int before = asked;
+        int before = dns_server_asked(server);
 
         ask(ask_twice, 1);
         assert_string_equal(told, "kept: found 127.0.0.2:1 [2001:db8::7]:1\n");
-        assert_int_equal(asked, before + 2); /* A and AAAA, once */
+        assert_int_equal(dns_server_asked(server), before + 2); /* A and AAAA, once */
 }
 
 static void
@@ -382,32 +308,154 @@ pending_queries_are_cancelled(void **state)
         assert_string_equal(told, "left: cancelled\n");
 }
 
-static pthread_t server_thread;
+static void
+ask_alias(void)
+{
+        dns_lookup(dns, "alias.verona.example", 5269, note_addresses, "alias");
+}
+
+static void
+follows_an_alias(void **state)
+{
+        ask(ask_alias, 1);
+        assert_string_equal(told, "alias: found 127.0.0.2:5269 [2001:db8::7]:5269\n");
+}
+
+/* Asks the same again, from a letter, as often as this says. */
+static int rounds;
+static const char *again_name;
+static struct timer pause_before;
+static unsigned pause_ms;
+
+static void ask_round(struct timer *timer);
+
+static void
+next_round(void)
+{
+        if (--rounds > 0)
+                timer_start(&pause_before, pause_ms, ask_round);
+        else
+                tell_later("done\n");
+}
+
+static void
+see_round(void *owner, enum dns_outcome outcome, const struct address *addresses, size_t count)
+{
+        next_round();
+}
+
+static void
+ask_round(struct timer *timer)
+{
+        dns_lookup(dns, again_name, 1, see_round, NULL);
+}
+
+static void
+ask_rounds(void)
+{
+        ask_round(NULL);
+}
+
+static int
+queries_for(const char *name, int times, unsigned ms)
+{
+        int before = dns_server_asked(server);
+
+        again_name = name;
+        rounds = times;
+        pause_ms = ms;
+        ask(ask_rounds, 1);
+        return dns_server_asked(server) - before;
+}
+
+static void
+that_there_is_no_such_name_is_kept_too(void **state)
+{
+        assert_int_equal(queries_for("nowhere.example", 5, 1), 2); /* A and AAAA */
+}
+
+static void
+an_answer_ends_with_its_ttl(void **state)
+{
+        assert_int_equal(queries_for("brief.verona.example", 2, 1300), 4);
+        assert_int_equal(queries_for("brief.verona.example", 2, 1), 2);
+}
+
+static void
+a_failure_is_not_kept(void **state)
+{
+        int one = queries_for("broken.example", 1, 0);
+
+        assert_true(one > 0);
+        assert_int_equal(queries_for("broken.example", 2, 1), 2 * one);
+}
+
+static const struct dns_record other_zone[] = {
+        { "slow.example", TYPE_A, "127.0.0.4" },
+        { "xmpp.verona.example", TYPE_A, "127.0.0.5" },
+        { 0 },
+};
+static struct dns_server *other_server;
+
+static void
+ask_elsewhere(void)
+{
+        const char *servers[] = { dns_server_address(other_server) };
+
+        dns_lookup(dns, "slow.example", 1, note_addresses, "before");
+        dns_lookup(dns, "xmpp.verona.example", 1, note_addresses, "at the old ones");
+        dns_use(dns, servers, 1);
+        dns_lookup(dns, "slow.example", 1, note_addresses, "after");
+}
+
+/* The old servers say nothing, which is why there are new ones: who asks now must not wait for who asked before. */
+static void
+new_servers_are_asked_at_once(void **state)
+{
+        other_server = dns_server_start(other_zone);
+        ask(ask_elsewhere, 3);
+        const char *after = strstr(told, "after: found 127.0.0.4:1\n"), *before = strstr(told, "before: failed\n");
+        assert_non_null(after);
+        assert_non_null(before);
+        assert_true(after < before);
+        dns_server_stop(&other_server);
+}
+
+static void
+ask_kept(void *owner, enum dns_outcome outcome, const struct address *addresses, size_t count)
+{
+        dns_lookup(dns, "xmpp.verona.example", 1, note_addresses, "now");
+}
+
+static void
+ask_while_servers_change(void)
+{
+        const char *servers[] = { dns_server_address(other_server) };
+
+        dns_lookup(dns, "xmpp.verona.example", 1, ask_kept, NULL);
+        dns_use(dns, servers, 1);
+}
+
+static void
+what_old_servers_still_say_is_not_kept(void **state)
+{
+        other_server = dns_server_start(other_zone);
+        ask(ask_while_servers_change, 1);
+        assert_string_equal(told, "now: found 127.0.0.5:1\n");
+        dns_server_stop(&other_server);
+}
 
 static int
 start_server(void **state)
 {
-        struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-        socklen_t len = sizeof(address);
-
-        server_fd = socket(AF_INET, SOCK_DGRAM, 0);
-        if (bind(server_fd, (struct sockaddr *)&address, len) < 0)
-                return -1;
-        getsockname(server_fd, (struct sockaddr *)&address, &len);
-        snprintf(server_name, sizeof(server_name), "127.0.0.1:%d", ntohs(address.sin_port));
-        return pthread_create(&server_thread, NULL, serve, NULL);
+        server = dns_server_start(zone);
+        return 0;
 }
 
 static int
 stop_server(void **state)
 {
-        struct sockaddr_in address;
-        socklen_t len = sizeof(address);
-
-        getsockname(server_fd, (struct sockaddr *)&address, &len);
-        sendto(server_fd, "", 1, 0, (struct sockaddr *)&address, len);
-        pthread_join(server_thread, NULL);
-        close(server_fd);
+        dns_server_stop(&server);
         return 0;
 }
 
@@ -425,6 +473,12 @@ main(void)
                 cmocka_unit_test(literals_need_no_server),
                 cmocka_unit_test(answers_are_kept),
                 cmocka_unit_test(pending_queries_are_cancelled),
+                cmocka_unit_test(follows_an_alias),
+                cmocka_unit_test(that_there_is_no_such_name_is_kept_too),
+                cmocka_unit_test(an_answer_ends_with_its_ttl),
+                cmocka_unit_test(a_failure_is_not_kept),
+                cmocka_unit_test(new_servers_are_asked_at_once),
+                cmocka_unit_test(what_old_servers_still_say_is_not_kept),
         };
         return cmocka_run_group_tests(tests, start_server, stop_server);
 }
