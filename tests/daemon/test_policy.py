@@ -232,6 +232,7 @@ def test_zone_records(files):
     sip = {("_sipfederationtls._tcp.example.com.", 0, 5061, "sip.example.com."), ("_sipfederationtls._tcp.other.example.", 0, 5061, "sip.example.com.")}
     assert records(files, "--sipcomp", str(gateway))[1] == expected | sip
     assert "sip.example.com is not in other.example" in files.ctl("dns-records", "--sipcomp", str(gateway)).stdout
+    assert "no _sipfederationtls._tcp.mail.example" in files.ctl("dns-records", "--sipcomp", str(gateway)).stdout
     gateway.rename(files.directory / "sipcomp.conf")
     assert records(files)[1] == expected | sip, "sipcomp.conf beside xmppd.conf is found"
     assert "cannot read" in refused(files, "dns-records", "--sipcomp", "/nonexistent")

@@ -25,6 +25,7 @@ struct records {
         struct json_writer json;
         char host[HOST_SIZE]; /* ASCII */
         struct map *seen;     /* domains that have records */
+        struct map *mail;     /* mail domains: their names */
         size_t count;
 };
 
@@ -127,16 +128,24 @@ put_domain(struct records *records, const char *domain, const char *what, bool h
                 buf_puts(&records->text, "; nothing for other servers: xmpp-federation.enabled is false\n");
 }
 
-/* The domain of a user's complete mail address. */
+static void
+put_mail_domain(struct records *records, const char *domain)
+{
+        put_domain(records, domain, "mail addresses", false);
+        if (map_get_str(records->mail, domain) == NULL)
+                map_put_str(records->mail, domain, arena_strdup(records->ctl->arena, domain));
+}
+
 static bool
 note_mail_domain(void *arg, const struct account *account)
 {
         struct records *records = arg;
-        char domain[JID_PART_MAX + 1];
-        const char *at = account->mail != NULL ? strrchr(account->mail, '@') : NULL;
+        struct arena *arena = arena_new(512);
+        struct jid mail;
 
-        if (at != NULL && at > account->mail && jid_prepare_domain(domain, at + 1))
-                put_domain(records, domain, "mail addresses of users", false);
+        if (account_read_mail(&mail, arena, account->mail))
+                put_mail_domain(records, mail.domain);
+        arena_free(&arena);
         return true;
 }
 
@@ -148,7 +157,7 @@ put_mail_domains(struct records *records)
         if (!config_bool(email, "enabled"))
                 return;
         for (size_t i = 0; i < config_list_count(email, "domains"); i++)
-                put_domain(records, config_list_item(email, "domains", i), "mail addresses", false);
+                put_mail_domain(records, config_list_item(email, "domains", i));
         if (!ctl_store_exists(records->ctl))
                 return;
         struct store *store = ctl_open_store(records->ctl, true);
@@ -236,6 +245,15 @@ is_below(const char *name, const char *domain)
                 (len == domain_len || name[len - domain_len - 1] == '.');
 }
 
+static bool
+is_listed(const struct section *section, const char *setting, const char *text)
+{
+        for (size_t i = 0; i < config_list_count(section, setting); i++)
+                if (strcmp(config_list_item(section, setting, i), text) == 0)
+                        return true;
+        return false;
+}
+
 /* A Microsoft edge takes one answer, and by default trusts it only if the target is in the domain itself. */
 static void
 put_gateway(struct records *records, const struct section *top)
@@ -243,8 +261,7 @@ put_gateway(struct records *records, const struct section *top)
         char ascii[HOST_SIZE], target[HOST_SIZE];
         uint16_t port = find_sip_port(top);
 
-        note(records, "");
-        buf_puts(&records->text, "; SIP federation: one name for the gateway, that of routing-fqdn\n");
+        buf_puts(&records->text, "\n; SIP federation: one name for the gateway, that of routing-fqdn\n");
         if (port == 0) {
                 note(records, "nothing to publish: sipcomp has no TLS listener");
                 return;
@@ -263,6 +280,11 @@ put_gateway(struct records *records, const struct section *top)
                 if (port != 5061)
                         buf_printf(&records->text, "; port %u: Lync takes 5061 only; translate it, and set advertise-port\n", port);
         }
+        size_t at = 0;
+        for (const char *mail; (mail = map_next(records->mail, &at)) != NULL;)
+                if (!is_listed(top, "local-domains", mail))
+                        buf_printf(&records->text,
+                                "; no _sipfederationtls._tcp.%s: add it to local-domains, for users appear in it\n", mail);
         buf_printf(&records->text, "; %s. needs an A or AAAA record\n", target);
 }
 
@@ -296,6 +318,7 @@ show_records(struct ctl *ctl, const struct line *line)
         if (!find_host(&records))
                 return refuse("this machine has no name: set hostname = \"xmpp.example.com\" in %s", ctl->file);
         records.seen = map_new();
+        records.mail = map_new();
         json_open_object(&records.json, NULL);
         json_put_text(&records.json, "host", records.host);
         json_open_array(&records.json, "records");
@@ -312,6 +335,7 @@ show_records(struct ctl *ctl, const struct line *line)
         if (status == DONE)
                 puts(buf_text(ctl->json ? &out : &records.text));
         map_free(&records.seen);
+        map_free(&records.mail);
         buf_free(&records.text);
         buf_free(&out);
         return status;
