@@ -195,6 +195,16 @@ set_versions(SSL_CTX *ssl, const struct tls_options *options, struct err *err)
         return 0;
 }
 
+bool
+tls_chain_is_for_servers(STACK_OF(X509) * chain)
+{
+        /* Anything but 0 for those above: how an old root without basic constraints says that it is an authority. */
+        for (int i = 0; i < sk_X509_num(chain); i++)
+                if (X509_check_purpose(sk_X509_value(chain, i), X509_PURPOSE_SSL_SERVER, i > 0) == 0)
+                        return false;
+        return sk_X509_num(chain) > 0;
+}
+
 /* The owner decides what an invalid certificate means, so the handshake goes on; the first thing wrong is the one to tell. */
 static int
 note_problem(int good, X509_STORE_CTX *store)
@@ -207,10 +217,11 @@ note_problem(int good, X509_STORE_CTX *store)
 
         if (good)
                 return 1;
-        /* COMPAT: public authorities no longer issue clientAuth; a server's certificate proves its name on outgoing connections as well. */
-        if (error == X509_V_ERR_INVALID_PURPOSE && X509_STORE_CTX_get_error_depth(store) == 0 && SSL_is_server(ssl) &&
-                X509_check_purpose(certificate, X509_PURPOSE_SSL_SERVER, 0) == 1) {
-                X509_STORE_CTX_set_error(store, X509_V_OK);
+        /* COMPAT: public authorities no longer issue clientAuth, and their intermediates are for servers alone as well; a server's certificate
+         * proves its name on outgoing connections too. All of the chain has to be for that, and what was wrong before stays wrong. */
+        if (error == X509_V_ERR_INVALID_PURPOSE && SSL_is_server(ssl) &&
+                tls_chain_is_for_servers(X509_STORE_CTX_get0_chain(store))) {
+                X509_STORE_CTX_set_error(store, findings != NULL ? findings->error : X509_V_OK);
                 return 1;
         }
         if (findings == NULL)

@@ -19,8 +19,10 @@ tls_name_covers(const char *pattern, const char *host)
 {
         if (pattern[0] == '*' && pattern[1] == '.') {
                 const char *dot = strchr(host, '.');
-                /* "*.com" would cover every company there is. */
-                return dot != NULL && dot > host && strchr(pattern + 2, '.') != NULL && strcasecmp(pattern + 1, dot) == 0;
+                const char *last = strrchr(host, '.');
+                /* "*.com" would cover every company there is; and a part of an address is no label (RFC 9525, 6.3). */
+                return dot != NULL && dot > host && !(last[1] >= '0' && last[1] <= '9') && strchr(pattern + 2, '.') != NULL &&
+                        strcasecmp(pattern + 1, dot) == 0;
         }
         return strcasecmp(pattern, host) == 0;
 }
@@ -44,7 +46,7 @@ is_server_service(const char *text, const char *ascii)
         static const char *const services[] = { "_xmpp-server.", "_xmpps-server." };
 
         for (size_t i = 0; i < array_len(services); i++)
-                if (text_starts(text, services[i]) && strcasecmp(text + strlen(services[i]), ascii) == 0)
+                if (strncasecmp(text, services[i], strlen(services[i])) == 0 && strcasecmp(text + strlen(services[i]), ascii) == 0)
                         return true;
         return false;
 }
@@ -52,17 +54,14 @@ is_server_service(const char *text, const char *ascii)
 bool
 tls_peer_names_domain(const struct tls_peer *peer, const char *prepared, const char *ascii, bool allow_cn)
 {
-        bool has_san = false;
-
         for (size_t i = 0; i < peer->name_count; i++) {
                 const struct tls_name *name = &peer->names[i];
                 if ((name->kind == TLS_NAME_DNS && tls_name_covers(name->text, ascii)) ||
                         (name->kind == TLS_NAME_SRV && is_server_service(name->text, ascii)) ||
                         (name->kind == TLS_NAME_XMPP_ADDR && strcasecmp(name->text, prepared) == 0))
                         return true;
-                has_san = has_san || name->kind == TLS_NAME_DNS || name->kind == TLS_NAME_SRV || name->kind == TLS_NAME_XMPP_ADDR;
         }
-        for (size_t i = 0; allow_cn && !has_san && i < peer->name_count; i++)
+        for (size_t i = 0; allow_cn && !peer->has_server_names && i < peer->name_count; i++)
                 if (peer->names[i].kind == TLS_NAME_CN && tls_name_covers(peer->names[i].text, ascii))
                         return true;
         return false;
@@ -168,12 +167,14 @@ static void
 add_general_name(struct tls_peer *peer, struct tls_name *names, struct arena *arena, const GENERAL_NAME *name)
 {
         if (name->type == GEN_DNS) {
+                peer->has_server_names = true;
                 add_name(peer, names, arena, TLS_NAME_DNS, name->d.dNSName);
         } else if (name->type == GEN_URI) {
                 add_name(peer, names, arena, TLS_NAME_URI, name->d.uniformResourceIdentifier);
         } else if (name->type == GEN_OTHERNAME) {
                 const ASN1_TYPE *value = name->d.otherName->value;
                 int nid = OBJ_obj2nid(name->d.otherName->type_id);
+                peer->has_server_names = peer->has_server_names || nid == NID_XmppAddr || nid == NID_SRVName;
                 if (nid == NID_XmppAddr && value->type == V_ASN1_UTF8STRING)
                         add_name(peer, names, arena, TLS_NAME_XMPP_ADDR, value->value.utf8string);
                 else if (nid == NID_SRVName && value->type == V_ASN1_IA5STRING)
@@ -232,9 +233,9 @@ read_link(struct tls_link *link, struct arena *arena, X509 *certificate, int err
 
 /* The chain as it was verified, which has the root too; where none was built, as it was shown. */
 static void
-read_chain(struct tls_peer *peer, struct arena *arena, SSL *ssl, X509 *certificate, const struct tls_findings *findings)
+read_chain(
+        struct tls_peer *peer, struct arena *arena, STACK_OF(X509) * chain, X509 *certificate, const struct tls_findings *findings)
 {
-        STACK_OF(X509) *chain = SSL_get0_verified_chain(ssl);
         int count = chain == NULL ? 0 : sk_X509_num(chain);
 
         if (count > TLS_CHAIN_MAX)
@@ -250,6 +251,19 @@ read_chain(struct tls_peer *peer, struct arena *arena, SSL *ssl, X509 *certifica
         for (int i = 1; i < count; i++)
                 if (links[i].not_after < peer->not_after)
                         peer->not_after = links[i].not_after;
+}
+
+void
+tls_peer_describe(
+        struct tls_peer *peer, struct arena *arena, STACK_OF(X509) * chain, X509 *certificate, const struct tls_findings *findings)
+{
+        peer->has_certificate = true;
+        peer->is_for_servers =
+                chain != NULL ? tls_chain_is_for_servers(chain) : X509_check_purpose(certificate, X509_PURPOSE_SSL_SERVER, 0) == 1;
+        write_subject(peer->subject, sizeof(peer->subject), certificate);
+        X509_digest(certificate, EVP_sha256(), peer->digest, NULL);
+        read_names(peer, arena, certificate);
+        read_chain(peer, arena, chain, certificate, findings);
 }
 
 void
@@ -269,17 +283,12 @@ tls_peer_read(struct tls_peer *peer, struct arena *arena, SSL *ssl, const struct
                 peer->fault = TLS_FAULT_NO_CERTIFICATE;
                 return;
         }
-        peer->has_certificate = true;
         peer->valid = findings->problem == NULL && SSL_get_verify_result(ssl) == X509_V_OK;
         peer->fault = fault_of(findings->problem != NULL ? findings->error : (int)SSL_get_verify_result(ssl));
-        peer->is_for_servers = X509_check_purpose(certificate, X509_PURPOSE_SSL_SERVER, 0) == 1;
         if (findings->problem != NULL)
                 snprintf(peer->problem, sizeof(peer->problem), "%s", findings->problem);
         else if (!peer->valid)
                 tls_explain_verify(peer->problem, sizeof(peer->problem), (int)SSL_get_verify_result(ssl), certificate);
         peer->expired = SSL_get_verify_result(ssl) == X509_V_ERR_CERT_HAS_EXPIRED;
-        write_subject(peer->subject, sizeof(peer->subject), certificate);
-        X509_digest(certificate, EVP_sha256(), peer->digest, NULL);
-        read_names(peer, arena, certificate);
-        read_chain(peer, arena, ssl, certificate, findings);
+        tls_peer_describe(peer, arena, SSL_get0_verified_chain(ssl), certificate, findings);
 }

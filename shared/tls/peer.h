@@ -38,10 +38,11 @@ struct tls_name {
 
 struct tls_peer {
         bool has_certificate;
-        bool valid;                   /* chain, dates and purpose hold against the context's trust */
-        bool expired;                 /* what is wrong is a date that has passed */
-        bool is_for_servers;          /* by its purposes it may prove who a server is, whichever side that is on */
-        enum tls_fault fault;         /* the first thing wrong */
+        bool valid;          /* chain, dates and purpose hold against the context's trust */
+        bool expired;        /* what is wrong is a date that has passed */
+        bool is_for_servers; /* by its purposes, and those of all above it, it may prove who a server is, whichever side that is on */
+        bool has_server_names; /* a dNSName, SRVName or XmppAddr is in it, be it one that cannot be used: so its CN says nothing */
+        enum tls_fault fault;  /* the first thing wrong */
         unsigned char digest[32];     /* SHA-256 of the certificate */
         int64_t not_after;            /* the first date on which one of the chain expires; wall clock, seconds */
         const struct tls_link *chain; /* the certificate first, then those above it, as they were shown or found */

@@ -23,12 +23,17 @@ struct tls_findings {
         short errors[TLS_CHAIN_MAX]; /* the first of each certificate, by its depth */
 };
 
+/* May each certificate of this chain, the first one as itself and the others as authorities, prove who a server is? */
+bool tls_chain_is_for_servers(STACK_OF(X509) * chain);
 /* Does the certificate name this host (RFC 9525)? */
 bool tls_names_host(X509 *certificate, const char *dns_name);
 /* Does this name from a certificate cover this host? Case ignored; "*." stands for exactly one label. */
 bool tls_name_covers(const char *pattern, const char *host);
 /* Fills peer from the finished handshake; texts and names live in the arena. */
 void tls_peer_read(struct tls_peer *peer, struct arena *arena, SSL *ssl, const struct tls_findings *findings);
+/* The part of it that reads certificates. chain: from the certificate upwards; NULL: it alone is known. */
+void tls_peer_describe(
+        struct tls_peer *peer, struct arena *arena, STACK_OF(X509) * chain, X509 *certificate, const struct tls_findings *findings);
 /* "expired on 2026-01-01 (CN=juliet)": what OpenSSL's verify error means. */
 void tls_explain_verify(char *text, size_t room, int error, X509 *certificate);
 /* The first queued error of libcrypto as words; clears the queue. */

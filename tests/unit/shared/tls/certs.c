@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 static char dir[64];
-static char made[64][200];
+static char made[256][200];
 static int made_count;
 
 const char *
@@ -46,6 +46,20 @@ extend(X509 *x509, X509V3_CTX *context, int nid, const char *value)
         X509_EXTENSION_free(extension);
 }
 
+static void
+add_dns_bytes(X509 *x509, const char *bytes, int len)
+{
+        GENERAL_NAMES *names = sk_GENERAL_NAME_new_null();
+        GENERAL_NAME *name = GENERAL_NAME_new();
+        ASN1_IA5STRING *text = ASN1_IA5STRING_new();
+
+        ASN1_STRING_set(text, bytes, len);
+        GENERAL_NAME_set0_value(name, GEN_DNS, text);
+        sk_GENERAL_NAME_push(names, name);
+        must(X509_add1_ext_i2d(x509, NID_subject_alt_name, names, 0, 0) == 1);
+        GENERAL_NAMES_free(names);
+}
+
 struct cert
 cert_make(const struct cert_wish *wish)
 {
@@ -69,7 +83,11 @@ cert_make(const struct cert_wish *wish)
                 extend(cert.x509, &context, NID_subject_alt_name, wish->san);
         if (wish->usage != NULL)
                 extend(cert.x509, &context, NID_ext_key_usage, wish->usage);
-        must(X509_sign(cert.x509, issuer->key, EVP_sha256()) > 0);
+        if (wish->dns != NULL)
+                add_dns_bytes(cert.x509, wish->dns, wish->dns_len);
+        EVP_PKEY *other = wish->is_forged ? EVP_EC_gen("P-256") : NULL;
+        must(X509_sign(cert.x509, other != NULL ? other : issuer->key, wish->has_weak_signature ? EVP_sha1() : EVP_sha256()) > 0);
+        EVP_PKEY_free(other);
 
         snprintf(cert.path, sizeof(cert.path), "%s/%s.pem", certs_dir(), wish->name);
         must(made_count < (int)(sizeof(made) / sizeof(made[0])));
