@@ -243,10 +243,10 @@ def test_zone_records(files):
 class Two:
     """Two of our servers that find each other, with juliet on the first and romeo on the second."""
 
-    def __init__(self, names, federation=""):
+    def __init__(self, names, federation="", workers=1):
         self.servers = []
         for domain, user in (("capulet.example", "juliet"), ("montague.example", "romeo")):
-            server = servers.Xmppd([domain])
+            server = servers.Xmppd([domain], workers=workers)
             server.settings["s2s"] = {"listen": [f"127.0.0.1:{server.s2s}"], "listen-tls": [], "trust": str(pki.shared().ca), "max-wait": 2}
             server.settings["dns"] = {"servers": [names.address]}
             server.write()
@@ -292,9 +292,10 @@ def streams(server, remote):
     return [row for row in json.loads(server.ctl("--json", "s2s").stdout)["streams"] if row["remote"] == remote]
 
 
-def test_a_changed_policy_acts_on_streams_that_are_up():
+@pytest.mark.parametrize("workers", [1, 4])
+def test_a_changed_policy_acts_on_streams_that_are_up(workers):
     with dns.Server() as names:
-        two = Two(names)
+        two = Two(names, workers=workers)
         capulet = two.servers[0]
         try:
             assert two.say(0, "one")[0] == 1 and two.say(1, "two")[0] == 0
