@@ -18,7 +18,7 @@ struct cert_wish {
         int from_day, to_day; /* counted from now; both 0: valid for a year */
         int seconds;          /* not 0: it expires so soon */
         int is_ca;
-        const char *dns;       /* a dNSName of dns_len bytes that OpenSSL's notation cannot write: with a NUL; instead of san */
+        const char *dns; /* a dNSName of dns_len bytes that OpenSSL's notation cannot write: with a NUL; instead of san */
         int dns_len;
         int has_weak_signature; /* SHA-1 */
         int is_forged;          /* signed by another key than the issuer's */
