@@ -86,20 +86,51 @@ receive(int fd, struct buf *in, uint64_t until, struct err *err)
         return 0;
 }
 
-/* "ok LENGTH" or "no LENGTH". */
-static int
-parse_head(char *head, int64_t *len, struct err *err)
-{
-        bool ok = text_starts(head, "ok "), refused = text_starts(head, "no ");
+enum head { HEAD_NO, HEAD_OK, HEAD_YET };
 
-        *len = ok || refused ? text_number(head + 3, ANSWER_MAX) : -1;
-        if (*len < 0)
-                return err_set(err, "the answer makes no sense: is this the right socket?");
-        return ok ? 1 : 0;
+/* "ok LENGTH", "no LENGTH" or "yet LENGTH"; -1 with a sentence for anything else. */
+static int
+parse_head(const char *head, int64_t *len, struct err *err)
+{
+        enum head kind = text_starts(head, "ok ") ? HEAD_OK : text_starts(head, "yet ") ? HEAD_YET : HEAD_NO;
+        const char *blank = strchr(head, ' ');
+
+        *len = kind != HEAD_NO || text_starts(head, "no ") ? text_number(blank + 1, ANSWER_MAX) : -1;
+        return *len < 0 ? err_set(err, "the answer makes no sense: is this the right socket?") : (int)kind;
+}
+
+/* The next head and all bytes that belong to it; the head is taken out of in. */
+static int
+receive_part(int fd, struct buf *in, int64_t *len, uint64_t until, struct err *err)
+{
+        char *end;
+
+        while (in->len == 0 || (end = memchr(buf_data(in), '\n', in->len)) == NULL) {
+                if (in->len > HEAD_MAX)
+                        return err_set(err, "the answer makes no sense: is this the right socket?");
+                if (receive(fd, in, until, err) != 0)
+                        return -1;
+        }
+        *end = '\0';
+        int kind = parse_head(buf_data(in), len, err);
+        if (kind < 0)
+                return -1;
+        buf_drop(in, strlen(buf_data(in)) + 1);
+        while (in->len < (size_t)*len)
+                if (receive(fd, in, until, err) != 0)
+                        return -1;
+        return kind;
 }
 
 int
 control_ask(const char *path, int argc, char *const *argv, int timeout_ms, struct buf *answer, struct err *err)
+{
+        return control_ask_told(path, argc, argv, timeout_ms, NULL, NULL, answer, err);
+}
+
+int
+control_ask_told(const char *path, int argc, char *const *argv, int timeout_ms, control_told *told, void *arg, struct buf *answer,
+        struct err *err)
 {
         struct buf line = { 0 }, in = { 0 };
         uint64_t until = clock_mono_ms() + (uint64_t)timeout_ms;
@@ -121,25 +152,16 @@ control_ask(const char *path, int argc, char *const *argv, int timeout_ms, struc
         if (send_all(fd, buf_data(&line), line.len, until, err) != 0)
                 goto out;
 
-        char *end;
-        while (in.len == 0 || (end = memchr(buf_data(&in), '\n', in.len)) == NULL) {
-                if (in.len > HEAD_MAX) {
-                        err_set(err, "the answer makes no sense: is this the right socket?");
-                        goto out;
-                }
-                if (receive(fd, &in, until, err) != 0)
-                        goto out;
+        int kind;
+        while ((kind = receive_part(fd, &in, &len, until, err)) == HEAD_YET) {
+                if (told != NULL)
+                        told(arg, buf_data(&in), (size_t)len);
+                buf_drop(&in, (size_t)len);
         }
-        *end = '\0';
-        int outcome = parse_head(buf_data(&in), &len, err);
-        if (outcome < 0)
+        if (kind < 0)
                 goto out;
-        buf_drop(&in, strlen(buf_data(&in)) + 1);
-        while (in.len < (size_t)len)
-                if (receive(fd, &in, until, err) != 0)
-                        goto out;
         buf_put(answer, buf_data(&in), (size_t)len);
-        rc = outcome;
+        rc = kind;
 out:
         if (rc < 0)
                 err_prefix(err, "%s: ", path);

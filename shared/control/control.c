@@ -54,11 +54,11 @@ free_client(struct client *client)
 }
 
 static void
-send_answer(struct client *client, bool ok, const char *bytes, size_t len)
+send_answer(struct client *client, const char *word, const char *bytes, size_t len)
 {
         char head[40];
 
-        snprintf(head, sizeof(head), "%s %zu\n", ok ? "ok" : "no", len);
+        snprintf(head, sizeof(head), "%s %zu\n", word, len);
         conn_send(client->conn, head, strlen(head));
         conn_send(client->conn, bytes, len);
 }
@@ -114,7 +114,7 @@ take_line(void *owner, const char *bytes, size_t len)
         if (end == NULL && len <= LINE_MAX_BYTES)
                 return 0;
         if (end == NULL) {
-                send_answer(client, false, too_long, strlen(too_long));
+                send_answer(client, "no", too_long, strlen(too_long));
                 conn_close(client->conn);
                 return len;
         }
@@ -209,10 +209,17 @@ control_answer(struct control_request *request, bool ok, const char *bytes, size
         if (client != NULL) {
                 must(client->request == request);
                 client->request = NULL;
-                send_answer(client, ok, bytes, len);
+                send_answer(client, ok ? "ok" : "no", bytes, len);
                 conn_resume(client->conn);
         }
         arena_free(&arena);
+}
+
+void
+control_tell(struct control_request *request, const char *bytes, size_t len)
+{
+        if (request->client != NULL)
+                send_answer(request->client, "yet", bytes, len);
 }
 
 void

@@ -4,9 +4,12 @@ Each fault has a domain of its own. All are set up before the servers start, and
 """
 import concurrent.futures
 import json
+import os
+import pty
 import re
 import socket
 import ssl
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -377,7 +380,7 @@ def make_server(stage, kind):
         for name, section in each.sections.items():
             (own if name == "component" else federation)[name, domain] = section
     settings = {"dns": {"servers": [stage.names.address]}, "limits": {"s2s-timeout": 3, "max-s2s-verify": 100}, **own}
-    server = servers.Xmppd([US], {**settings, "s2s": {"trust": str(stage.trust)}}, federation)
+    server = servers.Xmppd([US, "padua.example"], {**settings, "s2s": {"trust": str(stage.trust)}}, federation)
     server.settings["s2s"]["listen"] = [f"127.0.0.1:{server.s2s}"]
     server.write()
     return server.start()
@@ -547,9 +550,13 @@ def test_an_attempt_of_theirs_that_failed_is_told(running, stage, domain, code):
     assert re.search(rf"an attempt of it to reach us at \S+Z.* failed: {domain}: .*\[{code}\]", answer), answer
 
 
-def test_in_the_name_of_another_domain_of_ours(running):
+def test_in_the_name_of_another_domain_of_ours(running, rome):
     answer = running["plain"].ctl("explain", "--from", "montague.example", "refused.example", check=False)
-    assert answer.returncode == 1 and "montague.example: no domain of this server" in answer.stderr
+    assert answer.returncode == 1 and "montague.example: no domain in whose name this server can speak" in answer.stderr
+    answer = running["plain"].ctl("explain", "--from", "phones.example", "refused.example", check=False)
+    assert answer.returncode == 1 and "phones.example: no domain in whose name this server can speak" in answer.stderr
+    found = json.loads(running["plain"].ctl("--json", "explain", "--from", "padua.example", "rome.example").stdout)
+    assert found["local"] == "padua.example" and not found["fault"]
 
 
 @pytest.mark.parametrize("name, status, words", [
@@ -570,3 +577,19 @@ def test_it_comes_to_an_end_within_thirty_seconds(running, stage):
     stage.names.srv("_xmpp-server._tcp.endless.example", [(n, 0, port, "xmpp.endless.example") for n in range(15)])
     answer = explain(running["plain"], "endless.example")
     assert answer.seconds < 32 * system.PATIENCE and answer.stdout.splitlines()[0].endswith("[tcp-silent]"), answer.stdout
+
+
+def test_a_terminal_shows_how_it_goes_on(running, stage):
+    """One line, the last step; the answer itself is as ever."""
+    master, terminal = pty.openpty()
+    process = subprocess.Popen([system.program("xmppctl"), "-c", running["plain"].config, "explain", "accepts-and-is-silent.example"],
+                               stdout=subprocess.PIPE, stderr=terminal, text=True)
+    os.close(terminal)
+    began, seen = time.monotonic(), ""
+    while "connect: 127.0.0.1" not in seen:     # long before the three seconds are over
+        seen += os.read(master, 4096).decode()
+    assert time.monotonic() - began < 2 * system.PATIENCE and process.poll() is None
+    answer = process.communicate(timeout=40)[0]
+    assert answer.splitlines()[0].endswith("[no-answer]")
+    assert os.read(master, 4096).decode().endswith("\r\033[K")
+    os.close(master)

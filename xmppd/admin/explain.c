@@ -15,6 +15,7 @@
 #include "xmppd/route/home.h"
 #include "xmppd/route/policy.h"
 #include "xmppd/s2s/s2s.h"
+#include "xmppd/user/mail.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -29,6 +30,7 @@ struct explanation {
         struct control_request *request; /* NULL: answered already */
         char *domain;                    /* prepared */
         char *local;                     /* in whose name; NULL: the home chooses */
+        bool is_watched;                 /* who has asked wants to hear each step as it comes */
         struct buf out;
         struct json_writer json;
 };
@@ -228,6 +230,40 @@ see_outcome(void *arg, const struct attempt *attempt)
         send_back(explanation);
 }
 
+/* ---- each step as it comes, back to the main thread; before the explanation itself, since letters keep their order ---- */
+
+struct news {
+        struct letter letter;
+        struct explanation *explanation;
+        struct buf text;
+};
+
+static void
+tell(struct letter *letter)
+{
+        struct news *news = container_of(letter, struct news, letter);
+
+        if (news->explanation->request != NULL)
+                control_tell(news->explanation->request, buf_data(&news->text), news->text.len);
+        buf_free(&news->text);
+        mem_free(news);
+}
+
+static void
+see_step(void *arg, const struct attempt_step *step)
+{
+        struct explanation *explanation = arg;
+
+        if (!explanation->is_watched)
+                return;
+        struct news *news = MEM_NEW(news);
+        struct json_writer json = { .out = &news->text };
+        write_step(&json, step->ms, step->step, step->cause, step->text);
+        news->explanation = explanation;
+        news->letter.open = tell;
+        worker_post(explanation->main, &news->letter);
+}
+
 /* In the name of the domain for which it failed last. */
 static void
 choose_local(void *arg, const struct s2s_remote_view *view)
@@ -244,13 +280,15 @@ choose_local(void *arg, const struct s2s_remote_view *view)
         }
 }
 
+static const struct s2s_trial_events trial_events = { see_step, see_outcome };
+
 static void
 try_it(struct letter *letter)
 {
         struct explanation *explanation = container_of(letter, struct explanation, letter);
 
         s2s_each_remote(choose_local, explanation);
-        s2s_try(explanation->local, explanation->domain, see_outcome, explanation);
+        s2s_try(explanation->local, explanation->domain, &trial_events, explanation);
 }
 
 /* ---- a domain that is not reached by s2s ---- */
@@ -324,14 +362,19 @@ is_own_name(const struct policy_verdict *policy)
         return true;
 }
 
+/* policy NULL: it is known from the users' addresses only. */
 static void
 explain_name(struct control_request *request, const char *name, const struct policy_verdict *policy)
 {
-        struct explanation *explanation = new_explanation(request, name, NULL, policy->kind);
+        struct explanation *explanation = new_explanation(request, name, NULL, policy != NULL ? policy->kind : "email");
         char sentence[SENTENCE_MAX];
 
-        snprintf(sentence, sizeof(sentence), "%.255s: a name of this server (%.255s at %.255s): no other server is asked", name,
-                policy->kind, policy->place == NULL ? "default" : policy->place);
+        if (policy != NULL)
+                snprintf(sentence, sizeof(sentence), "%.255s: a name of this server (%.255s at %.255s): no other server is asked",
+                        name, policy->kind, policy->place == NULL ? "default" : policy->place);
+        else
+                snprintf(sentence, sizeof(sentence), "%.255s: the domain of mail addresses of users here: no other server is asked",
+                        name);
         conclude(explanation, &(struct verdict){ "local", NULL, sentence, NULL, false });
 }
 
@@ -354,7 +397,7 @@ deny(struct control_request *request, const char *domain, const struct policy_ve
 }
 
 static void
-explain_foreign(struct control_request *request, const char *domain, const char *local)
+explain_foreign(struct control_request *request, const char *domain, const char *local, bool is_watched)
 {
         struct policy_verdict out = policy_decide(snapshot_now(), domain, POLICY_OUT),
                               in = policy_decide(snapshot_now(), domain, POLICY_IN);
@@ -372,6 +415,7 @@ explain_foreign(struct control_request *request, const char *domain, const char 
                 return;
         }
         struct explanation *explanation = new_explanation(request, domain, local, "xmpp");
+        explanation->is_watched = is_watched;
         json_open_object(&explanation->json, "policy");
         write_policy(&explanation->json, "out", &out);
         write_policy(&explanation->json, "in", &in);
@@ -379,24 +423,58 @@ explain_foreign(struct control_request *request, const char *domain, const char 
         ask_home(explanation, try_it);
 }
 
-/* explain DOMAIN [LOCAL]; an address counts as its domain. */
+/* explain DOMAIN [--from LOCAL] [--watch]; an address counts as its domain. */
+static bool
+read_words(struct control_request *request, struct arena *arena, int argc, char *const *argv, const struct domain **from,
+        bool *is_watched)
+{
+        struct jid jid;
+
+        *from = NULL;
+        *is_watched = false;
+        for (int i = 1; i < argc; i++) {
+                if (strcmp(argv[i], "--watch") == 0) {
+                        *is_watched = true;
+                } else if (strcmp(argv[i], "--from") == 0 && i + 1 < argc) {
+                        i++;
+                        *from = jid_parse(&jid, arena, argv[i]) ? snapshot_domain(jid.domain) : NULL;
+                        if (*from == NULL || (*from)->sip) {
+                                control_refuse(request, "%.200s: no domain in whose name this server can speak by XMPP", argv[i]);
+                                return false;
+                        }
+                } else {
+                        control_refuse(request, "explain: unknown word %.60s", argv[i]);
+                        return false;
+                }
+        }
+        return true;
+}
+
+static void
+explain(struct control_request *request, const char *domain, const struct domain *from, bool is_watched)
+{
+        const struct domain *own = snapshot_domain(domain);
+
+        if (own != NULL)
+                explain_own(request, own);
+        else if (mail_is_domain(domain))
+                explain_name(request, domain, NULL);
+        else
+                explain_foreign(request, domain, from == NULL ? NULL : from->name, is_watched);
+}
+
 void
 admin_explain(struct control_request *request, int argc, char *const *argv)
 {
         struct arena *arena = arena_new(1024);
-        struct jid jid, local;
-        const struct domain *from = NULL, *own = NULL;
+        const struct domain *from;
+        struct jid jid;
+        bool is_watched;
 
-        if (argc < 1 || argc > 2)
-                control_refuse(request, "explain DOMAIN [LOCAL]");
-        else if (!jid_parse(&jid, arena, argv[0]))
-                control_refuse(request, "%.200s: %s: %s", argv[0], cause_row(CAUSE_NO_DOMAIN)->sentence,
+        if (argc < 1 || !jid_parse(&jid, arena, argv[0]))
+                control_refuse(request, "%.200s: %s: %s", argc < 1 ? "" : argv[0], cause_row(CAUSE_NO_DOMAIN)->sentence,
                         cause_row(CAUSE_NO_DOMAIN)->advice);
-        else if (argc == 2 && (!jid_parse(&local, arena, argv[1]) || (from = snapshot_domain(local.domain)) == NULL))
-                control_refuse(request, "%.200s: no domain of this server, so it cannot speak in its name", argv[1]);
-        else if ((own = snapshot_domain(jid.domain)) != NULL)
-                explain_own(request, own);
-        else
-                explain_foreign(request, jid.domain, from == NULL ? NULL : from->name);
+        else if (read_words(request, arena, argc, argv, &from, &is_watched))
+                explain(request, jid.domain, from, is_watched);
         arena_free(&arena);
 }

@@ -21,8 +21,15 @@ ctl_ask_at(const char *socket, int argc, const char *const *argv, struct buf *an
 int
 ctl_ask(struct ctl *ctl, int argc, const char *const *argv, struct buf *answer)
 {
+        return ctl_ask_told(ctl, argc, argv, NULL, NULL, answer);
+}
+
+int
+ctl_ask_told(struct ctl *ctl, int argc, const char *const *argv, control_told *told, void *arg, struct buf *answer)
+{
+        const char *socket = config_text(ctl->top, "control");
         struct err err;
-        int rc = ctl_ask_at(config_text(ctl->top, "control"), argc, argv, answer, &err);
+        int rc = control_ask_told(socket, argc, (char *const *)argv, PATIENCE_MS, told, arg, answer, &err);
 
         if (rc == 0)
                 refuse("%s", buf_text(answer));

@@ -7,6 +7,7 @@
 #include "shared/base/err.h"
 #include "shared/base/json.h"
 #include "shared/config/config.h"
+#include "shared/control/control.h"
 #include "shared/store/store.h"
 
 #include <stdbool.h>
@@ -65,6 +66,8 @@ const char *ctl_sipcomp_file(struct ctl *ctl);
 
 /* ask.c: a command for the running server. 1: done, answer is JSON; 0: refused, the sentence has been printed; -1: it is not running. */
 int ctl_ask(struct ctl *ctl, int argc, const char *const *argv, struct buf *answer);
+/* The same, and told hears what the server tells before its answer. */
+int ctl_ask_told(struct ctl *ctl, int argc, const char *const *argv, control_told *told, void *arg, struct buf *answer);
 /* The same on another socket: the sentence is left in answer. */
 int ctl_ask_at(const char *socket, int argc, const char *const *argv, struct buf *answer, struct err *err);
 /* Opens the store itself, as the user who owns it. NULL after printing why. */

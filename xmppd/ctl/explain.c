@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define CLEAR "\r\033[K"
+
 /* What came from elsewhere must not speak to the terminal. */
 static const char *
 text_of(struct ctl *ctl, const struct json *object, const char *key)
@@ -89,18 +91,39 @@ print_explanation(struct ctl *ctl, const struct json *found)
         print_failures(ctl, json_member(found, "outgoing"), "an attempt of ours");
 }
 
+/* ---- while it goes on: one line of a terminal, the last step that was told ---- */
+
+static void
+show_progress(void *arg, const char *bytes, size_t len)
+{
+        struct ctl *ctl = arg;
+        struct err err;
+        const struct json *step = json_parse(ctl->arena, bytes, len, &err);
+
+        if (step != NULL)
+                fprintf(stderr, CLEAR "%.1f s  %s: %.50s", (double)json_member_number(step, "ms", 0) / 1000,
+                        text_of(ctl, step, "step"), text_of(ctl, step, "text"));
+}
+
 /* The exit status says whether something is wrong. */
 int
 explain(struct ctl *ctl, const struct line *line)
 {
-        const char *argv[] = { "explain", line->words[0], line->from };
+        const char *argv[5] = { "explain", line->words[0] };
+        bool is_watched = isatty(STDERR_FILENO) && !ctl->json;
         struct buf answer = { 0 };
         struct err err;
-        int status = REFUSED;
+        int status = REFUSED, argc = 2;
 
-        if (isatty(STDERR_FILENO) && !ctl->json)
-                fprintf(stderr, "trying to reach %s ...\n", line->words[0]);
-        int rc = ctl_ask(ctl, line->from != NULL ? 3 : 2, argv, &answer);
+        if (line->from != NULL) {
+                argv[argc++] = "--from";
+                argv[argc++] = line->from;
+        }
+        if (is_watched)
+                argv[argc++] = "--watch";
+        int rc = ctl_ask_told(ctl, argc, argv, show_progress, ctl, &answer);
+        if (is_watched)
+                fputs(CLEAR, stderr);
         const struct json *found = rc == 1 ? json_parse(ctl->arena, buf_text(&answer), answer.len, &err) : NULL;
         if (rc < 0)
                 refuse("xmppd does not answer: start it first");

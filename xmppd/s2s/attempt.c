@@ -45,6 +45,8 @@ add_step(struct attempt *attempt, enum step step, enum cause cause, const char *
         attempt->steps[attempt->count++] = (struct attempt_step){
                 .ms = (uint32_t)(clock_mono_ms() - attempt->began_mono), .step = step, .cause = cause, .text = mem_strdup(text)
         };
+        if (attempt->noted != NULL)
+                attempt->noted(attempt->arg, &attempt->steps[attempt->count - 1]);
 }
 
 void

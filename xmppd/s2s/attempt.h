@@ -30,6 +30,9 @@ struct attempt {
         int count;
         enum cause cause; /* of its end; CAUSE_NONE while it goes on, and where it went well */
         char *detail;     /* of the cause; may be NULL */
+        /* Hears each step as it is noted; may be NULL. */
+        void (*noted)(void *arg, const struct attempt_step *step);
+        void *arg;
 };
 
 struct attempt *attempt_new(bool is_incoming, const char *local);

@@ -54,8 +54,12 @@ struct s2s_remote_view {
 };
 void s2s_each_remote(void (*each)(void *arg, const struct s2s_remote_view *view), void *arg);
 
-/* A fresh outgoing stream beside those that are there, for the administrator, up to a ping: done(arg, attempt) runs on this worker, the attempt is
- * borrowed. At the home of the domain. local: in whose name; NULL: the first local domain. */
-void s2s_try(const char *local, const char *remote, void (*done)(void *arg, const struct attempt *attempt), void *arg);
+/* A fresh outgoing stream beside those that are there, for the administrator, up to a ping, within half a minute. At the home of the domain. local: in
+ * whose name; NULL: the first local domain. What is told is borrowed, and told on this worker; done comes last. */
+struct s2s_trial_events {
+        void (*noted)(void *arg, const struct attempt_step *step); /* as it happens; may be NULL */
+        void (*done)(void *arg, const struct attempt *attempt);
+};
+void s2s_try(const char *local, const char *remote, const struct s2s_trial_events *events, void *arg);
 
 #endif

@@ -29,7 +29,7 @@ struct trial {
         uint64_t serial;     /* of that */
         struct attempt *attempt;
         struct timer timer; /* until all must be over, from then on the ping */
-        void (*done)(void *arg, const struct attempt *attempt);
+        const struct s2s_trial_events *events;
         void *arg;
 };
 
@@ -46,7 +46,7 @@ end(struct trial *trial)
         if (s2s != NULL)
                 s2s_close(s2s);
         attempt_end(trial->attempt, trial->attempt->cause == CAUSE_NONE);
-        trial->done(trial->arg, trial->attempt);
+        trial->events->done(trial->arg, trial->attempt);
         attempt_free(&trial->attempt);
         mem_free(trial->domain);
         mem_free(trial);
@@ -72,7 +72,7 @@ give_up(struct timer *timer)
 }
 
 void
-s2s_try(const char *local, const char *remote, void (*done)(void *arg, const struct attempt *attempt), void *arg)
+s2s_try(const char *local, const char *remote, const struct s2s_trial_events *events, void *arg)
 {
         struct trial *trial = MEM_NEW(trial);
         char first[JID_PART_MAX + 1];
@@ -84,9 +84,11 @@ s2s_try(const char *local, const char *remote, void (*done)(void *arg, const str
         snprintf(trial->id, sizeof(trial->id), ID_PREFIX);
         random_hex(trial->id + strlen(ID_PREFIX), ID_BYTES);
         trial->domain = mem_strdup(remote);
-        trial->done = done;
+        trial->events = events;
         trial->arg = arg;
         trial->attempt = attempt_new(false, local);
+        trial->attempt->noted = events->noted;
+        trial->attempt->arg = arg;
         list_append(&trials, &trial->in_all);
         timer_start(&trial->timer, ALL_MS, give_up);
         trial->reach = reach_try(trial, trial->attempt, local, remote);

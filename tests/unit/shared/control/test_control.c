@@ -68,7 +68,17 @@ answer_never(struct control_request *request, int argc, char *const *argv)
         kept = request;
 }
 
+static void
+tell(struct control_request *request, int argc, char *const *argv)
+{
+        control_tell(request, "first", 5);
+        control_tell(request, "second\nline", 11);
+        control_tell(request, "", 0);
+        control_answer(request, true, "all", 3);
+}
+
 static const struct control_command commands[] = {
+        { "tell", tell },
         { "echo", echo },
         { "user add", echo },
         { "refuse", refuse },
@@ -168,6 +178,29 @@ carries_words_there_and_answers_back(void **state)
         assert_string_equal(buf_text(&answer), "unknown command \"user\": this server does not know it");
         assert_int_equal(ask(&answer, &err, "later", NULL, NULL), 1);
         assert_string_equal(buf_text(&answer), "late");
+        buf_free(&answer);
+}
+
+static void
+hear(void *arg, const char *bytes, size_t len)
+{
+        buf_put(arg, bytes, len);
+        buf_putc(arg, ';');
+}
+
+static void
+tells_before_it_answers(void **state)
+{
+        struct buf answer = { 0 }, told = { 0 };
+        struct err err;
+        char *argv[] = { "tell" };
+
+        assert_int_equal(control_ask_told(path, 1, argv, 2000, hear, &told, &answer, &err), 1);
+        assert_string_equal(buf_text(&told), "first;second\nline;;");
+        assert_string_equal(buf_text(&answer), "all");
+        assert_int_equal(ask(&answer, &err, "tell", NULL, NULL), 1); /* without an ear */
+        assert_string_equal(buf_text(&answer), "all");
+        buf_free(&told);
         buf_free(&answer);
 }
 
@@ -282,6 +315,7 @@ main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(carries_words_there_and_answers_back, begin, end),
+                cmocka_unit_test_setup_teardown(tells_before_it_answers, begin, end),
                 cmocka_unit_test_setup_teardown(carries_long_commands, begin, end),
                 cmocka_unit_test_setup_teardown(answers_one_command_after_the_other_in_order, begin, end),
                 cmocka_unit_test_setup_teardown(outlives_a_client_that_does_not_wait, begin, end),
