@@ -36,6 +36,8 @@ enum {
         RECORDS_MAX = 64,
         TTL_MAX = 3600,
         NONE_TTL = 5,
+        /* RFC 8305 3: addresses of one family need not wait for the other, which some name servers never answer for. */
+        FAMILY_MS = 200,
         SERVERS_TEXT = 512,
 };
 
@@ -84,6 +86,12 @@ struct dns_query {
         void *owner;
         uint16_t port;
         bool starting, finished;
+        /* of addresses, whose families are asked for on their own */
+        int pending;
+        bool has_failed, is_cancelled;
+        struct answer *answer; /* so far */
+        uint32_t ttl;
+        struct timer patience;
         char key[260];
 };
 
@@ -378,38 +386,22 @@ is_of_use(const struct dns_query *query)
 }
 
 static void
-take_addresses(void *arg, int status, int timeouts, struct ares_addrinfo *result)
+end_addresses(struct dns_query *query)
 {
-        struct dns_query *query = arg;
-        enum dns_outcome outcome = outcome_of(status);
-        struct answer *answer = NULL;
-        uint32_t ttl = TTL_MAX;
-
-        if (outcome == DNS_FOUND) {
-                answer = MEM_NEW(answer);
-                answer->addresses = mem_array(RECORDS_MAX, sizeof(*answer->addresses));
-                for (struct ares_addrinfo_node *node = result->nodes; node != NULL && answer->count < RECORDS_MAX;
-                        node = node->ai_next) {
-                        if (address_from_sockaddr(&answer->addresses[answer->count], node->ai_addr))
-                                answer->count++;
-                        if ((uint32_t)node->ai_ttl < ttl)
-                                ttl = (uint32_t)node->ai_ttl;
-                }
-                if (answer->count == 0) {
-                        free_answer(answer);
-                        answer = NULL;
-                        outcome = DNS_NONE;
-                } else {
-                        answer->addresses = mem_resize(answer->addresses, answer->count, sizeof(*answer->addresses));
-                }
-        }
-        if (result != NULL)
-                ares_freeaddrinfo(result);
+        struct answer *answer = query->answer;
+        enum dns_outcome outcome = query->is_cancelled ? DNS_CANCELLED
+                : answer != NULL                       ? DNS_FOUND
+                : query->has_failed                    ? DNS_FAILED
+                                                       : DNS_NONE;
         bool is_kept = (outcome == DNS_FOUND || outcome == DNS_NONE) && is_of_use(query);
+
+        timer_stop(&query->patience);
+        if (answer != NULL)
+                answer->addresses = mem_resize(answer->addresses, answer->count, sizeof(*answer->addresses));
         if (is_kept)
-                keep_answer(query, answer, ttl);
+                keep_answer(query, answer, query->ttl);
         if (query->found_addresses != NULL) {
-                if (answer != NULL)
+                if (outcome == DNS_FOUND)
                         tell_addresses(answer, query->port, query->found_addresses, query->owner);
                 else
                         query->found_addresses(query->owner, outcome, NULL, 0);
@@ -417,6 +409,62 @@ take_addresses(void *arg, int status, int timeouts, struct ares_addrinfo *result
         if (!is_kept)
                 free_answer(answer);
         finish(query);
+}
+
+/* The owner gets what there is; the rest is for the next who asks. */
+static void
+lose_patience(struct timer *timer)
+{
+        struct dns_query *query = container_of(timer, struct dns_query, patience);
+        dns_addresses *found = query->found_addresses;
+
+        query->found_addresses = NULL;
+        if (found != NULL)
+                tell_addresses(query->answer, query->port, found, query->owner);
+}
+
+static void
+gather_addresses(struct dns_query *query, const struct ares_addrinfo *result)
+{
+        struct answer *answer = query->answer;
+
+        if (answer == NULL) {
+                answer = MEM_NEW(answer);
+                answer->addresses = mem_array(RECORDS_MAX, sizeof(*answer->addresses));
+                query->ttl = TTL_MAX;
+        }
+        /* Half of the room for each family. */
+        size_t max = answer->count + RECORDS_MAX / 2;
+        for (const struct ares_addrinfo_node *node = result->nodes; node != NULL && answer->count < max; node = node->ai_next) {
+                if (address_from_sockaddr(&answer->addresses[answer->count], node->ai_addr))
+                        answer->count++;
+                if ((uint32_t)node->ai_ttl < query->ttl)
+                        query->ttl = (uint32_t)node->ai_ttl;
+        }
+        query->answer = answer;
+        if (answer->count == 0) {
+                free_answer(answer);
+                query->answer = NULL;
+        }
+}
+
+static void
+take_family(void *arg, int status, int timeouts, struct ares_addrinfo *result)
+{
+        struct dns_query *query = arg;
+        enum dns_outcome outcome = outcome_of(status);
+
+        query->pending--;
+        query->has_failed |= outcome == DNS_FAILED;
+        query->is_cancelled |= outcome == DNS_CANCELLED;
+        if (outcome == DNS_FOUND)
+                gather_addresses(query, result);
+        if (result != NULL)
+                ares_freeaddrinfo(result);
+        if (query->pending == 0)
+                end_addresses(query);
+        else if (query->answer != NULL)
+                timer_start(&query->patience, FAMILY_MS, lose_patience);
 }
 
 static bool
@@ -584,7 +632,7 @@ find_answer(struct dns *dns, char *key, size_t room, char prefix, const char *na
 struct dns_query *
 dns_lookup(struct dns *dns, const char *host, uint16_t port, dns_addresses *found, void *owner)
 {
-        struct ares_addrinfo_hints hints = { .ai_flags = ARES_AI_NOSORT, .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM };
+        static const int families[] = { AF_INET6, AF_INET };
         struct address address;
         struct answer *answer;
         char key[260];
@@ -607,7 +655,13 @@ dns_lookup(struct dns *dns, const char *host, uint16_t port, dns_addresses *foun
         query->found_addresses = found;
         query->owner = owner;
         query->port = port;
-        ares_getaddrinfo(dns->channel->ares, host, NULL, &hints, take_addresses, query);
+        query->pending = array_len(families);
+        for (size_t i = 0; i < array_len(families); i++) {
+                struct ares_addrinfo_hints hints = {
+                        .ai_flags = ARES_AI_NOSORT, .ai_family = families[i], .ai_socktype = SOCK_STREAM
+                };
+                ares_getaddrinfo(query->channel->ares, host, NULL, &hints, take_family, query);
+        }
         return started(query);
 }
 

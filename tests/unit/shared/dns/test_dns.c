@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include "shared/base/clock.h"
 #include "shared/base/mem.h"
 #include "shared/dns/dns.h"
 #include "shared/loop/timer.h"
@@ -82,6 +83,11 @@ static const struct dns_record zone[] = {
         { "xmpp.verona.example", TYPE_AAAA, "2001:db8::7" },
         { "alias.verona.example", TYPE_CNAME, "xmpp.verona.example" },
         { "brief.verona.example", TYPE_A, "127.0.0.3" },
+        { "half.example", TYPE_A, "127.0.0.6" },
+        { "half.example", TYPE_AAAA, "SILENT" },
+        { "odd.example", TYPE_A, "127.0.0.7" },
+        { "odd.example", TYPE_AAAA, "SERVFAIL" },
+        { "unknown.example", TYPE_AAAA, "SERVFAIL" },
         { "broken.example", TYPE_ANY, "SERVFAIL" },
         { "slow.example", TYPE_ANY, "SILENT" },
         { 0 },
@@ -321,6 +327,51 @@ follows_an_alias(void **state)
         assert_string_equal(told, "alias: found 127.0.0.2:5269 [2001:db8::7]:5269\n");
 }
 
+static uint64_t began, took;
+
+static void
+note_time(void *owner, enum dns_outcome outcome, const struct address *addresses, size_t count)
+{
+        took = clock_mono_ms() - began;
+        note_addresses(owner, outcome, addresses, count);
+}
+
+static void
+ask_half(void)
+{
+        began = clock_mono_ms();
+        dns_lookup(dns, "half.example", 1, note_time, "half");
+}
+
+static void
+one_family_does_not_wait_long_for_the_other(void **state)
+{
+        ask(ask_half, 1);
+        assert_string_equal(told, "half: found 127.0.0.6:1\n");
+        assert_in_range(took, 150, 900);
+}
+
+static void
+ask_odd(void)
+{
+        dns_lookup(dns, "odd.example", 1, note_addresses, "odd");
+}
+
+static void
+ask_unknown(void)
+{
+        dns_lookup(dns, "unknown.example", 1, note_addresses, "unknown");
+}
+
+static void
+a_failure_of_one_family_is_not_the_absence_of_both(void **state)
+{
+        ask(ask_odd, 1);
+        assert_string_equal(told, "odd: found 127.0.0.7:1\n");
+        ask(ask_unknown, 1);
+        assert_string_equal(told, "unknown: failed\n");
+}
+
 /* Asks the same again, from a letter, as often as this says. */
 static int rounds;
 static const char *again_name;
@@ -474,6 +525,8 @@ main(void)
                 cmocka_unit_test(answers_are_kept),
                 cmocka_unit_test(pending_queries_are_cancelled),
                 cmocka_unit_test(follows_an_alias),
+                cmocka_unit_test(one_family_does_not_wait_long_for_the_other),
+                cmocka_unit_test(a_failure_of_one_family_is_not_the_absence_of_both),
                 cmocka_unit_test(that_there_is_no_such_name_is_kept_too),
                 cmocka_unit_test(an_answer_ends_with_its_ttl),
                 cmocka_unit_test(a_failure_is_not_kept),
