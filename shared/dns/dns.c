@@ -1,321 +1,27 @@
 /*
- * dns.c - c-ares on the loop of a worker
+ * dns.c - questions, and what c-ares hears
  *
- * c-ares says which descriptors to watch and when it wants to look at its time-outs; the answers are kept by their TTL, between a second and an
- * hour, and all thrown away when there are too many: a server that talks to thousands of domains asks again now and then. That there is nothing
- * is kept for seconds only, so that a burst of stanzas asks once, and who has just published a record need not wait (RFC 2308 lets us keep it
- * longer). That there was no answer is not kept at all.
- *
- * A c-ares channel cannot change its servers while it waits for them, and a busy server always waits for some, longest for those that are dead,
- * which is when an administrator names others. So new servers get a new channel, and the old one goes when its last query has ended.
+ * The two families of addresses are asked for on their own, so that each is good without the other. What channel.c hears is read here, kept in
+ * answers.c, and told.
  */
-#include "shared/dns/dns.h"
+#include "shared/dns/dns_private.h"
 
-#include "shared/base/list.h"
 #include "shared/base/map.h"
 #include "shared/base/mem.h"
 #include "shared/base/panic.h"
-#include "shared/loop/timer.h"
-#include "shared/loop/watch.h"
 #include "shared/loop/worker.h"
 
-#include <ares.h>
 #include <arpa/nameser.h>
-#include <netdb.h>
 #include <pthread.h>
 #include <resolv.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/time.h>
 
 enum {
-        TIMEOUT_MS = 1000,
-        TRIES = 2,
-        ANSWERS_MAX = 4096,
         RECORDS_MAX = 64,
-        TTL_MAX = 3600,
-        NONE_TTL = 5,
         /* RFC 8305 3: addresses of one family need not wait for the other, which some name servers never answer for. */
         FAMILY_MS = 200,
-        SERVERS_TEXT = 512,
 };
-
-struct channel {
-        struct link link;
-        struct dns *dns;
-        ares_channel ares;
-        struct list sockets;
-        size_t queries; /* under way */
-};
-
-struct dns {
-        struct worker *worker;
-        struct list channels;    /* the last one is asked, the others end */
-        struct channel *channel; /* that one */
-        struct list queries;
-        struct timer timer;
-        struct map *answers;        /* "a host" or "s name" -> struct answer */
-        char servers[SERVERS_TEXT]; /* empty: those of resolv.conf */
-        struct timespec resolv_conf;
-        bool has_new_servers;
-        bool inside; /* c-ares is running a callback of ours */
-};
-
-struct socket_watch {
-        struct link link;
-        struct channel *channel;
-        struct watch *watch;
-        ares_socket_t fd;
-};
-
-struct answer {
-        uint64_t expires;
-        bool is_none;
-        size_t count;
-        struct address *addresses; /* or */
-        struct dns_target *targets;
-};
-
-struct dns_query {
-        struct link link;
-        struct dns *dns;
-        struct channel *channel;
-        dns_addresses *found_addresses; /* one of these; both NULL: cancelled */
-        dns_targets *found_targets;
-        void *owner;
-        uint16_t port;
-        bool starting, finished;
-        /* of addresses, whose families are asked for on their own */
-        int pending;
-        bool has_failed, is_cancelled;
-        struct answer *answer; /* so far */
-        uint32_t ttl;
-        struct timer patience;
-        char key[260];
-};
-
-/* ---- c-ares and the loop ---- */
-
-static void look_at_time(struct timer *timer);
-
-static void
-set_timer(struct dns *dns)
-{
-        uint64_t soonest = TIMEOUT_MS;
-
-        if (list_is_empty(&dns->queries)) {
-                timer_stop(&dns->timer);
-                return;
-        }
-        for (LIST_EACH(channel, &dns->channels, struct channel, link)) {
-                struct timeval room, *next = ares_timeout(channel->ares, NULL, &room);
-                if (next != NULL && (uint64_t)next->tv_sec * 1000 + (uint64_t)next->tv_usec / 1000 + 1 < soonest)
-                        soonest = (uint64_t)next->tv_sec * 1000 + (uint64_t)next->tv_usec / 1000 + 1;
-        }
-        timer_start(&dns->timer, soonest, look_at_time);
-}
-
-static void
-free_channel(struct channel *channel)
-{
-        struct dns *dns = channel->dns;
-
-        if (channel->ares != NULL)
-                ares_destroy(channel->ares);
-        must(list_is_empty(&channel->sockets) && channel->queries == 0);
-        if (dns->channel == channel)
-                dns->channel = NULL;
-        list_remove(&dns->channels, &channel->link);
-        mem_free(channel);
-}
-
-static void
-process(struct channel *channel, ares_socket_t readable, ares_socket_t writable)
-{
-        struct dns *dns = channel->dns;
-
-        dns->inside = true;
-        ares_process_fd(channel->ares, readable, writable);
-        dns->inside = false;
-        if (channel != dns->channel && channel->queries == 0)
-                free_channel(channel);
-        set_timer(dns);
-}
-
-static void
-look_at_time(struct timer *timer)
-{
-        struct dns *dns = container_of(timer, struct dns, timer);
-
-        for (LIST_EACH(channel, &dns->channels, struct channel, link))
-                process(channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
-}
-
-static void
-look_at_socket(void *owner, bool readable, bool writable)
-{
-        struct socket_watch *watch = owner;
-
-        process(watch->channel, readable ? watch->fd : ARES_SOCKET_BAD, writable ? watch->fd : ARES_SOCKET_BAD);
-}
-
-static void
-watch_socket(void *arg, ares_socket_t fd, int readable, int writable)
-{
-        struct channel *channel = arg;
-        struct socket_watch *watch = NULL;
-
-        for (LIST_EACH(each, &channel->sockets, struct socket_watch, link))
-                if (each->fd == fd)
-                        watch = each;
-        if (!readable && !writable) {
-                if (watch != NULL) {
-                        list_remove(&channel->sockets, &watch->link);
-                        watch_free(&watch->watch);
-                        mem_free(watch);
-                }
-                return;
-        }
-        if (watch == NULL) {
-                watch = MEM_NEW(watch);
-                watch->channel = channel;
-                watch->fd = fd;
-                watch->watch = watch_new(fd, look_at_socket, watch);
-                list_append(&channel->sockets, &watch->link);
-        }
-        watch_set(watch->watch, readable != 0, writable != 0);
-}
-
-/* On success this is the one that is asked from now on. */
-static int
-open_channel(struct dns *dns, struct err *err)
-{
-        struct channel *channel = MEM_NEW(channel);
-        /* Names are taken as they are: with a search list a foreign domain that does not exist could become a host of ours. */
-        struct ares_options options = { .timeout = TIMEOUT_MS,
-                .tries = TRIES,
-                .flags = ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES,
-                .sock_state_cb = watch_socket,
-                .sock_state_cb_data = channel };
-        struct stat st;
-
-        channel->dns = dns;
-        list_append(&dns->channels, &channel->link);
-        int status = ares_init_options(
-                &channel->ares, &options, ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB);
-        if (status != ARES_SUCCESS) {
-                channel->ares = NULL;
-                free_channel(channel);
-                return err_set(err, "the resolver cannot start: %s", ares_strerror(status));
-        }
-        if (dns->servers[0] != '\0' && (status = ares_set_servers_ports_csv(channel->ares, dns->servers)) != ARES_SUCCESS) {
-                free_channel(channel);
-                return err_set(err, "%s: cannot be used as DNS servers: %s", dns->servers, ares_strerror(status));
-        }
-        if (stat("/etc/resolv.conf", &st) == 0)
-                dns->resolv_conf = st.st_mtim;
-        dns->channel = channel;
-        return 0;
-}
-
-static bool
-resolv_conf_has_changed(const struct dns *dns)
-{
-        struct stat st;
-
-        return dns->servers[0] == '\0' && stat("/etc/resolv.conf", &st) == 0 &&
-                (st.st_mtim.tv_sec != dns->resolv_conf.tv_sec || st.st_mtim.tv_nsec != dns->resolv_conf.tv_nsec);
-}
-
-/* Whoever asks after a change asks the new servers. */
-static void
-follow_servers(struct dns *dns)
-{
-        struct channel *before = dns->channel;
-
-        if (!dns->has_new_servers && !resolv_conf_has_changed(dns))
-                return;
-        dns->has_new_servers = false;
-        if (open_channel(dns, NULL) == 0 && before->queries == 0 && !dns->inside)
-                free_channel(before);
-}
-
-/* ---- answers that are kept ---- */
-
-static void
-free_answer(struct answer *answer)
-{
-        if (answer == NULL)
-                return;
-        mem_free(answer->addresses);
-        mem_free(answer->targets);
-        mem_free(answer);
-}
-
-static void
-forget_answers(struct dns *dns)
-{
-        size_t at = 0;
-
-        for (struct answer *answer; (answer = map_next(dns->answers, &at)) != NULL;)
-                free_answer(answer);
-        map_free(&dns->answers);
-        dns->answers = map_new();
-}
-
-/* answer NULL: there is none. */
-static void
-keep_answer(struct dns_query *query, struct answer *answer, uint32_t ttl)
-{
-        struct dns *dns = query->dns;
-
-        if (answer == NULL) {
-                answer = MEM_NEW(answer);
-                answer->is_none = true;
-                ttl = NONE_TTL;
-        }
-        if (map_count(dns->answers) >= ANSWERS_MAX)
-                forget_answers(dns);
-        answer->expires = worker_now() + (uint64_t)(ttl > TTL_MAX ? TTL_MAX : ttl < 1 ? 1 : ttl) * 1000;
-        free_answer(map_put_str(dns->answers, query->key, answer));
-}
-
-static void
-tell_addresses(const struct answer *answer, uint16_t port, dns_addresses *found, void *owner)
-{
-        if (answer->is_none) {
-                found(owner, DNS_NONE, NULL, 0);
-                return;
-        }
-        struct address *copy = mem_array(answer->count + 1, sizeof(*copy));
-
-        for (size_t i = 0; i < answer->count; i++) {
-                copy[i] = answer->addresses[i];
-                if (copy[i].u.any.sa_family == AF_INET)
-                        copy[i].u.v4.sin_port = htons(port);
-                else
-                        copy[i].u.v6.sin6_port = htons(port);
-        }
-        found(owner, DNS_FOUND, copy, answer->count);
-        mem_free(copy);
-}
-
-static void
-tell_targets(const struct answer *answer, dns_targets *found, void *owner)
-{
-        if (answer->is_none) {
-                found(owner, DNS_NONE, NULL, 0);
-                return;
-        }
-        struct dns_target *copy = mem_array(answer->count + 1, sizeof(*copy));
-
-        if (answer->count > 0)
-                memcpy(copy, answer->targets, answer->count * sizeof(*copy));
-        dns_order_targets(copy, answer->count); /* drawn anew each time */
-        found(owner, DNS_FOUND, copy, answer->count);
-        mem_free(copy);
-}
 
 /* ---- queries ---- */
 
@@ -374,7 +80,7 @@ started(struct dns_query *query)
                 query = NULL;
         }
         if (!dns->inside)
-                set_timer(dns);
+                channels_set_timer(dns);
         return query;
 }
 
@@ -399,15 +105,15 @@ end_addresses(struct dns_query *query)
         if (answer != NULL)
                 answer->addresses = mem_resize(answer->addresses, answer->count, sizeof(*answer->addresses));
         if (is_kept)
-                keep_answer(query, answer, query->ttl);
+                answer_keep(query, answer, query->ttl);
         if (query->found_addresses != NULL) {
                 if (outcome == DNS_FOUND)
-                        tell_addresses(answer, query->port, query->found_addresses, query->owner);
+                        answer_tell_addresses(answer, query->port, query->found_addresses, query->owner);
                 else
                         query->found_addresses(query->owner, outcome, NULL, 0);
         }
         if (!is_kept)
-                free_answer(answer);
+                answer_free(answer);
         finish(query);
 }
 
@@ -420,7 +126,7 @@ lose_patience(struct timer *timer)
 
         query->found_addresses = NULL;
         if (found != NULL)
-                tell_addresses(query->answer, query->port, found, query->owner);
+                answer_tell_addresses(query->answer, query->port, found, query->owner);
 }
 
 static void
@@ -443,7 +149,7 @@ gather_addresses(struct dns_query *query, const struct ares_addrinfo *result)
         }
         query->answer = answer;
         if (answer->count == 0) {
-                free_answer(answer);
+                answer_free(answer);
                 query->answer = NULL;
         }
 }
@@ -508,7 +214,7 @@ read_targets(const unsigned char *bytes, int len, uint32_t *ttl)
                         answer->count++;
         }
         if (answer->count == 0) {
-                free_answer(answer);
+                answer_free(answer);
                 return NULL;
         }
         if (answer->count == 1 && is_root(&answer->targets[0]))
@@ -529,15 +235,15 @@ take_targets(void *arg, int status, int timeouts, unsigned char *bytes, int len)
                 outcome = DNS_NONE;
         bool is_kept = (outcome == DNS_FOUND || outcome == DNS_NONE) && is_of_use(query);
         if (is_kept)
-                keep_answer(query, answer, ttl);
+                answer_keep(query, answer, ttl);
         if (query->found_targets != NULL) {
                 if (answer != NULL)
-                        tell_targets(answer, query->found_targets, query->owner);
+                        answer_tell_targets(answer, query->found_targets, query->owner);
                 else
                         query->found_targets(query->owner, outcome, NULL, 0);
         }
         if (!is_kept)
-                free_answer(answer);
+                answer_free(answer);
         finish(query);
 }
 
@@ -571,7 +277,7 @@ dns_use(struct dns *dns, const char *const *servers, size_t count)
                 return;
         memcpy(dns->servers, names, sizeof(names));
         dns->has_new_servers = true;
-        forget_answers(dns);
+        answers_forget(dns);
 }
 
 struct dns *
@@ -583,7 +289,7 @@ dns_new(const char *const *servers, size_t count, struct err *err)
         dns->worker = worker_here();
         must(dns->worker != NULL);
         dns->answers = map_new();
-        if (name_servers(dns->servers, servers, count, err) == 0 && open_channel(dns, err) == 0)
+        if (name_servers(dns->servers, servers, count, err) == 0 && channel_open(dns, err) == 0)
                 return dns;
         dns_free(&dns);
         return NULL;
@@ -601,32 +307,14 @@ dns_free(struct dns **where)
         for (LIST_EACH(channel, &dns->channels, struct channel, link)) {
                 ares_destroy(channel->ares);
                 channel->ares = NULL;
-                free_channel(channel);
+                channel_free(channel);
         }
         timer_stop(&dns->timer);
         must(list_is_empty(&dns->queries));
-        forget_answers(dns);
+        answers_forget(dns);
         map_free(&dns->answers);
         mem_free(dns);
         *where = NULL;
-}
-
-/* The answer still good under this key. key is built from prefix and name; false: the name is too long to exist. */
-static bool
-find_answer(struct dns *dns, char *key, size_t room, char prefix, const char *name, struct answer **answer)
-{
-        size_t len = strlen(name);
-
-        *answer = NULL;
-        if (len == 0 || len > 254)
-                return false;
-        snprintf(key, room, "%c %s", prefix, name);
-        *answer = map_get_str(dns->answers, key);
-        if (*answer != NULL && (*answer)->expires <= worker_now()) {
-                free_answer(map_remove_str(dns->answers, key));
-                *answer = NULL;
-        }
-        return true;
 }
 
 struct dns_query *
@@ -642,15 +330,15 @@ dns_lookup(struct dns *dns, const char *host, uint16_t port, dns_addresses *foun
                 found(owner, DNS_FOUND, &address, 1);
                 return NULL;
         }
-        if (!find_answer(dns, key, sizeof(key), 'a', host, &answer)) {
+        if (!answer_find(dns, key, sizeof(key), 'a', host, &answer)) {
                 found(owner, DNS_NONE, NULL, 0);
                 return NULL;
         }
         if (answer != NULL) {
-                tell_addresses(answer, port, found, owner);
+                answer_tell_addresses(answer, port, found, owner);
                 return NULL;
         }
-        follow_servers(dns);
+        channels_follow_servers(dns);
         struct dns_query *query = make_query(dns, key);
         query->found_addresses = found;
         query->owner = owner;
@@ -672,15 +360,15 @@ dns_lookup_srv(struct dns *dns, const char *name, dns_targets *found, void *owne
         char key[260];
 
         must(on_home(dns->worker));
-        if (!find_answer(dns, key, sizeof(key), 's', name, &answer)) {
+        if (!answer_find(dns, key, sizeof(key), 's', name, &answer)) {
                 found(owner, DNS_NONE, NULL, 0);
                 return NULL;
         }
         if (answer != NULL) {
-                tell_targets(answer, found, owner);
+                answer_tell_targets(answer, found, owner);
                 return NULL;
         }
-        follow_servers(dns);
+        channels_follow_servers(dns);
         struct dns_query *query = make_query(dns, key);
         query->found_targets = found;
         query->owner = owner;
