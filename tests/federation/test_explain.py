@@ -424,7 +424,7 @@ def test_the_first_line_names_the_fault(answers, domain):
     assert re.search(rf"^{re.escape(domain)}: .*\[({expected.code})\]$", first), answer.stdout + answer.stderr
     assert re.search(expected.words, first), first
     assert answer.returncode == 1 and answer.seconds < 32 * system.PATIENCE
-    assert "what to do: " in answer.stdout
+    assert "what to do: " in answer.stdout and "DOMAIN" not in answer.stdout
 
 
 # -- when all is well, and beside other streams
@@ -520,8 +520,8 @@ def test_what_waits_is_told(running):
     nurse.cut()
 
 
-def claim(server, domain, key):
-    """What another server says that has no certificate to show; the answer."""
+def claim(server, domain, key, certificate=None):
+    """What another server says when it comes to us; the answer."""
     s = stream.Stream("127.0.0.1", server.s2s, foreign.SERVER)
     header = f" from='{domain}' xmlns:db='{foreign.DIALBACK}'"
     s.open(US, header)
@@ -529,7 +529,7 @@ def claim(server, domain, key):
     s.wait("features")
     s.send(f"<starttls xmlns='{stream.TLS}'/>")
     s.wait("proceed")
-    s.start_tls(US)
+    s.start_tls(US, stream.client_tls(certificate=certificate))
     s.open(US, header)
     s.wait("stream")
     s.wait("features")
@@ -542,11 +542,18 @@ def claim(server, domain, key):
 @pytest.mark.parametrize("domain, code", [
     ("liar.example", "auth-dialback-key"),      # the server of its domain has not made the key
     ("bare.example", "cert-none"),
+    ("old.example", "cert-expired"),
 ])
 def test_an_attempt_of_theirs_that_failed_is_told(running, stage, domain, code):
-    stage.peer(domain, foreign.server(domain, stage.tls(domain), dialback="invalid", verify="invalid"))
-    assert claim(running["plain"], domain, "0" * 64).get("type") in ("invalid", None)
+    stage.peer(domain, foreign.server(domain, stage.tls(domain), dialback="valid", verify="invalid", bidi=True))
+    assert explain(running["plain"], domain).stdout.splitlines()[0] == f"{domain}: all is well [none]"
+    shown = stage.authority.issue(domain, stage.intermediate, [domain], begins=-30, ends=-2) if code == "cert-expired" else None
+    assert claim(running["plain"], domain, "0" * 64, shown and shown.file()).get("type") in ("invalid", None)
     answer = explain(running["plain"], domain).stdout
+    first = answer.splitlines()[0]
+    assert "we reach it, but the last attempt in its name to reach us was refused: " in first and first.endswith(f"[{code}]"), answer
+    if shown:
+        assert re.search(r"certificate +CN=old\.example: .*\n.*certificate +CN=Intermediate: good", answer), answer
     assert re.search(rf"an attempt of it to reach us at \S+Z.* failed: {domain}: .*\[{code}\]", answer), answer
 
 

@@ -112,10 +112,11 @@ def _secure(s, domain, to, context, refuse_tls):
 
 
 def server(domain, context=None, external=None, dialback=None, verify="valid", refuse_tls=False, error=None, offer_dialback=True,
-           dies=False):
+           dies=False, bidi=False):
     """context None: without TLS. external: None (not offered), "accept", "refuse" or "silent". dialback: None, "valid", "invalid", "silent",
     "error" (a stream error), or the condition of an error it answers with (XEP-0220 2.5). verify: what it answers as the authority for its
-    domain. error: the condition of a stream error in place of features. dies: it goes when everything is set up."""
+    domain. error: the condition of a stream error in place of features. dies: it goes when everything is set up. bidi: it offers
+    XEP-0288 and answers pings."""
 
     def serve(s):
         head = s.wait("stream")
@@ -136,6 +137,8 @@ def server(domain, context=None, external=None, dialback=None, verify="valid", r
             features += f"<mechanisms xmlns='{stream.SASL}'><mechanism>EXTERNAL</mechanism></mechanisms>"
         if dialback is not None and offer_dialback:
             features += f"<dialback xmlns='{DIALBACK_FEATURE}'/>"
+        if bidi:
+            features += "<bidi xmlns='urn:xmpp:features:bidi'/>"
         s.header(domain, to, features)
         while (event := s.receive(60)) is not None and event[0] != "end":
             kind, node = event
@@ -160,6 +163,8 @@ def server(domain, context=None, external=None, dialback=None, verify="valid", r
                            f"</error></db:result>")
                 if dies:
                     return
+            elif node.local == "iq" and node.get("type") == "get" and bidi:
+                s.send(f"<iq type='result' id={quoteattr(node.get('id', ''))} from={quoteattr(domain)} to={quoteattr(node.get('from', ''))}/>")
             elif node.local == "verify":
                 s.send(f"<db:verify from={quoteattr(node.get('to', ''))} to={quoteattr(node.get('from', ''))} id={quoteattr(node.get('id', ''))} "
                        f"type='{verify}'/>")

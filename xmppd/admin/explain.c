@@ -7,6 +7,7 @@
  */
 #include "shared/base/clock.h"
 #include "shared/base/mem.h"
+#include "shared/base/text.h"
 #include "shared/loop/timer.h"
 #include "shared/loop/worker.h"
 #include "shared/xmpp/jid.h"
@@ -33,6 +34,9 @@ struct explanation {
         bool is_watched;                 /* who has asked wants to hear each step as it comes */
         struct buf out;
         struct json_writer json;
+        /* at home, while it is written */
+        const struct attempt *last_in; /* of those who came in its name */
+        bool has_come;                 /* a stream that it has opened is up */
 };
 
 struct verdict {
@@ -42,15 +46,33 @@ struct verdict {
 
 /* ---- the document ---- */
 
+/* With the domain in the place of DOMAIN: what is to be typed can be copied. */
+static void
+write_advice(struct json_writer *json, const char *advice, const char *domain)
+{
+        static const char name[] = "DOMAIN";
+        struct buf text = { 0 };
+
+        for (const char *at; (at = strstr(advice, name)) != NULL; advice = at + sizeof(name) - 1) {
+                buf_put(&text, advice, (size_t)(at - advice));
+                buf_puts(&text, domain);
+        }
+        buf_puts(&text, advice);
+        json_put_text(json, "advice", text.len > 0 ? buf_text(&text) : NULL);
+        buf_free(&text);
+}
+
 /* What the first line says, and what to do. */
 static void
-write_verdict(struct json_writer *json, const struct verdict *verdict)
+write_verdict(struct explanation *explanation, const struct verdict *verdict)
 {
+        struct json_writer *json = &explanation->json;
+
         json_put_text(json, "cause", verdict->code);
         json_put_bool(json, "fault", verdict->is_fault);
         json_put_text(json, "step", verdict->step);
         json_put_text(json, "sentence", verdict->sentence);
-        json_put_text(json, "advice", verdict->advice != NULL && verdict->advice[0] != '\0' ? verdict->advice : NULL);
+        write_advice(json, verdict->advice != NULL ? verdict->advice : "", explanation->domain);
 }
 
 static void
@@ -169,7 +191,7 @@ write_attempts(struct explanation *explanation, const struct attempts *attempts,
                 json_put_number(json, "opened", each->began);
                 json_put_text(json, "local", each->local);
                 json_put_bool(json, "done", each->is_done);
-                write_verdict(json, &verdict);
+                write_verdict(explanation, &verdict);
                 json_open_array(json, "steps");
                 write_steps(json, each);
                 json_close_array(json);
@@ -211,15 +233,56 @@ write_stream(void *arg, const struct s2s_view *view)
 }
 
 static void
+find_last_in(void *arg, const struct s2s_remote_view *view)
+{
+        struct explanation *explanation = arg;
+
+        if (strcmp(view->domain, explanation->domain) != 0)
+                return;
+        for (LIST_EACH(each, &view->attempts->list, struct attempt, in_attempts))
+                if (each->is_incoming && each->is_done)
+                        explanation->last_in = each;
+}
+
+static void
+find_open_in(void *arg, const struct s2s_view *view)
+{
+        struct explanation *explanation = arg;
+
+        explanation->has_come |=
+                view->is_incoming && text_equal(view->remote, explanation->domain) && strcmp(view->state, "open") == 0;
+}
+
+/* We reach it; does it reach us? Who came last in its name and was refused need not have been it, which the sentence leaves open. */
+static struct verdict
+verdict_of_incoming(struct explanation *explanation, const struct verdict *otherwise, char *text, size_t room)
+{
+        char sentence[SENTENCE_MAX];
+
+        s2s_each_remote(find_last_in, explanation);
+        s2s_each(find_open_in, explanation);
+        if (explanation->last_in == NULL || explanation->last_in->cause == CAUSE_NONE || explanation->has_come)
+                return *otherwise;
+        struct verdict verdict = verdict_of(explanation->last_in, explanation->domain, sentence, sizeof(sentence));
+        snprintf(text, room, "%.255s: we reach it, but the last attempt in its name to reach us was refused:%.600s",
+                explanation->domain, sentence + strlen(explanation->domain) + 1);
+        verdict.sentence = text;
+        return verdict;
+}
+
+static void
 see_outcome(void *arg, const struct attempt *attempt)
 {
         struct explanation *explanation = arg;
         struct json_writer *json = &explanation->json;
-        char sentence[SENTENCE_MAX];
+        char sentence[SENTENCE_MAX], other[SENTENCE_MAX];
         struct verdict verdict = verdict_of(attempt, explanation->domain, sentence, sizeof(sentence));
 
+        if (!verdict.is_fault)
+                verdict = verdict_of_incoming(explanation, &verdict, other, sizeof(other));
+
         json_put_text(json, "local", attempt->local);
-        write_verdict(json, &verdict);
+        write_verdict(explanation, &verdict);
         json_open_array(json, "steps");
         write_steps(json, attempt);
         json_close_array(json);
@@ -296,7 +359,7 @@ try_it(struct letter *letter)
 static void
 conclude(struct explanation *explanation, const struct verdict *verdict)
 {
-        write_verdict(&explanation->json, verdict);
+        write_verdict(explanation, verdict);
         send_back(explanation);
 }
 
@@ -389,7 +452,7 @@ deny(struct control_request *request, const char *domain, const struct policy_ve
         snprintf(sentence, sizeof(sentence), "%.255s: %s: %s is decided by %.255s at %.255s", domain, row->sentence,
                 direction == POLICY_OUT ? "a stream to it (out)" : "a stream from it (in)", policy->rule,
                 policy->place == NULL ? "default" : policy->place);
-        write_verdict(&explanation->json, &(struct verdict){ row->code, step_name(STEP_POLICY), sentence, row->advice, true });
+        write_verdict(explanation, &(struct verdict){ row->code, step_name(STEP_POLICY), sentence, row->advice, true });
         json_open_array(&explanation->json, "steps");
         write_step(&explanation->json, 0, STEP_POLICY, is_off ? CAUSE_OFF : CAUSE_DENIED, policy->rule);
         json_close_array(&explanation->json);

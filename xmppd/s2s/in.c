@@ -229,10 +229,7 @@ start_tls(struct s2s *s2s, const struct element *element, struct arena *arena)
 static void
 note_tls(struct s2s *s2s, const struct element *element, struct arena *arena)
 {
-        const struct tls_peer *peer = conn_peer(stream_conn(s2s->stream));
-
-        attempt_note(s2s->attempt, STEP_TLS, "%s %s", peer->version, peer->cipher);
-        attempt_note(s2s->attempt, STEP_CERTIFICATE, "%s", peer->has_certificate ? peer->subject : "it shows none");
+        s2s_note_tls(s2s);
 }
 
 /* What has to hold before anybody proves anything. Ends the stream where it does not. */

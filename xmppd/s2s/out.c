@@ -222,12 +222,7 @@ refuse_tls(struct s2s *s2s, const struct element *element, struct arena *arena)
 static void
 note_tls(struct s2s *s2s, const struct element *element, struct arena *arena)
 {
-        const struct tls_peer *peer = conn_peer(stream_conn(s2s->stream));
-
-        attempt_note(s2s->attempt, STEP_TLS, "%s %s", peer->version, peer->cipher);
-        for (size_t i = 0; i < peer->chain_count; i++)
-                attempt_note(s2s->attempt, STEP_CERTIFICATE, "%s: %s", peer->chain[i].subject,
-                        peer->chain[i].fault == TLS_FAULT_NONE ? "good" : peer->chain[i].problem);
+        s2s_note_tls(s2s);
         open_stream(s2s);
 }
 

@@ -353,6 +353,19 @@ s2s_domain(struct arena *arena, const struct element *element, const char *attri
 
 /* ---- the other side's certificate ---- */
 
+void
+s2s_note_tls(struct s2s *s2s)
+{
+        const struct tls_peer *peer = conn_peer(stream_conn(s2s->stream));
+
+        attempt_note(s2s->attempt, STEP_TLS, "%s %s", peer->version, peer->cipher);
+        if (!peer->has_certificate)
+                attempt_note(s2s->attempt, STEP_CERTIFICATE, "it shows none");
+        for (size_t i = 0; i < peer->chain_count; i++)
+                attempt_note(s2s->attempt, STEP_CERTIFICATE, "%s: %s", peer->chain[i].subject,
+                        peer->chain[i].fault == TLS_FAULT_NONE ? "good" : peer->chain[i].problem);
+}
+
 static const char *
 describe_names(const struct tls_peer *peer, char *text, size_t room)
 {
