@@ -116,18 +116,19 @@ int
 channel_open(struct dns *dns, struct err *err)
 {
         struct channel *channel = MEM_NEW(channel);
-        /* Names are taken as they are: with a search list a foreign domain that does not exist could become a host of ours. */
+        /* Names are taken as they are: with a search list a foreign domain that does not exist could become a host of ours. No
+         * domains, since ares_getaddrinfo does not know ARES_FLAG_NOSEARCH. */
         struct ares_options options = { .timeout = TIMEOUT_MS,
                 .tries = TRIES,
-                .flags = ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES,
+                .flags = ARES_FLAG_NOALIASES,
                 .sock_state_cb = watch_socket,
                 .sock_state_cb_data = channel };
         struct stat st;
 
         channel->dns = dns;
         list_append(&dns->channels, &channel->link);
-        int status = ares_init_options(
-                &channel->ares, &options, ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB);
+        int status = ares_init_options(&channel->ares, &options,
+                ARES_OPT_FLAGS | ARES_OPT_DOMAINS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB);
         if (status != ARES_SUCCESS) {
                 channel->ares = NULL;
                 channel_free(channel);

@@ -372,6 +372,21 @@ a_failure_of_one_family_is_not_the_absence_of_both(void **state)
         assert_string_equal(told, "unknown: failed\n");
 }
 
+static void
+ask_short(void)
+{
+        dns_lookup(dns, "xmpp.verona", 1, note_addresses, "short");
+}
+
+static void
+names_are_complete(void **state)
+{
+        setenv("LOCALDOMAIN", "example", 1); /* a search list */
+        ask(ask_short, 1);
+        unsetenv("LOCALDOMAIN");
+        assert_string_equal(told, "short: none\n");
+}
+
 /* Asks the same again, from a letter, as often as this says. */
 static int rounds;
 static const char *again_name;
@@ -527,6 +542,7 @@ main(void)
                 cmocka_unit_test(follows_an_alias),
                 cmocka_unit_test(one_family_does_not_wait_long_for_the_other),
                 cmocka_unit_test(a_failure_of_one_family_is_not_the_absence_of_both),
+                cmocka_unit_test(names_are_complete),
                 cmocka_unit_test(that_there_is_no_such_name_is_kept_too),
                 cmocka_unit_test(an_answer_ends_with_its_ttl),
                 cmocka_unit_test(a_failure_is_not_kept),
