@@ -424,6 +424,12 @@ tls_context_covers(const struct tls_context *context, const char *dns_name)
         return context->certificate != NULL && tls_names_host(context->certificate, dns_name);
 }
 
+bool
+tls_context_is_for_clients(const struct tls_context *context)
+{
+        return context->certificate != NULL && X509_check_purpose(context->certificate, X509_PURPOSE_SSL_CLIENT, 0) == 1;
+}
+
 int
 tls_check_certificate(const char *certificate, const char *key, struct err *err)
 {

@@ -42,6 +42,8 @@ void tls_context_add_name(struct tls_context *context, const char *name, struct 
 
 /* Does the context's own certificate cover this DNS name (RFC 9525)? */
 bool tls_context_covers(const struct tls_context *context, const char *dns_name);
+/* Is it for clients too, as some servers ask of one that connects to them (extended key usage clientAuth, or none at all)? */
+bool tls_context_is_for_clients(const struct tls_context *context);
 /* Checks a certificate file as the configuration reader does: readable, key fits, dates, EKU serverAuth. -1 with a sentence. */
 int tls_check_certificate(const char *certificate, const char *key, struct err *err);
 

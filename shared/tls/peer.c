@@ -46,7 +46,8 @@ is_server_service(const char *text, const char *ascii)
         static const char *const services[] = { "_xmpp-server.", "_xmpps-server." };
 
         for (size_t i = 0; i < array_len(services); i++)
-                if (strncasecmp(text, services[i], strlen(services[i])) == 0 && strcasecmp(text + strlen(services[i]), ascii) == 0)
+                if (ascii[0] != '\0' && strncasecmp(text, services[i], strlen(services[i])) == 0 &&
+                        strcasecmp(text + strlen(services[i]), ascii) == 0)
                         return true;
         return false;
 }

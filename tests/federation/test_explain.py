@@ -289,6 +289,13 @@ def pin_mismatch(stage, domain):
     stage.certificate(domain, stage.authority.issue(domain, None, [domain]))
 
 
+@fault("cert-expired", r"expired on \d{4}-\d\d-\d\d.*CN=pinned-and-expired\.example")
+def pinned_and_expired(stage, domain):
+    certificate = stage.authority.issue(domain, None, [domain], begins=-30, ends=-2)
+    FAULTS[domain].sections["xmpp-peer"] = {"pin": certificate.pin()}
+    stage.certificate(domain, certificate)
+
+
 # -- authentication
 
 @fault("auth-external", r"not-authorized")

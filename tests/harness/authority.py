@@ -1,5 +1,7 @@
 """Certificates with any dates, names, purposes and chains, for what a peer may get wrong."""
 import datetime
+import hashlib
+import ssl
 import subprocess
 
 DAY = datetime.timedelta(days=1)
@@ -20,6 +22,9 @@ class Certificate:
         self.both.write_bytes(b"".join(p.read_bytes() for p in parts))
         self.both.chmod(0o600)
         return self.both
+
+    def pin(self):
+        return hashlib.sha256(ssl.PEM_cert_to_DER_cert(self.crt.read_text())).hexdigest()
 
 
 class Authority:

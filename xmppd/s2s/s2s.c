@@ -413,6 +413,24 @@ judge_chain(const struct tls_peer *peer, char *detail, size_t room)
         return cause;
 }
 
+/* The dates as they are now: a stream may outlive them. */
+static enum cause
+judge_dates(const struct tls_link *links, size_t count, char *detail, size_t room)
+{
+        int64_t now = clock_wall_ms() / 1000;
+        char time[CLOCK_TEXT];
+
+        for (size_t i = 0; i < count; i++) {
+                bool is_early = now < links[i].not_before;
+                if (!is_early && now <= links[i].not_after)
+                        continue;
+                clock_format(time, (is_early ? links[i].not_before : links[i].not_after) * 1000);
+                snprintf(detail, room, "%s %.10s (%s)", is_early ? "valid from" : "expired on", time, links[i].subject);
+                return is_early ? CAUSE_NOT_YET : CAUSE_EXPIRED;
+        }
+        return CAUSE_NONE;
+}
+
 enum cause
 s2s_judge(const struct s2s *s2s, const char *remote, char *detail, size_t room)
 {
@@ -424,8 +442,9 @@ s2s_judge(const struct s2s *s2s, const char *remote, char *detail, size_t room)
         if (peer == NULL || !peer->has_certificate)
                 return CAUSE_NO_CERTIFICATE;
         if (rules.is_pinned) {
+                /* It stands for authority and name, not for the calendar. */
                 if (tls_peer_has_pin(peer, rules.pin))
-                        return CAUSE_NONE;
+                        return judge_dates(peer->chain, 1, detail, room);
                 name_certificate(peer, detail, room);
                 return CAUSE_PIN;
         }
@@ -435,6 +454,9 @@ s2s_judge(const struct s2s *s2s, const char *remote, char *detail, size_t room)
         }
         if (!peer->valid)
                 return judge_chain(peer, detail, room);
+        enum cause cause = judge_dates(peer->chain, peer->chain_count, detail, room);
+        if (cause != CAUSE_NONE)
+                return cause;
         if (jid_domain_to_ascii(ascii, remote) && tls_peer_names_domain(peer, remote, ascii, rules.allows_cn))
                 return CAUSE_NONE;
         snprintf(detail, room, "it names %s", describe_names(peer, names, sizeof(names)));

@@ -218,6 +218,61 @@ warns_of_a_certificate_for_another_name(void **state)
         buf_free(&warnings);
 }
 
+static struct tls_context *
+client_of(const struct snapshot *snapshot, const char *name)
+{
+        const struct domain *domain = map_get_str(snapshot->domains, name);
+
+        assert_non_null(domain);
+        return domain->s2s_client;
+}
+
+/* One certificate with all the names is the usual case; s2s-certificate comes before certificate. */
+static void
+certificates_for_servers_are_shared_by_the_names_in_them(void **state)
+{
+        struct buf errors = { 0 }, warnings = { 0 };
+        struct snapshot *snapshot = load(PLAIN "domain one.example { certificate = c.pem key = k.pem s2s-certificate = many.pem }\n"
+                                               "domain two.example { }\n"
+                                               "domain example.com { certificate = c.pem key = k.pem }\n"
+                                               "domain bare.example { }\n"
+                                               "component echo.one.example { secret = x }\n"
+                                               "component other.example { secret = x }\n"
+                                               "chat rooms.one.example {\n aliases = { two.example.com } }\n"
+                                               "email { enabled = true domains = { mail.example, mail.one.example } }\n",
+                &errors, &warnings);
+
+        assert_string_equal(buf_text(&errors), "");
+        assert_string_equal(buf_text(&warnings),
+                "xmppd.conf:8: section chat: chat rooms are not part of this version\n"
+                "xmppd.conf:2: the certificate does not name \"one.example\": clients will refuse it\n"
+                "xmppd.conf:2: the certificate is for servers only (extended key usage clientAuth is missing; public authorities no longer issue "
+                "it): IBM Sametime and others that look for it refuse it where we connect; most others accept it, or dialback\n"
+                "xmppd.conf:5: no certificate names \"bare.example\": other servers will refuse it, or ask by dialback\n"
+                "xmppd.conf:7: no certificate names \"other.example\": other servers will refuse it, or ask by dialback\n"
+                "xmppd.conf:9: no certificate names \"two.example.com\": other servers will refuse it, or ask by dialback\n"
+                "xmppd.conf:10: no certificate names \"mail.example\": other servers will refuse it, or ask by dialback\n");
+        struct tls_context *one = client_of(snapshot, "one.example");
+        assert_non_null(one);
+        assert_ptr_equal(client_of(snapshot, "two.example"), one);
+        assert_ptr_equal(client_of(snapshot, "echo.one.example"), one);
+        assert_non_null(client_of(snapshot, "example.com"));
+        assert_ptr_not_equal(client_of(snapshot, "example.com"), one);
+        assert_null(client_of(snapshot, "bare.example"));
+        assert_null(client_of(snapshot, "other.example"));
+        assert_true(tls_context_covers(snapshot->s2s_server, "two.example"));
+        snapshot_unref(&snapshot);
+        buf_free(&errors);
+        buf_free(&warnings);
+}
+
+static void
+a_trust_that_is_not_there_is_named_with_its_line(void **state)
+{
+        expect_errors(PLAIN "domain a.example { }\ns2s {\n trust = \"/nonexistent/roots\" }",
+                "xmppd.conf:4: /nonexistent/roots: No such file or directory\n");
+}
+
 static void
 names_the_settings_that_need_a_restart(void **state)
 {
@@ -242,7 +297,11 @@ make_directory(void **state)
         if (mkdtemp(directory) == NULL || chdir(directory) != 0)
                 return 1;
         return system("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=example.com "
-                      "-addext subjectAltName=DNS:example.com -keyout k.pem -out c.pem >openssl.log 2>&1");
+                      "-addext subjectAltName=DNS:example.com -keyout k.pem -out c.pem >openssl.log 2>&1 && "
+                      "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=one.example "
+                      "-addext extendedKeyUsage=serverAuth "
+                      "-addext subjectAltName=DNS:one.example,DNS:two.example,DNS:*.one.example "
+                      "-keyout mk.pem -out m.pem >>openssl.log 2>&1 && cat m.pem mk.pem >many.pem");
 }
 
 static int
@@ -261,6 +320,8 @@ main(void)
                 cmocka_unit_test(refuses_what_does_not_fit_together),
                 cmocka_unit_test(names_the_line_of_a_certificate_that_does_not_serve),
                 cmocka_unit_test(warns_of_a_certificate_for_another_name),
+                cmocka_unit_test(certificates_for_servers_are_shared_by_the_names_in_them),
+                cmocka_unit_test(a_trust_that_is_not_there_is_named_with_its_line),
                 cmocka_unit_test(names_the_settings_that_need_a_restart),
         };
         return cmocka_run_group_tests(tests, make_directory, remove_directory);

@@ -10,6 +10,7 @@
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 static char dir[64];
@@ -46,15 +47,22 @@ extend(X509 *x509, X509V3_CTX *context, int nid, const char *value)
         X509_EXTENSION_free(extension);
 }
 
+/* What OpenSSL's notation cannot write. */
 static void
-add_dns_bytes(X509 *x509, const char *bytes, int len)
+add_name(X509 *x509, int type, const char *bytes, int len)
 {
         GENERAL_NAMES *names = sk_GENERAL_NAME_new_null();
         GENERAL_NAME *name = GENERAL_NAME_new();
-        ASN1_IA5STRING *text = ASN1_IA5STRING_new();
+        ASN1_STRING *text = ASN1_STRING_type_new(type == GEN_DNS ? V_ASN1_IA5STRING : V_ASN1_UTF8STRING);
 
         ASN1_STRING_set(text, bytes, len);
-        GENERAL_NAME_set0_value(name, GEN_DNS, text);
+        if (type == GEN_DNS) {
+                GENERAL_NAME_set0_value(name, GEN_DNS, text);
+        } else {
+                ASN1_TYPE *value = ASN1_TYPE_new();
+                ASN1_TYPE_set(value, V_ASN1_UTF8STRING, text);
+                GENERAL_NAME_set0_othername(name, OBJ_nid2obj(NID_XmppAddr), value);
+        }
         sk_GENERAL_NAME_push(names, name);
         must(X509_add1_ext_i2d(x509, NID_subject_alt_name, names, 0, 0) == 1);
         GENERAL_NAMES_free(names);
@@ -84,7 +92,9 @@ cert_make(const struct cert_wish *wish)
         if (wish->usage != NULL)
                 extend(cert.x509, &context, NID_ext_key_usage, wish->usage);
         if (wish->dns != NULL)
-                add_dns_bytes(cert.x509, wish->dns, wish->dns_len);
+                add_name(cert.x509, GEN_DNS, wish->dns, wish->dns_len);
+        if (wish->xmpp_addr != NULL)
+                add_name(cert.x509, GEN_OTHERNAME, wish->xmpp_addr, (int)strlen(wish->xmpp_addr));
         EVP_PKEY *other = wish->is_forged ? EVP_EC_gen("P-256") : NULL;
         must(X509_sign(cert.x509, other != NULL ? other : issuer->key, wish->has_weak_signature ? EVP_sha1() : EVP_sha256()) > 0);
         EVP_PKEY_free(other);

@@ -20,6 +20,7 @@ struct cert_wish {
         int is_ca;
         const char *dns; /* a dNSName of dns_len bytes that OpenSSL's notation cannot write: with a NUL; instead of san */
         int dns_len;
+        const char *xmpp_addr;  /* an XmppAddr in UTF-8; instead of san */
         int has_weak_signature; /* SHA-1 */
         int is_forged;          /* signed by another key than the issuer's */
 };
