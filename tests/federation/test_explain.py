@@ -45,6 +45,7 @@ class Stage:
     def __init__(self, directory):
         self.names = dns.Server(ttl=0)     # what changes counts at once
         self.peers, self.sockets = [], []
+        self.ours = {}                      # our servers, when they run
         self.authority = authority.Authority(directory)
         self.root = self.authority.root("Trusted Root")
         self.late_root = self.authority.root("Root of Tomorrow", begins=2, ends=60)
@@ -331,7 +332,13 @@ def they_cannot_reach_us(stage, domain):
 
 # -- ping
 
-@fault("no-pong")
+@fault("cert-none", r"ping has no answer, since its own stream to us was refused: it shows no certificate")
+def cannot_come_back(stage, domain):
+    """It needs a stream of its own for the answer."""
+    stage.peer(domain, foreign.server(domain, stage.tls(domain), dialback="valid", pinged=lambda: claim(stage.ours["plain"], domain, "0" * 64)))
+
+
+@fault("no-pong", r"nothing came from it")
 def no_pong(stage, domain):
     stage.peer(domain, foreign.server(domain, stage.tls(domain), dialback="valid"))
 
@@ -379,7 +386,7 @@ SERVERS = {
 }
 
 
-def make_server(stage, kind):
+def make_server(stage, kind, workers=1):
     federation, own = {"xmpp-federation": SERVERS[kind], ("xmpp-peer", "liar.example"): {"require-valid-certificates": False}}, {}
     for domain, each in FAULTS.items():
         if each.server != kind:
@@ -387,7 +394,7 @@ def make_server(stage, kind):
         for name, section in each.sections.items():
             (own if name == "component" else federation)[name, domain] = section
     settings = {"dns": {"servers": [stage.names.address]}, "limits": {"s2s-timeout": 3, "max-s2s-verify": 100}, **own}
-    server = servers.Xmppd([US, "padua.example"], {**settings, "s2s": {"trust": str(stage.trust)}}, federation)
+    server = servers.Xmppd([US, "padua.example"], {**settings, "s2s": {"trust": str(stage.trust)}}, federation, workers)
     server.settings["s2s"]["listen"] = [f"127.0.0.1:{server.s2s}"]
     server.write()
     return server.start()
@@ -411,7 +418,7 @@ def stage(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def running(stage):
-    made = {kind: make_server(stage, kind) for kind in SERVERS}
+    made = stage.ours = {kind: make_server(stage, kind) for kind in SERVERS}
     yield made
     complaints = [server.stop() for server in made.values()]
     assert complaints == [None] * len(complaints)
@@ -581,6 +588,20 @@ def test_in_the_name_of_another_domain_of_ours(running, rome):
 def test_names_that_are_no_matter_of_federation(running, name, status, words):
     answer = explain(running["plain"], name)
     assert answer.returncode == status and re.search(words, (answer.stdout or answer.stderr).splitlines()[0])
+
+
+@pytest.mark.workers4
+def test_what_is_asked_of_other_workers_comes_back(stage):
+    """Domains at home on all of them, asked at the same time."""
+    domains = ["expired.example", "wrong-name.example", "garbage.example", "host-unknown.example", "srv-dot.example", "refused.example",
+               "dialback-invalid.example", "phones.example"]
+    server = make_server(stage, "plain", workers=4)
+    try:
+        with concurrent.futures.ThreadPoolExecutor(len(domains)) as pool:
+            for domain, answer in zip(domains, pool.map(lambda d: explain(server, d), domains)):
+                assert re.search(rf"\[({FAULTS[domain].code})\]$", answer.stdout.splitlines()[0]), answer.stdout
+    finally:
+        assert server.stop() is None
 
 
 @pytest.mark.slow

@@ -112,11 +112,11 @@ def _secure(s, domain, to, context, refuse_tls):
 
 
 def server(domain, context=None, external=None, dialback=None, verify="valid", refuse_tls=False, error=None, offer_dialback=True,
-           dies=False, bidi=False):
+           dies=False, bidi=False, pinged=None):
     """context None: without TLS. external: None (not offered), "accept", "refuse" or "silent". dialback: None, "valid", "invalid", "silent",
     "error" (a stream error), or the condition of an error it answers with (XEP-0220 2.5). verify: what it answers as the authority for its
     domain. error: the condition of a stream error in place of features. dies: it goes when everything is set up. bidi: it offers
-    XEP-0288 and answers pings."""
+    XEP-0288 and answers pings. pinged() runs when a ping comes."""
 
     def serve(s):
         head = s.wait("stream")
@@ -165,6 +165,8 @@ def server(domain, context=None, external=None, dialback=None, verify="valid", r
                     return
             elif node.local == "iq" and node.get("type") == "get" and bidi:
                 s.send(f"<iq type='result' id={quoteattr(node.get('id', ''))} from={quoteattr(domain)} to={quoteattr(node.get('from', ''))}/>")
+            elif node.local == "iq" and pinged is not None:
+                pinged()
             elif node.local == "verify":
                 s.send(f"<db:verify from={quoteattr(node.get('to', ''))} to={quoteattr(node.get('from', ''))} id={quoteattr(node.get('id', ''))} "
                        f"type='{verify}'/>")

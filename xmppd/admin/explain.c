@@ -253,19 +253,32 @@ find_open_in(void *arg, const struct s2s_view *view)
                 view->is_incoming && text_equal(view->remote, explanation->domain) && strcmp(view->state, "open") == 0;
 }
 
-/* We reach it; does it reach us? Who came last in its name and was refused need not have been it, which the sentence leaves open. */
+/*
+ * We reach it; does it reach us? Where it does not, it cannot answer a ping either, unless it takes our stream for that. Who came last in its name and
+ * was refused need not have been it, which the sentence leaves open.
+ */
 static struct verdict
-verdict_of_incoming(struct explanation *explanation, const struct verdict *otherwise, char *text, size_t room)
+verdict_of_incoming(
+        struct explanation *explanation, const struct attempt *ours, const struct verdict *otherwise, char *text, size_t room)
 {
+        bool has_answered = ours->cause == CAUSE_NONE;
         char sentence[SENTENCE_MAX];
 
         s2s_each_remote(find_last_in, explanation);
         s2s_each(find_open_in, explanation);
-        if (explanation->last_in == NULL || explanation->last_in->cause == CAUSE_NONE || explanation->has_come)
+        const struct attempt *last = explanation->last_in;
+        bool is_of_now = last != NULL && (has_answered || last->began >= ours->began);
+        if (explanation->has_come || (has_answered && !is_of_now) || (is_of_now && last->cause == CAUSE_NONE))
                 return *otherwise;
-        struct verdict verdict = verdict_of(explanation->last_in, explanation->domain, sentence, sizeof(sentence));
-        snprintf(text, room, "%.255s: we reach it, but the last attempt in its name to reach us was refused:%.600s",
-                explanation->domain, sentence + strlen(explanation->domain) + 1);
+        if (!is_of_now) {
+                snprintf(text, room, "%.700s; nothing came from it in this time", otherwise->sentence);
+                return (struct verdict){ otherwise->code, otherwise->step, text, otherwise->advice, true };
+        }
+        struct verdict verdict = verdict_of(last, explanation->domain, sentence, sizeof(sentence));
+        snprintf(text, room, "%.255s: we reach it, but %s refused:%.600s", explanation->domain,
+                has_answered ? "the last attempt in its name to reach us was"
+                             : "a ping has no answer, since its own stream to us was",
+                sentence + strlen(explanation->domain) + 1);
         verdict.sentence = text;
         return verdict;
 }
@@ -278,8 +291,8 @@ see_outcome(void *arg, const struct attempt *attempt)
         char sentence[SENTENCE_MAX], other[SENTENCE_MAX];
         struct verdict verdict = verdict_of(attempt, explanation->domain, sentence, sizeof(sentence));
 
-        if (!verdict.is_fault)
-                verdict = verdict_of_incoming(explanation, &verdict, other, sizeof(other));
+        if (!verdict.is_fault || attempt->cause == CAUSE_NO_PONG)
+                verdict = verdict_of_incoming(explanation, attempt, &verdict, other, sizeof(other));
 
         json_put_text(json, "local", attempt->local);
         write_verdict(explanation, &verdict);
