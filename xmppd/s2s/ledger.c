@@ -27,6 +27,7 @@ struct ledger {
         bool is_up;       /* <enabled/> or <resumed/> has been exchanged */
         bool is_resuming; /* <resume/> was sent, or came and waits for what came before to be handled */
         bool can_resume;
+        bool has_bidi; /* while cut: stanzas went both ways */
         char id[64]; /* under which it may be resumed; the receiving side has made it */
         char *local;
         struct list pairs; /* while cut */
@@ -273,9 +274,10 @@ take_pairs(struct ledger *ledger)
                 struct pair *mine = s2s_add_pair(ledger->s2s, pair->local, pair->remote);
                 if (mine == NULL || strcmp(pair->remote, ledger->s2s->remote) != 0)
                         continue;
-                if (!proof_holds(mine->theirs) && proof_holds(pair->theirs))
+                bool is_both = ledger->s2s->has_bidi;
+                if ((ledger->is_incoming || is_both) && !proof_holds(mine->theirs) && proof_holds(pair->theirs))
                         mine->theirs = pair->theirs;
-                if (!proof_holds(mine->ours) && proof_holds(pair->ours))
+                if ((!ledger->is_incoming || is_both) && !proof_holds(mine->ours) && proof_holds(pair->ours))
                         mine->ours = pair->ours;
         }
         s2s_free_pairs(&ledger->pairs);
@@ -507,6 +509,13 @@ expire(struct timer *timer)
 }
 
 void
+ledger_bar(struct s2s *s2s)
+{
+        if (s2s->ledger != NULL)
+                s2s->ledger->can_resume = false;
+}
+
+void
 ledger_lost(struct s2s *s2s)
 {
         struct ledger *ledger = s2s->ledger;
@@ -524,6 +533,7 @@ ledger_lost(struct s2s *s2s)
         s2s->ledger = NULL;
         ledger->s2s = NULL;
         ledger->is_up = ledger->is_resuming = false;
+        ledger->has_bidi = s2s->has_bidi;
         for (LIST_EACH(pair, &s2s->pairs, struct pair, in_stream)) {
                 list_remove(&s2s->pairs, &pair->in_stream);
                 list_append(&ledger->pairs, &pair->in_stream);
@@ -532,11 +542,21 @@ ledger_lost(struct s2s *s2s)
         timer_start(&ledger->timer, (uint64_t)config_number(snapshot_section("s2s"), "max-wait") * 1000, expire);
 }
 
-const char *
-ledger_owed(const struct remote *remote)
+bool
+ledger_owes(const struct remote *remote)
 {
         for (LIST_EACH(ledger, &remote->ledgers, struct ledger, in_remote))
-                if (!ledger->is_incoming && !list_is_empty(&ledger->unacknowledged))
+                if (!list_is_empty(&ledger->unacknowledged))
+                        return true;
+        return false;
+}
+
+/* Where stanzas went both ways the other side may have lost some too, and cannot resume a stream that is ours. */
+const char *
+ledger_wants(const struct remote *remote)
+{
+        for (LIST_EACH(ledger, &remote->ledgers, struct ledger, in_remote))
+                if (!ledger->is_incoming && (ledger->has_bidi || !list_is_empty(&ledger->unacknowledged)))
                         return ledger->local;
         return NULL;
 }

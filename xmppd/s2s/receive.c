@@ -73,6 +73,7 @@ is_allowed(struct s2s *s2s, const char *remote)
 
         if (!verdict.is_allowed) {
                 log_info(&s2s->log, "refused by policy: %s (%s)", verdict.rule, verdict.place);
+                ledger_bar(s2s);
                 s2s_fail(s2s, STREAM_POLICY_VIOLATION, CAUSE_NONE, "federation with %s is not allowed here", remote);
         }
         return verdict.is_allowed;

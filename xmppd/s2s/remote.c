@@ -157,7 +157,7 @@ set_timer(struct remote *remote)
                 next = first->due;
         if (question != NULL && question->due < next)
                 next = question->due;
-        if (first != NULL && remote->retry_at > now && remote->retry_at < next)
+        if ((first != NULL || ledger_wants(remote) != NULL) && remote->retry_at > now && remote->retry_at < next)
                 next = remote->retry_at;
         if (next == UINT64_MAX)
                 timer_stop(&remote->timer);
@@ -227,7 +227,7 @@ static struct s2s *
 stream_for(const struct remote *remote, const char *local)
 {
         /* What a cut stream may have lost goes first. */
-        if (ledger_owed(remote) != NULL)
+        if (ledger_owes(remote))
                 return NULL;
         for (LIST_EACH(s2s, &remote->outs, struct s2s, in_remote))
                 if (carries(s2s, local, remote->domain))
@@ -263,10 +263,10 @@ want(struct remote *remote, const char *local)
 static void
 want_all(struct remote *remote)
 {
-        const char *last = "", *owed = ledger_owed(remote);
+        const char *last = "", *wanted = ledger_wants(remote);
 
-        if (owed != NULL)
-                want(remote, owed);
+        if (wanted != NULL)
+                want(remote, wanted);
         for (LIST_EACH(held, &remote->waiting, struct held, in_list)) {
                 const char *local = held->stanza->from.domain;
                 if (strcmp(local, last) == 0)
@@ -329,9 +329,9 @@ remote_take_up(struct held *held)
 bool
 remote_wants(const struct remote *remote, const char *local)
 {
-        const char *owed = ledger_owed(remote);
+        const char *wanted = ledger_wants(remote);
 
-        if (owed != NULL && strcmp(owed, local) == 0)
+        if (wanted != NULL && strcmp(wanted, local) == 0)
                 return true;
         for (LIST_EACH(held, &remote->waiting, struct held, in_list))
                 if (strcmp(held->stanza->from.domain, local) == 0)
@@ -381,6 +381,12 @@ pass_on(struct remote *remote, struct stanza *stanza)
 
 /* ---- the door of route ---- */
 
+static enum cause
+denied(void)
+{
+        return config_bool(snapshot_section("xmpp-federation"), "enabled") ? CAUSE_DENIED : CAUSE_OFF;
+}
+
 static bool
 is_spoken_for(const struct stanza *stanza)
 {
@@ -401,7 +407,7 @@ s2s_send(struct stanza *stanza)
                 mail_receive(stanza);
         } else if (!verdict.is_allowed) {
                 log_debug(LOG_ABOUT("s2s.out", stanza->to.domain), "refused by policy: %s (%s)", verdict.rule, verdict.place);
-                send_back_for(stanza, config_bool(snapshot_section("xmpp-federation"), "enabled") ? CAUSE_DENIED : CAUSE_OFF, NULL);
+                send_back_for(stanza, denied(), NULL);
         } else if (!jid_domain_to_ascii(ascii, stanza->to.domain)) {
                 send_back_for(stanza, CAUSE_NO_DOMAIN, NULL);
         } else if (!is_spoken_for(stanza)) {
@@ -486,6 +492,18 @@ remote_lost(struct s2s *s2s)
         }
         want_all(remote);
         set_timer(remote);
+}
+
+void
+remote_check_policy(void)
+{
+        for (LIST_EACH(remote, &here.all, struct remote, in_all)) {
+                forget_failures(remote); /* what was wrong may have been mended */
+                if (!policy_decide(snapshot_now(), remote->domain, POLICY_OUT).is_allowed)
+                        send_all_back(remote, NULL, denied(), NULL);
+                want_all(remote);
+                set_timer(remote);
+        }
 }
 
 void

@@ -519,6 +519,7 @@ check_stream(struct s2s *s2s)
         for (LIST_EACH(pair, &s2s->pairs, struct pair, in_stream)) {
                 if (!may_go_on(s2s, pair)) {
                         bool is_ours = s2s_is_ours(pair->local);
+                        ledger_bar(s2s);
                         s2s_fail(s2s, is_ours ? STREAM_POLICY_VIOLATION : STREAM_HOST_GONE, CAUSE_NONE, "%s",
                                 is_ours ? "the policy has changed" : "");
                         return;
@@ -541,6 +542,7 @@ s2s_take_settings(void)
                 stream_set_limits(s2s->stream, &limits);
                 check_stream(s2s);
         }
+        remote_check_policy();
 }
 
 /* ---- the administrator's view ---- */

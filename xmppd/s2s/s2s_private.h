@@ -148,8 +148,12 @@ bool ledger_may_send(const struct s2s *s2s);
 void ledger_receive(struct s2s *s2s, struct stanza *stanza); /* counts it; NULL: one that was refused */
 /* The stream has ended: what may be resumed stays with the remote domain, the rest waits for another stream. */
 void ledger_lost(struct s2s *s2s);
-/* Of our domains, the one whose stanzas have to be resumed or given up before others may go; NULL: none. */
-const char *ledger_owed(const struct remote *remote);
+/* Streams that were cut have left stanzas of ours that may not have arrived: others do not overtake them. */
+bool ledger_owes(const struct remote *remote);
+/* The local domain whose stream is to be resumed by us; NULL: none is. */
+const char *ledger_wants(const struct remote *remote);
+/* The administrator has ended this stream: nobody resumes it. */
+void ledger_bar(struct s2s *s2s);
 void ledger_forget_all(struct remote *remote);
 /* Every list of struct held with what is not acknowledged, on streams of this domain and left by them. */
 void ledger_each_list(struct remote *remote, void (*each)(const struct list *list));
@@ -240,6 +244,8 @@ void remote_failed(struct remote *remote, const char *local, enum cause cause, c
 /* A claim on a stream that is up was refused. */
 void remote_refused(struct remote *remote, const char *local, enum cause cause, const char *detail);
 /* Does anything wait that this local domain has sent? */
+/* After a reload: what may not be sent any more goes back, what failed is tried anew. */
+void remote_check_policy(void);
 bool remote_wants(const struct remote *remote, const char *local);
 /* A stream has come about. */
 void remote_reached(struct remote *remote);
