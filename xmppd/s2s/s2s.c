@@ -266,6 +266,33 @@ s2s_new(bool is_incoming, int fd, const char *local, const char *remote)
         return s2s;
 }
 
+static bool end_if_outlived(struct s2s *s2s);
+
+/* Until the next date on which a certificate of the other side ends. */
+static uint64_t
+until_expiry(const struct s2s *s2s)
+{
+        const struct tls_peer *peer = s2s_is_secure(s2s) ? conn_peer(stream_conn(s2s->stream)) : NULL;
+        int64_t now = clock_wall_ms(), next = INT64_MAX;
+
+        for (size_t i = 0; peer != NULL && i < peer->chain_count; i++) {
+                int64_t end = (peer->chain[i].not_after + 1) * 1000;
+                if (end > now && end - now < next)
+                        next = end - now;
+        }
+        return (uint64_t)next;
+}
+
+static void close_if_idle(struct timer *timer);
+
+static void
+look_again(struct s2s *s2s, uint64_t idle_in)
+{
+        uint64_t expiry_in = until_expiry(s2s);
+
+        timer_start(&s2s->timer, expiry_in < idle_in ? expiry_in : idle_in, close_if_idle);
+}
+
 /* One that nothing is sent on costs both sides memory: it is closed, and opened again when it is wanted. */
 static void
 close_if_idle(struct timer *timer)
@@ -273,8 +300,10 @@ close_if_idle(struct timer *timer)
         struct s2s *s2s = container_of(timer, struct s2s, timer);
         uint64_t most = (uint64_t)config_number(snapshot_section("s2s"), "idle") * 1000, silent = worker_now() - s2s->last_used;
 
+        if (end_if_outlived(s2s))
+                return;
         if (silent < most) {
-                timer_start(timer, most - silent, close_if_idle);
+                look_again(s2s, most - silent);
                 return;
         }
         log_debug(&s2s->log, "idle");
@@ -285,7 +314,7 @@ void
 s2s_rest(struct s2s *s2s)
 {
         s2s->last_used = worker_now();
-        timer_start(&s2s->timer, (uint64_t)config_number(snapshot_section("s2s"), "idle") * 1000, close_if_idle);
+        look_again(s2s, (uint64_t)config_number(snapshot_section("s2s"), "idle") * 1000);
 }
 
 void
@@ -511,6 +540,25 @@ is_set_up_well(const struct s2s *s2s, const struct pair *pair)
         if (rules.tls == PEER_TLS_REQUIRED && !s2s_is_secure(s2s))
                 return false;
         return !s2s_is_secure(s2s) || !rules.requires_valid || s2s_judge(s2s, pair->remote, detail, sizeof(detail)) == CAUSE_NONE;
+}
+
+/* A certificate that has expired proves nothing any more (RFC 6120 13.7.2.3). Where another proof will do, the next stream has it. */
+static bool
+end_if_outlived(struct s2s *s2s)
+{
+        char detail[200];
+
+        for (LIST_EACH(pair, &s2s->pairs, struct pair, in_stream)) {
+                bool counts = s2s_is_secure(s2s) &&
+                        (policy_peer(snapshot_now(), pair->remote).requires_valid || pair->theirs == PROOF_EXTERNAL ||
+                                pair->theirs == PROOF_CERTIFICATE);
+                if (!counts || s2s_judge(s2s, pair->remote, detail, sizeof(detail)) != CAUSE_EXPIRED)
+                        continue;
+                log_info(&s2s->log, "ended: the certificate of %s has %s", pair->remote, detail);
+                s2s_fail(s2s, STREAM_RESET, CAUSE_NONE, "the certificate has %s", detail);
+                return true;
+        }
+        return false;
 }
 
 static void
