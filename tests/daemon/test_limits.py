@@ -256,3 +256,20 @@ def test_a_reload_reaches_those_who_are_connected():
         assert all(row["consequence"] for row in rows.values())
     finally:
         assert server.stop() is None
+
+
+def test_components_that_have_not_shown_their_secret():
+    server = servers.Xmppd([DOMAIN], {("component", "echo.capulet.example"): {"secret": "sesame"}, "limits": {"max-component-negotiating": 2}}).start()
+    component = lambda: stream.Stream("127.0.0.1", server.component_port, stream.COMPONENT)
+    try:
+        first, second = component(), component()
+        first.handshake("echo.capulet.example", "sesame")       # it serves, and counts no more
+        third = component()
+        assert component().receive(5 * system.PATIENCE)[0] == "end"
+        assert hits(server, "max-component-negotiating") == 1
+        second.cut()
+        time.sleep(0.2)
+        fourth = component()
+        assert third.receive(0.1) is None and fourth.receive(0.1) is None
+    finally:
+        assert server.stop() is None
