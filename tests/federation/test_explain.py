@@ -604,6 +604,23 @@ def test_what_is_asked_of_other_workers_comes_back(stage):
         assert server.stop() is None
 
 
+@pytest.mark.parametrize("who", ["xmppctl", "xmppd"])
+def test_who_goes_before_the_answer(stage, who):
+    server = make_server(stage, "plain")
+    domains = ["accepts-and-is-silent.example", "dialback-without-answer.example", "silent.example", "name-server-dead.example"]
+    asked = [subprocess.Popen([system.program("xmppctl"), "-c", server.config, "explain", d], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+             for d in domains]
+    time.sleep(0.5)
+    for process in asked if who == "xmppctl" else []:
+        process.kill()
+    if who == "xmppctl":
+        assert "all is well" not in explain(server, "refused.example").stdout
+        time.sleep(3.5)                 # the trials come to their ends, and nobody hears
+    assert server.stop() is None
+    for process in asked:
+        process.wait(10)
+
+
 @pytest.mark.slow
 def test_it_comes_to_an_end_within_thirty_seconds(running, stage):
     """However many targets say nothing."""
