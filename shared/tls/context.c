@@ -336,6 +336,8 @@ set_verification(SSL_CTX *ssl, enum tls_side side, enum tls_ask ask)
         if (side == TLS_SERVER && ask == TLS_ASK_REQUIRED)
                 mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
         SSL_CTX_set_verify(ssl, mode, note_problem);
+        /* A stranger may show a hundred certificates; no more signatures are checked than a chain can have links that we tell of. */
+        SSL_CTX_set_verify_depth(ssl, TLS_CHAIN_MAX - 2);
         /* A peer's self-signed or intermediate certificate in the trust is enough: the administrator has put it there. */
         X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(ssl), X509_V_FLAG_PARTIAL_CHAIN | X509_V_FLAG_TRUSTED_FIRST);
 }

@@ -13,6 +13,7 @@
 #include "tests/unit/shared/tls/certs.h"
 
 #include <openssl/evp.h>
+#include <stdio.h>
 #include <string.h>
 
 static struct cert root, other_root, ours;
@@ -43,14 +44,14 @@ struct meeting {
 
 /* A context of ours refuses a certificate that has expired, as it should; here it must be shown none the less. */
 static void
-show(struct tls_context *context, const struct cert *shown, const struct cert *above)
+show(struct tls_context *context, const struct cert *shown, const struct cert *above, size_t count)
 {
         SSL_CTX *ssl = tls_context_ssl(context);
 
         assert_int_equal(SSL_CTX_use_certificate(ssl, shown->x509), 1);
         assert_int_equal(SSL_CTX_use_PrivateKey(ssl, shown->key), 1);
-        if (above != NULL)
-                assert_int_equal(SSL_CTX_add1_chain_cert(ssl, above->x509), 1);
+        for (size_t i = count; above != NULL && i-- > 0;)
+                assert_int_equal(SSL_CTX_add1_chain_cert(ssl, above[i].x509), 1);
 }
 
 static void
@@ -65,7 +66,7 @@ turn(struct tls_session *session, struct buf *in, struct buf *out, enum tls_prog
 
 /* shows_as: TLS_CLIENT is a server that connects to us. */
 static const struct tls_peer *
-meet(struct meeting *meeting, enum tls_side shows_as, const struct cert *shown, const struct cert *above)
+meet(struct meeting *meeting, enum tls_side shows_as, const struct cert *shown, const struct cert *above, size_t count)
 {
         enum tls_side asks_as = shows_as == TLS_CLIENT ? TLS_SERVER : TLS_CLIENT;
         struct tls_options asking = { .certificate = ours.path, .trust = root.path, .ask = TLS_ASK_OPTIONAL };
@@ -75,7 +76,7 @@ meet(struct meeting *meeting, enum tls_side shows_as, const struct cert *shown, 
         struct err err;
         struct tls_context *asker = tls_context_new(asks_as, &asking, &err), *shower = tls_context_new(shows_as, &showing, &err);
 
-        show(shower, shown, above);
+        show(shower, shown, above, count);
         meeting->asks = tls_session_new(asker, asks_as, NULL);
         meeting->shows = tls_session_new(shower, shows_as, NULL);
         for (int i = 0; i < 6; i++) {
@@ -118,7 +119,8 @@ judge(const struct fault_case *c, enum tls_side shows_as)
         if (above.x509 != NULL)
                 wish.issuer = &above;
         struct cert leaf = cert_make(&wish);
-        const struct tls_peer *peer = meet(&meeting, shows_as, &leaf, above.x509 != NULL && !c->is_above_kept_back ? &above : NULL);
+        const struct tls_peer *peer =
+                meet(&meeting, shows_as, &leaf, above.x509 != NULL && !c->is_above_kept_back ? &above : NULL, 1);
         if (peer->fault != c->fault || peer->is_for_servers != c->is_for_servers || peer->valid != (c->fault == TLS_FAULT_NONE))
                 fail_msg("%s, shown by the %s: valid=%d for-servers=%d fault=%d (%s)", c->what,
                         shows_as == TLS_CLIENT ? "one that connects" : "one we connect to", peer->valid, peer->is_for_servers,
@@ -204,7 +206,7 @@ refuses_what_is_for_clients_only_whoever_connects(void **state)
                         if (issuer.x509 != NULL)
                                 cases[i].leaf.issuer = &issuer;
                         struct cert shown = cert_make(&cases[i].leaf);
-                        const struct tls_peer *peer = meet(&meeting, shows_as, &shown, issuer.x509 != NULL ? &issuer : NULL);
+                        const struct tls_peer *peer = meet(&meeting, shows_as, &shown, issuer.x509 != NULL ? &issuer : NULL, 1);
                         assert_false(peer->is_for_servers);
                         /* Only as clients are the first two what they say. */
                         assert_int_equal(peer->valid, shows_as == TLS_CLIENT && i < 2);
@@ -226,7 +228,7 @@ tells_when_the_first_of_the_chain_expires(void **state)
         int64_t now = clock_wall_ms() / 1000;
         unsigned char digest[32];
         struct meeting meeting;
-        const struct tls_peer *peer = meet(&meeting, TLS_CLIENT, &leaf, &above);
+        const struct tls_peer *peer = meet(&meeting, TLS_CLIENT, &leaf, &above, 1);
 
         assert_true(peer->valid);
         assert_int_equal(peer->chain_count, 3);
@@ -241,6 +243,29 @@ tells_when_the_first_of_the_chain_expires(void **state)
         part(&meeting);
         cert_free(&leaf);
         cert_free(&above);
+}
+
+/* Who shows a hundred certificates makes us check a dozen. */
+static void
+a_chain_has_an_end(void **state)
+{
+        struct cert chain[16];
+        struct meeting meeting;
+
+        for (size_t count = 10; count <= 16; count += 6) {
+                for (size_t i = 0; i < count; i++) {
+                        char name[20];
+                        snprintf(name, sizeof(name), "link-%zu", i);
+                        chain[i] = cert_make(&(struct cert_wish){
+                                .name = name, .issuer = i == 0 ? &root : &chain[i - 1], .is_ca = i + 1 < count });
+                }
+                const struct tls_peer *peer = meet(&meeting, TLS_CLIENT, &chain[count - 1], chain, count - 1);
+                assert_int_equal(peer->valid, count == 10);
+                assert_true(peer->chain_count <= TLS_CHAIN_MAX);
+                part(&meeting);
+                for (size_t i = 0; i < count; i++)
+                        cert_free(&chain[i]);
+        }
 }
 
 /* ---- names ---- */
@@ -308,7 +333,7 @@ stands_for_the_domains_it_names_and_no_other(void **state)
                         .xmpp_addr = is_raw ? cases[i].san + 1 : NULL,
                         .issuer = &root });
                 struct meeting meeting;
-                const struct tls_peer *peer = meet(&meeting, TLS_CLIENT, &leaf, NULL);
+                const struct tls_peer *peer = meet(&meeting, TLS_CLIENT, &leaf, NULL, 0);
                 if (tls_peer_names_domain(peer, cases[i].prepared, ascii, cases[i].allow_cn) != cases[i].covers)
                         fail_msg("CN=%s, %s: %s", cases[i].cn, cases[i].san, cases[i].prepared);
                 part(&meeting);
@@ -323,7 +348,7 @@ a_name_with_a_nul_is_none_and_hides_the_cn(void **state)
         struct cert leaf = cert_make(
                 &(struct cert_wish){ .name = "capulet.example", .dns = name, .dns_len = sizeof(name) - 1, .issuer = &root });
         struct meeting meeting;
-        const struct tls_peer *peer = meet(&meeting, TLS_CLIENT, &leaf, NULL);
+        const struct tls_peer *peer = meet(&meeting, TLS_CLIENT, &leaf, NULL, 0);
 
         assert_int_equal(peer->name_count, 1);
         assert_int_equal(peer->names[0].kind, TLS_NAME_CN);
@@ -340,6 +365,7 @@ main(void)
                 cmocka_unit_test(names_each_fault_and_its_certificate),
                 cmocka_unit_test(refuses_what_is_for_clients_only_whoever_connects),
                 cmocka_unit_test(tells_when_the_first_of_the_chain_expires),
+                cmocka_unit_test(a_chain_has_an_end),
                 cmocka_unit_test(stands_for_the_domains_it_names_and_no_other),
                 cmocka_unit_test(a_name_with_a_nul_is_none_and_hides_the_cn),
         };
