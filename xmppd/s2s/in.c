@@ -13,7 +13,7 @@
 
 #include <stdio.h>
 
-enum { SASL_FAILURES = 3, ID_BYTES = 16 };
+enum { SASL_FAILURES = 3, ID_BYTES = 16, SETTLING_MS = 1000 };
 
 enum state { CONNECTED, OFFERED, SECURING, MOVING, PROVEN, OPEN };
 
@@ -169,6 +169,21 @@ offer_early(struct s2s *s2s, const struct element *header, struct arena *arena)
 }
 
 static void
+settle(struct timer *timer)
+{
+        struct s2s *s2s = container_of(timer, struct s2s, settling);
+
+        timer_stop(timer);
+        remote_flush(s2s->of);
+}
+
+bool
+in_is_settling(const struct s2s *s2s)
+{
+        return timer_is_running(&s2s->settling);
+}
+
+static void
 prove(struct s2s *s2s, struct pair *pair, enum proof proof)
 {
         pair->theirs = proof;
@@ -179,6 +194,8 @@ prove(struct s2s *s2s, struct pair *pair, enum proof proof)
         ticket_settle(&s2s->ticket);
         attempt_end(s2s->attempt, true);
         s2s->attempt = NULL;
+        if (is_first && s2s->has_bidi && config_bool(snapshot_section("s2s"), "sm"))
+                timer_start(&s2s->settling, SETTLING_MS, settle);
         if (is_first)
                 log_info(&s2s->log, "open to=%s proof=%s tls=%s", pair->local, s2s_proof_name(proof),
                         s2s_is_secure(s2s) ? tls_session_version(conn_tls(stream_conn(s2s->stream))) : "none");
@@ -493,6 +510,8 @@ static void
 manage(struct s2s *s2s, const struct element *element, struct arena *arena)
 {
         ledger_take(s2s, element);
+        if (timer_is_running(&s2s->settling) && s2s->ledger != NULL)
+                settle(&s2s->settling);
 }
 
 static const struct step_row steps[] = {
@@ -589,7 +608,7 @@ in_see_closed(struct s2s *s2s)
         }
         attempt_end(s2s->attempt, false);
         list_remove(&s2s->of->ins, &s2s->in_remote);
-        ledger_lost(s2s);
+        ledger_lost(s2s, false);
         remote_lost(s2s);
 }
 

@@ -203,10 +203,12 @@ ledger_receive(struct s2s *s2s, struct stanza *stanza)
 {
         struct ledger *ledger = s2s->ledger;
 
-        if (ledger == NULL)
+        /* What comes before <enabled/> or <resumed/> is counted by nobody (XEP-0198 3). */
+        if (ledger == NULL || !ledger->is_up)
                 return;
         ledger->received++;
-        pledge_take(ledger->pledge, stanza);
+        if (stanza != NULL)
+                pledge_take(ledger->pledge, stanza);
 }
 
 static void finish_resumption(struct ledger *ledger);
@@ -406,7 +408,7 @@ wrest_from_stream(struct remote *remote, const char *id)
                 struct ledger *ledger = s2s->ledger;
                 if (ledger == NULL || !ledger->can_resume || strcmp(ledger->id, id) != 0)
                         continue;
-                ledger_lost(s2s);
+                ledger_lost(s2s, false);
                 s2s_fail(s2s, STREAM_CONFLICT, CAUSE_NONE, "resumed by another stream");
                 return ledger;
         }
@@ -516,12 +518,15 @@ ledger_bar(struct s2s *s2s)
 }
 
 void
-ledger_lost(struct s2s *s2s)
+ledger_lost(struct s2s *s2s, bool by_peer)
 {
         struct ledger *ledger = s2s->ledger;
 
         if (ledger == NULL)
                 return;
+        /* The other side has found something wrong with it: what is not acknowledged begins anew. */
+        if (by_peer && ledger->is_resuming)
+                ledger->can_resume = false;
         if (!ledger->can_resume || s2s_is_stopping() || (list_is_empty(&ledger->unacknowledged) && stream_was_ended(s2s->stream))) {
                 if (list_is_empty(&ledger->unacknowledged))
                         free_ledger(ledger);

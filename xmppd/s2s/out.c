@@ -12,6 +12,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+enum { SOON_MS = 2000 };
+
 enum state { OPENING, WAITING, STARTING, SECURING, OFFERED, PROVING, PROVEN, OPEN };
 
 enum event {
@@ -619,7 +621,12 @@ out_see_closed(struct s2s *s2s, const char *why)
 
         if (remote != NULL)
                 list_remove(&remote->outs, &s2s->in_remote);
-        ledger_lost(s2s);
+        bool by_peer = text_starts(why, "stream error from peer");
+
+        ledger_lost(s2s, by_peer);
+        /* One that is ended as soon as it is open would be opened again and again. */
+        if (remote != NULL && by_peer && s2s->was_open && worker_now() - s2s->last_used < SOON_MS && s2s->in == 0)
+                remote_note_failure(remote, cause_of_end(s2s, why), why);
         if (s2s->reach != NULL)
                 lose_target(s2s, why);
         if (remote != NULL)

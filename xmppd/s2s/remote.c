@@ -233,7 +233,7 @@ stream_for(const struct remote *remote, const char *local)
                 if (carries(s2s, local, remote->domain))
                         return s2s;
         for (LIST_EACH(s2s, &remote->ins, struct s2s, in_remote))
-                if (s2s->has_bidi && carries(s2s, local, remote->domain))
+                if (s2s->has_bidi && !in_is_settling(s2s) && carries(s2s, local, remote->domain))
                         return s2s;
         return NULL;
 }
@@ -252,6 +252,9 @@ want(struct remote *remote, const char *local)
 {
         for (LIST_EACH(s2s, &remote->outs, struct s2s, in_remote))
                 if (out_takes(s2s, local))
+                        return;
+        for (LIST_EACH(s2s, &remote->ins, struct s2s, in_remote))
+                if (in_is_settling(s2s) && carries(s2s, local, remote->domain))
                         return;
         for (LIST_EACH(reach, &remote->reaches, struct reach, in_remote))
                 if (strcmp(reach->local, local) == 0)
@@ -423,8 +426,8 @@ s2s_send(struct stanza *stanza)
 
 /* ---- what becomes of attempts ---- */
 
-static void
-note_failure(struct remote *remote, enum cause cause, const char *detail)
+void
+remote_note_failure(struct remote *remote, enum cause cause, const char *detail)
 {
         unsigned doublings = remote->failures < BACKOFF_MAX ? remote->failures : BACKOFF_MAX;
 
@@ -441,7 +444,7 @@ remote_failed(struct remote *remote, const char *local, enum cause cause, const 
 {
         char text[800];
 
-        note_failure(remote, cause, detail);
+        remote_note_failure(remote, cause, detail);
         attempt_sentence(text, sizeof(text), remote->domain, cause, detail);
         log_info(LOG_ABOUT("s2s.out", remote->domain), "no stream from %s: %s", local, text);
         if (cause_row(cause)->is_lasting)

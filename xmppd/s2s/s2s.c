@@ -129,6 +129,7 @@ see_closed(void *owner, const char *why)
         s2s->is_open = false;
         timer_stop(&s2s->timer);
         timer_stop(&s2s->pressure);
+        timer_stop(&s2s->settling);
         worker_forget_chore(&s2s->moving);
         s2s_leave(s2s);
         if (s2s->is_incoming)

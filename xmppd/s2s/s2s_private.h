@@ -60,6 +60,7 @@ struct s2s {
         struct attempt *
                 attempt; /* incoming: ours until the stream is at home, then of the remote; outgoing: of the reach. NULL once open */
         struct timer timer;    /* deadline of the negotiation, then idleness */
+        struct timer settling; /* both ways and just open: the other side may still ask for stream management */
         struct timer pressure; /* reading is paused until it fires */
         struct chore moving;
         struct letter letter;
@@ -127,6 +128,8 @@ void out_see_element(struct s2s *s2s, const struct element *element, struct aren
 void out_see_closed(struct s2s *s2s, const char *why);
 const char *out_state(const struct s2s *s2s);
 enum cause out_cause_of_silence(const struct s2s *s2s);
+/* A stream of theirs that goes both ways: is it still open whether it will be under stream management? Nothing is sent on it so long. */
+bool in_is_settling(const struct s2s *s2s);
 /* Something waits: domains to be proven, questions to be asked. Does what can be done now. */
 void out_go_on(struct s2s *s2s);
 /* Will it carry the stanzas of this domain of ours, now or when negotiation is done? Sees to it that it does where it can. */
@@ -147,7 +150,7 @@ void ledger_send(struct s2s *s2s, struct held *held);
 bool ledger_may_send(const struct s2s *s2s);
 void ledger_receive(struct s2s *s2s, struct stanza *stanza); /* counts it; NULL: one that was refused */
 /* The stream has ended: what may be resumed stays with the remote domain, the rest waits for another stream. */
-void ledger_lost(struct s2s *s2s);
+void ledger_lost(struct s2s *s2s, bool by_peer); /* by_peer: with a stream error of the other side */
 /* Streams that were cut have left stanzas of ours that may not have arrived: others do not overtake them. */
 bool ledger_owes(const struct remote *remote);
 /* The local domain whose stream is to be resumed by us; NULL: none is. */
@@ -247,6 +250,8 @@ void remote_refused(struct remote *remote, const char *local, enum cause cause, 
 /* After a reload: what may not be sent any more goes back, what failed is tried anew. */
 void remote_check_policy(void);
 bool remote_wants(const struct remote *remote, const char *local);
+/* An attempt came to nothing: the next one waits for a moment. */
+void remote_note_failure(struct remote *remote, enum cause cause, const char *detail);
 /* A stream has come about. */
 void remote_reached(struct remote *remote);
 /* Before all that waits already: it was sent on a stream that is gone. Takes it. */
