@@ -629,7 +629,7 @@ s2s_accept(int fd, bool is_direct, const struct ticket *ticket)
         s2s->ticket = *ticket;
         s2s->attempt = attempt_new(true, NULL);
         attempt_note(s2s->attempt, STEP_CONNECT, "from %s%s", peer, is_direct ? ", TLS from the first byte" : "");
-        if (!is_direct)
+        if (!is_direct || stream_is_closing(s2s->stream))
                 return;
         if (snapshot_now()->s2s_server == NULL)
                 s2s_close(s2s);

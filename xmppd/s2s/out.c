@@ -661,6 +661,8 @@ out_new(struct reach *reach, int fd)
         s2s->of = reach->remote;
         if (s2s->of != NULL)
                 list_append(&s2s->of->outs, &s2s->in_remote);
+        if (stream_is_closing(s2s->stream))
+                return s2s; /* this worker stops */
         if (reach->is_direct)
                 conn_start_tls(stream_conn(s2s->stream), snapshot_s2s_client(reach->local), TLS_CLIENT, reach->ascii);
         else

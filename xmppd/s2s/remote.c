@@ -259,7 +259,7 @@ want(struct remote *remote, const char *local)
         for (LIST_EACH(reach, &remote->reaches, struct reach, in_remote))
                 if (strcmp(reach->local, local) == 0)
                         return;
-        if (worker_now() >= remote->retry_at)
+        if (worker_now() >= remote->retry_at && !s2s_is_stopping())
                 reach_begin(remote, local);
 }
 
