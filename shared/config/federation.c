@@ -445,12 +445,11 @@ check_email(struct federation_check *check, const struct section *top)
         if (date[0] != '\0' && (strlen(date) != 10 || !clock_parse(&when, text)))
                 buf_printf(
                         check->errors, "%s: change-over: expected a date like 2026-12-31\n", section_place(email, "change-over"));
-        for (size_t i = 0; i < config_list_count(email, "domains"); i++) {
+        for (size_t i = 0; config_bool(email, "enabled") && i < config_list_count(email, "domains"); i++) {
                 const char *name = config_list_item(email, "domains", i);
                 const struct owner *owner = map_get_str(check->owners, name);
-                if (owner != NULL && strcmp(owner->what, "domain") != 0)
-                        buf_printf(check->errors, "%s: mail domain \"%s\" is in conflict with %s \"%s\" at %s\n",
-                                section_place(email, "domains"), name, owner->what, name, owner->place);
+                if (owner == NULL || (strcmp(owner->what, "domain") != 0 && strcmp(owner->what, "local domain") != 0))
+                        federation_claim(check, "mail domain", name, section_place(email, "domains"));
         }
 }
 
@@ -461,11 +460,11 @@ federation_check_all(struct federation_check *check, const struct config *config
 
         while ((domain = section_next(top, "sip-domain", domain)) != NULL)
                 federation_claim(check, "sip-domain", section_title(domain), section_place(domain, NULL));
+        check_email(check, top);
         check_policies(check, top);
         check_proofs(check, top);
         check_xmpp_peers(check, top);
         check_routes(check, top);
         check_transports(check, top);
         check_sip_peers(check, top);
-        check_email(check, top);
 }

@@ -182,6 +182,19 @@ batch_expect(struct batch *batch, int table, const void *key, size_t key_len, co
         add(batch, EXPECT, table, key, key_len, value, value_len);
 }
 
+bool
+batch_puts(const struct batch *batch, int table, const void *key, size_t key_len)
+{
+        struct operation operation;
+        const char *other, *value;
+
+        for (size_t at = 0; operation_next(&batch->operations, &at, &operation, &other, &value);)
+                if (operation.kind == PUT && operation.table == table && operation.key_len == key_len &&
+                        memcmp(other, key, key_len) == 0)
+                        return true;
+        return false;
+}
+
 static void
 hand_in(struct batch *batch)
 {

@@ -50,6 +50,8 @@ enum store_outcome { STORE_DONE, STORE_CONFLICT, STORE_FAILED };
 void batch_commit(struct batch *batch, void (*done)(void *arg, enum store_outcome outcome), void *arg);
 /* The same for programs without a loop (xmppctl): waits. Ends this thread's reading, as store_read_end does. */
 enum store_outcome batch_commit_wait(struct batch *batch);
+/* Does it put something under this key? Looks through all of it. */
+bool batch_puts(const struct batch *batch, int table, const void *key, size_t key_len);
 void batch_free(struct batch **batch); /* of one that was not committed */
 
 /* Reading, on a worker or any other thread. The bytes are the store's and stay until the end of this loop turn (threads without a loop: until

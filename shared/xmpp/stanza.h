@@ -55,6 +55,7 @@ struct stanza {
         uint64_t origin; /* the stream-management id (XEP-0198) of the stream it came by; 0: none. Derived stanzas have it too */
         uint32_t origin_count; /* the how-manieth stanza of that stream it is */
         bool sealed;
+        bool to_mail;       /* it was addressed to the recipient's mail address, in whose place the JID stands */
         const char *inside; /* bytes between start and end tag, in the content namespace; set by seal */
         size_t inside_len;
         struct stanza *payload;         /* stanza_derive, stanza_head: the one whose tree and inside this one shows */

@@ -62,6 +62,31 @@ count_sections(const struct section *top, const char *name)
         return count;
 }
 
+/* The domains of our users: those of their JIDs, and those of their mail addresses where these are what xmppd shows to SIP domains. */
+static int
+read_locals(struct federation *federation, const struct section *top, struct err *err)
+{
+        const struct section *email = section_of(top, "email");
+        const struct {
+                const struct section *section;
+                const char *setting;
+                bool counts;
+        } lists[] = { { top, "local-domains", true }, { email, "domains", config_bool(email, "enabled") } };
+        size_t room = config_list_count(top, "local-domains") + config_list_count(email, "domains");
+
+        federation->locals = arena_alloc(federation->arena, (room + 1) * sizeof(federation->locals[0]));
+        for (size_t k = 0; k < array_len(lists); k++)
+                for (size_t i = 0; lists[k].counts && i < config_list_count(lists[k].section, lists[k].setting); i++) {
+                        const char *name = config_list_item(lists[k].section, lists[k].setting, i);
+                        federation->locals[federation->local_count++] = arena_strdup(federation->arena, name);
+                        if (federation_domain(federation, name) != NULL)
+                                return err_set(err, "%s: %s is a sip-domain too, defined at %s",
+                                        section_place(lists[k].section, lists[k].setting), name,
+                                        section_place(section_titled(top, "sip-domain", name), NULL));
+                }
+        return 0;
+}
+
 static int
 read_domains(struct federation *federation, const struct section *top, struct err *err)
 {
@@ -78,17 +103,8 @@ read_domains(struct federation *federation, const struct section *top, struct er
                         return err_set(err, "%s: unknown type", section_place(at, "type"));
                 map_put_str(federation->by_name, domain->name, domain);
         }
-        federation->local_count = config_list_count(top, "local-domains");
-        federation->locals = arena_alloc(federation->arena, (federation->local_count + 1) * sizeof(federation->locals[0]));
-        for (size_t i = 0; i < federation->local_count; i++) {
-                federation->locals[i] = arena_strdup(federation->arena, config_list_item(top, "local-domains", i));
-                if (federation_domain(federation, federation->locals[i]) != NULL)
-                        return err_set(err, "%s: %s is a sip-domain too, defined at %s", section_place(top, "local-domains"),
-                                federation->locals[i],
-                                section_place(section_titled(top, "sip-domain", federation->locals[i]), NULL));
-        }
         federation->default_domain = arena_strdup(federation->arena, config_text(section_of(top, "aol"), "default-domain"));
-        return 0;
+        return read_locals(federation, top, err);
 }
 
 static struct tls_context *

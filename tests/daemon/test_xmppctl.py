@@ -50,6 +50,55 @@ def test_accounts_come_change_and_go(xmppd):
     assert "ann@example.com" not in xmppd.ctl("user", "list").stdout
 
 
+def check_mail_addresses(server, name, number):
+    """name@ has an address; who else wants it is refused, by set, add and import."""
+    def refused(*arguments):
+        done = server.ctl(*arguments, check=False)
+        assert done.returncode == 1, done.stdout
+        return done.stderr
+
+    path, other = server.directory / "people.jsonl", f"other{number}@example.com"
+    server.ctl("user", "add", name, "--password", "x", "--mail", f"{name[:3]}.Mail@mail.example")
+    server.ctl("user", "add", other, "--password", "x")
+    told = refused("user", "set", other, "--mail", f"{name[:3]}.mail@mail.example")
+    assert name in told and f"{name[:3]}.mail@mail.example" in told
+    assert name in refused("user", "add", f"third{number}@example.com", "--password", "x", "--mail", f"{name[:3]}.mail@mail.example")
+    assert "JID" in refused("user", "set", other, "--mail", name)
+    assert "component at" in refused("user", "set", other, "--mail", "x@echo.example.com")
+    server.ctl("user", "set", name, "--name", "Somebody")
+    server.ctl("user", "set", name, "--mail", f"{name[:3]}@mail.example")
+    people = (("a", "a@mail.example"), ("b", "A@mail.example"), ("c", f"{name[:3]}@mail.example"))
+    path.write_text("".join(json.dumps({"jid": f"{who}{number}@example.com", "password": "x", "mail": mail}) + "\n" for who, mail in people))
+    told = refused("import", path)
+    assert f"people.jsonl:2: the mail address a@mail.example is that of a{number}@example.com" in told and "nothing was imported" in told, told
+    path.write_text(path.read_text().replace('"A@', f'"b{number}@'))
+    assert f"people.jsonl:3: the mail address {name[:3]}@mail.example is that of {name}" in refused("import", path)
+    server.ctl("user", "set", other, "--mail", f"{name[:3]}.mail@mail.example")
+
+
+def test_a_mail_address_is_that_of_one_account():
+    server = servers.Xmppd(["example.com"], {("component", "echo.example.com"): {"secret": "sesame"}})
+    try:
+        check_mail_addresses(server, "kim@example.com", 0)
+        server.start()
+        check_mail_addresses(server, "lee@example.com", 1)
+        assert server.stop() is None
+    finally:
+        server.process.kill()
+        server.remove()
+
+
+def test_the_address_that_others_see_is_shown():
+    server = servers.Xmppd(["example.com"], {"email": {"enabled": True}})
+    try:
+        server.ctl("user", "add", "ann@example.com", "--password", "x", "--mail", "Ann@mail.example")
+        server.ctl("user", "add", "bob@example.com", "--password", "x", "--mail", "nonsense")
+        for name, seen in (("ann@example.com", "ann@mail.example"), ("bob@example.com", "bob@example.com")):
+            assert json.loads(server.ctl("--json", "user", "show", name).stdout)["federation"] == seen
+    finally:
+        server.remove()
+
+
 def test_the_password_may_come_on_standard_input(xmppd):
     xmppd.ctl("user", "add", "ben@example.org", "--password-stdin", stdin="päss wörd\n")
     assert signs_in(xmppd, "ben@example.org", "päss wörd")

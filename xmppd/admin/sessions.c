@@ -12,6 +12,7 @@
 #include "xmppd/sasl/throttle.h"
 #include "xmppd/user/caps.h"
 #include "xmppd/user/session.h"
+#include "xmppd/user/mail.h"
 #include "xmppd/user/user.h"
 
 static void
@@ -175,6 +176,7 @@ answer_status(void *arg)
         json_put_number(&json, "components", (int64_t)sum.components);
         json_put_number(&json, "s2s", (int64_t)sum.s2s_streams);
         json_put_number(&json, "s2s-negotiating", (int64_t)sum.s2s_negotiating);
+        json_put_number(&json, "mail-dropped", (int64_t)mail_dropped());
         write_domains(&json);
         write_logins(&json);
         write_store(&json);

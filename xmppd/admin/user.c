@@ -120,6 +120,13 @@ read_account(struct job *job, const char *text, struct account *account, struct 
         return true;
 }
 
+static bool
+is_mail_refused(const struct batch *batch, const struct account *account, struct err *err)
+{
+        return account_mail_is_taken(admin_store, batch, account, err) ||
+                account_mail_is_elsewhere(config_top(snapshot_now()->config), account, err);
+}
+
 void
 admin_user_add(struct control_request *request, int argc, char *const *argv)
 {
@@ -137,7 +144,7 @@ admin_user_add(struct control_request *request, int argc, char *const *argv)
                         free_job(job);
                         return;
                 }
-                if (account_mail_is_taken(admin_store, &account, &err)) {
+                if (is_mail_refused(batch, &account, &err)) {
                         control_refuse(request, "%s: %s", account.jid, err.text);
                         batch_free(&batch);
                         free_job(job);
@@ -181,7 +188,7 @@ admin_user_change(struct control_request *request, int argc, char *const *argv)
                 account.mail = json_member_text(json, "mail");
         job->accounts = 1;
         job->first = account.jid;
-        if (account_mail_is_taken(admin_store, &account, &err)) {
+        if (json_member(json, "mail") != NULL && is_mail_refused(NULL, &account, &err)) {
                 control_refuse(request, "%s: %s", account.jid, err.text);
                 free_job(job);
                 return;

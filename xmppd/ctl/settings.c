@@ -24,10 +24,24 @@ static const struct setting c2s_settings[] = {
         { "tls", SETTING_CHOICE, "required", AT_START, "", "none|optional|required" },
         { 0 },
 };
+static const struct setting chat_settings[] = {
+        { "aliases", SETTING_DOMAINS, "{ }", LIVE, "", NULL },
+        { 0 },
+};
+static const struct setting email_settings[] = {
+        { "enabled", SETTING_BOOL, "false", LIVE, "", NULL },
+        { 0 },
+};
+/* The lower ones: whose domain cannot be that of a mail address. */
 static const struct section_rule sections[] = {
         { .name = "store", .settings = store_settings, .loose = true },
         { .name = "c2s", .settings = c2s_settings, .loose = true },
         { .name = "domain", .titled = true, .title_is_domain = true, .loose = true },
+        { .name = "email", .settings = email_settings, .loose = true },
+        { .name = "component", .titled = true, .title_is_domain = true, .loose = true },
+        { .name = "chat", .titled = true, .title_is_domain = true, .settings = chat_settings, .loose = true },
+        { .name = "sip-domain", .titled = true, .title_is_domain = true, .loose = true },
+        { .name = "xmpp-peer", .titled = true, .title_is_domain = true, .loose = true },
         { 0 },
 };
 static const struct section_rule file = { .name = "", .settings = top_settings, .inside = sections, .loose = true };
@@ -43,10 +57,6 @@ static const struct setting hostname_settings[] = {
 static const struct setting s2s_settings[] = {
         { "listen", SETTING_ADDRESSES, "{ \"[::]:5269\" }", LIVE, "", NULL },
         { "listen-tls", SETTING_ADDRESSES, "{ }", LIVE, "", NULL },
-        { 0 },
-};
-static const struct setting chat_settings[] = {
-        { "aliases", SETTING_DOMAINS, "{ }", LIVE, "", NULL },
         { 0 },
 };
 static const struct section_rule federation_sections[] = {

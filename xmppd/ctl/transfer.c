@@ -41,7 +41,7 @@ struct import {
         size_t count, room;
         struct secret *secrets;
         size_t secret_count;
-        struct map *jids;
+        struct map *jids, *mails;
         int complaints;
 };
 
@@ -86,7 +86,8 @@ static void
 read_entry(struct import *import, const char *text, size_t len, int line)
 {
         struct entry entry = { .line = line };
-        struct jid jid;
+        struct jid jid, mail;
+        const char *first;
         struct err err;
         struct json *json = json_parse(import->arena, text, len, &err);
 
@@ -110,10 +111,16 @@ read_entry(struct import *import, const char *text, size_t len, int line)
                                 jid.domain, jid.domain));
                 return;
         }
+        if (account_mail_is_elsewhere(import->ctl->top, &entry.account, &err))
+                complain(import, line, err.text);
         if (map_get_str(import->jids, entry.account.jid) != NULL) {
                 complain(import, line, arena_printf(import->arena, "%s stands in this file twice", entry.account.jid));
                 return;
         }
+        if (account_read_mail(&mail, import->arena, entry.account.mail) &&
+                (first = map_put_str(import->mails, mail.full, (void *)entry.account.jid)) != NULL)
+                complain(import, line,
+                        arena_printf(import->arena, "the mail address %s is that of %s in this file too", mail.full, first));
         map_put_str(import->jids, entry.account.jid, import);
         if (import->count == import->room) {
                 import->room = import->room == 0 ? 256 : import->room * 2;
@@ -214,6 +221,7 @@ static int
 look_for_existing(struct import *import)
 {
         struct jid jid;
+        struct err err;
 
         if (!ctl_store_exists(import->ctl))
                 return DONE;
@@ -224,6 +232,8 @@ look_for_existing(struct import *import)
                 jid_parse(&jid, import->arena, import->entries[i].account.jid);
                 if (account_id(store, &jid) != 0)
                         complain(import, import->entries[i].line, arena_printf(import->arena, "%s exists", jid.full));
+                else if (account_mail_is_taken(store, NULL, &import->entries[i].account, &err))
+                        complain(import, import->entries[i].line, err.text);
         }
         store_read_end(store);
         store_close(&store);
@@ -307,7 +317,9 @@ run(struct import *import)
 int
 import_accounts(struct ctl *ctl, const struct line *line)
 {
-        struct import import = { .ctl = ctl, .name = line->words[0], .arena = arena_new(65536), .jids = map_new() };
+        struct import import = {
+                .ctl = ctl, .name = line->words[0], .arena = arena_new(65536), .jids = map_new(), .mails = map_new()
+        };
         struct buf file = { 0 };
         struct err err;
         uint64_t began = clock_mono_ms();
@@ -324,6 +336,7 @@ import_accounts(struct ctl *ctl, const struct line *line)
         else if (status == DONE)
                 printf("%zu accounts imported in %.1f s\n", import.count, (double)(clock_mono_ms() - began) / 1000);
         map_free(&import.jids);
+        map_free(&import.mails);
         mem_free(import.entries);
         arena_free(&import.arena);
         buf_free(&file);

@@ -89,6 +89,12 @@ commit(struct store **store, struct batch *batch, const char *conflict)
         return outcome == STORE_DONE ? DONE : refuse("the store could not be written: is the disk full?");
 }
 
+static bool
+is_mail_refused(struct ctl *ctl, struct store *store, const struct account *account, struct err *err)
+{
+        return account_mail_is_taken(store, NULL, account, err) || account_mail_is_elsewhere(ctl->top, account, err);
+}
+
 int
 user_add(struct ctl *ctl, const struct line *line)
 {
@@ -110,7 +116,7 @@ user_add(struct ctl *ctl, const struct line *line)
                 struct store *store = ctl_open_store(ctl, false);
                 if (store == NULL)
                         return REFUSED;
-                if (account_mail_is_taken(store, &account, &err)) {
+                if (is_mail_refused(ctl, store, &account, &err)) {
                         store_close(&store);
                         return refuse("%s", err.text);
                 }
@@ -182,7 +188,7 @@ user_set(struct ctl *ctl, const struct line *line)
                         account.mail = line->mail[0] != '\0' ? line->mail : NULL;
                 if (line->name != NULL)
                         account.name = line->name[0] != '\0' ? line->name : NULL;
-                if (account_mail_is_taken(store, &account, &err)) {
+                if (line->mail != NULL && is_mail_refused(ctl, store, &account, &err)) {
                         store_close(&store);
                         return refuse("%s", err.text);
                 }
@@ -294,6 +300,20 @@ user_list(struct ctl *ctl, const struct line *line)
         return DONE;
 }
 
+/* The address under which foreign domains see the account (mail.h). */
+static const char *
+federation_address(struct ctl *ctl, struct store *store, const struct account *account)
+{
+        struct jid mail, owner;
+        struct err err;
+
+        if (config_bool(section_of(ctl->top, "email"), "enabled") && account_read_mail(&mail, ctl->arena, account->mail) &&
+                account_of_mail(store, ctl->arena, &mail, &owner) && strcmp(owner.full, account->jid) == 0 &&
+                !account_mail_is_elsewhere(ctl->top, account, &err))
+                return mail.full;
+        return account->jid;
+}
+
 int
 user_show(struct ctl *ctl, const struct line *line)
 {
@@ -307,7 +327,10 @@ user_show(struct ctl *ctl, const struct line *line)
         struct store *store = open_with(ctl, &jid, true, &account);
         if (store == NULL)
                 return REFUSED;
-        account_write_json(&json, &account, false);
+        json_open_object(&json, NULL);
+        account_put_members(&json, &account);
+        json_put_text(&json, "federation", federation_address(ctl, store, &account));
+        json_close_object(&json);
         ctl_print(ctl, buf_text(&out), out.len);
         buf_free(&out);
         store_read_end(store);

@@ -62,11 +62,21 @@ hear(void *owner, enum directory_outcome outcome, const char *mail, const char *
                 end(member, outcome == DIRECTORY_REFUSED ? "not-authorized" : "temporary-auth-failure");
                 return;
         }
+        struct account before;
+        struct err err;
+        bool is_new = !account_find(accounts, member->arena, &member->bare, &before);
+        /* The directory is not ours to correct, and a login does not fail for this: the address of before stays. */
+        if (mail != NULL && account_mail_is_taken(accounts, NULL, &account, &err)) {
+                log_warn(LOG_ABOUT("sasl", account.jid), "the directory's mail address is not taken over: %s", err.text);
+                mail = is_new ? NULL : before.mail;
+        }
         struct batch *batch = batch_new(accounts);
-        if (!account_find(accounts, member->arena, &member->bare, &account)) {
+        if (is_new) {
+                account.mail = mail;
                 account_add(batch, &account);
                 log_info(&scope, "the account %s was made: the directory knows it", member->bare.full);
-        } else if (!text_equal(account.mail, mail) || !text_equal(account.name, name)) {
+        } else if (!text_equal(before.mail, mail) || !text_equal(before.name, name)) {
+                account = before;
                 account.mail = mail;
                 account.name = name;
                 account_change(batch, &account);

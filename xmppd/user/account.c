@@ -267,6 +267,15 @@ expect_entry(struct batch *batch, const struct account *account)
         buf_free(&entry);
 }
 
+bool
+account_is_added(const struct batch *batch, const struct jid *bare)
+{
+        unsigned char key[NAME_BYTES];
+
+        digest_of(DIGEST_SHA256, bare->full, bare->bare_len, key);
+        return batch_puts(batch, TABLE_DIRECTORY, key, sizeof(key));
+}
+
 void
 account_add(struct batch *batch, struct account *account)
 {
@@ -311,7 +320,7 @@ void
 account_remove(struct batch *batch, const struct account *account)
 {
         static const int tables[] = { TABLE_ACCOUNT, TABLE_ROSTER, TABLE_BLOCKED, TABLE_OFFLINE, TABLE_SESSION, TABLE_SENT,
-                TABLE_DATA, TABLE_PRIVACY, TABLE_MAIL_KNOWN };
+                TABLE_DATA, TABLE_PRIVACY };
         unsigned char key[NAME_BYTES], id_key[ID_BYTES];
 
         must(account->id != 0);

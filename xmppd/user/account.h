@@ -8,6 +8,7 @@
 #define XMPPD_USER_ACCOUNT_H
 
 #include "shared/base/arena.h"
+#include "shared/config/config.h"
 #include "shared/store/store.h"
 #include "shared/xmpp/jid.h"
 #include "xmppd/user/scram.h"
@@ -31,11 +32,14 @@ account_keys_near(struct store *store, const char *domain, const unsigned char *
 bool account_find(struct store *store, struct arena *arena, const struct jid *bare, struct account *account);
 /* A complete mail address, as an address of XMPP: false for anything else. */
 bool account_read_mail(struct jid *mail, struct arena *arena, const char *text);
-/* Whose mail address this is. */
+/* Whose mail address this is. Not that of an account with the same one as an older account, which keeps its JID. */
 bool account_of_mail(struct store *store, struct arena *arena, const struct jid *mail, struct jid *account);
 bool account_has_mail_domain(struct store *store, const char *domain);
-/* Does another account have this one's mail address? err says which. */
-bool account_mail_is_taken(struct store *store, const struct account *account, struct err *err);
+/* Does another account have this one's mail address, or one that is added in the batch (may be NULL), or is its JID the mail address of another one?
+ * err says which. To be asked before an account is added or its mail changed; account_add and account_change refuse nothing for this. */
+bool account_mail_is_taken(struct store *store, const struct batch *batch, const struct account *account, struct err *err);
+/* Is its mail domain reached otherwise by this configuration: by a component, a chat node, SIP or XMPP federation? err says where. */
+bool account_mail_is_elsewhere(const struct section *top, const struct account *account, struct err *err);
 /* At the start, of a store whose mail addresses have not been indexed. Blocks. */
 void account_index_all(struct store *store);
 /* The id alone, for loading rosters and the like; 0: no such account. */

@@ -16,15 +16,21 @@ put_keys(struct json_writer *json, const struct scram_keys *keys, enum digest di
 }
 
 void
-account_write_json(struct json_writer *json, const struct account *account, bool with_keys)
+account_put_members(struct json_writer *json, const struct account *account)
 {
-        json_open_object(json, NULL);
         json_put_text(json, "jid", account->jid);
         if (account->name != NULL)
                 json_put_text(json, "name", account->name);
         if (account->mail != NULL)
                 json_put_text(json, "mail", account->mail);
         json_put_number(json, "created", account->created);
+}
+
+void
+account_write_json(struct json_writer *json, const struct account *account, bool with_keys)
+{
+        json_open_object(json, NULL);
+        account_put_members(json, account);
         if (with_keys) {
                 json_open_array(json, "keys");
                 put_keys(json, &account->sha1, DIGEST_SHA1);

@@ -12,6 +12,8 @@
 #include "xmppd/user/account.h"
 
 void account_write_json(struct json_writer *json, const struct account *account, bool with_keys);
+/* Its members alone, without keys, for an object that holds more. */
+void account_put_members(struct json_writer *json, const struct account *account);
 /* Texts are the arena's. *password is NULL where the object has keys. id stays 0. -1 with what does not fit. */
 int
 account_read_json(const struct json *json, struct arena *arena, struct account *account, const char **password, struct err *err);

@@ -11,5 +11,7 @@ bool account_decode(struct account *account, struct arena *arena, const void *by
 
 /* account_mail.c: its mail address, in place of the one that it had before. */
 void account_index_mail(struct batch *batch, const struct account *account, const char *before);
+/* account.c: does the batch add an account of this JID? */
+bool account_is_added(const struct batch *batch, const struct jid *bare);
 
 #endif

@@ -7,6 +7,7 @@
 #include "shared/base/mem.h"
 #include "shared/base/panic.h"
 #include "xmppd/route/route.h"
+#include "xmppd/user/mail.h"
 #include "xmppd/user/privacy.h"
 #include "xmppd/user/subscription.h"
 #include "xmppd/user/user_private.h"
@@ -102,6 +103,8 @@ contact_ask(struct session *session, struct stanza *presence)
         bool shows = !(state & SUBSCRIBED_FROM) && (step.then & SUBSCRIBED_FROM);
         if (hides && step.passes)
                 presence_hide_from(user, item); /* 3.2.1 */
+        if (item != NULL && state == SUBSCRIPTION_NONE && presence->type == PRESENCE_SUBSCRIBE)
+                item->knows_mail = mail_is_shown(&user->jid, bare.domain);
         if (item != NULL && (step.then != state || approved != was_approved || (lists && !item->is_listed)))
                 change(user, item, step.then, approved, lists, presence);
         if (!step.passes)
@@ -120,6 +123,20 @@ deliver_to_sessions(struct user *user, struct stanza *presence)
                         session_deliver(session, presence);
 }
 
+/* Mail addresses for federation (mail.h): a contact that makes a subscription by the other one of the user's addresses has moved there. */
+static bool
+is_by_other_address(struct user *user, const struct item *item, const struct stanza *presence)
+{
+        return item != NULL && item->knows_mail != presence->to_mail && mail_is_shown(&user->jid, presence->from.domain);
+}
+
+static bool
+makes_subscription(const struct stanza *presence, uint8_t state)
+{
+        return presence->type == PRESENCE_SUBSCRIBE ||
+                (presence->type == PRESENCE_SUBSCRIBED && (state & (SUBSCRIBED_TO | PENDING_OUT)));
+}
+
 void
 contact_told(struct user *user, struct stanza *presence)
 {
@@ -128,17 +145,26 @@ contact_told(struct user *user, struct stanza *presence)
         struct item *item = roster_find(user, bare.full);
         uint8_t state = item != NULL ? item->state : SUBSCRIPTION_NONE;
         bool approved = item != NULL && item->is_approved;
+        bool is_other = is_by_other_address(user, item, presence), moves = is_other && makes_subscription(presence, state);
         struct subscription_step step = approved && presence->type == PRESENCE_SUBSCRIBE ? subscription_in_approved(state)
                                                                                          : subscription_in(presence->type, state);
 
         if (jid_equal_bare(&bare, &user->jid))
                 goto out;
+        if (is_other && !moves)
+                goto out; /* the end of a subscription that it has moved away from */
+        if (moves)
+                item->knows_mail = presence->to_mail;
         if (step.answered)
                 contact_send(user, PRESENCE_SUBSCRIBED, bare.full); /* 3.1.3: has been approved before */
-        if (step.answered && step.then != state) {
+        if (step.answered && (step.then != state || moves)) {
                 change(user, item, step.then, approved, true, presence);
                 presence_show_to(user, bare.full);
         }
+        if (moves && presence->type == PRESENCE_SUBSCRIBE && (step.then & SUBSCRIBED_TO))
+                contact_send(user, PRESENCE_SUBSCRIBE, bare.full);
+        if (!step.passes && !step.answered && moves)
+                change(user, item, state, approved, false, presence);
         if (!step.passes)
                 goto out;
         if (item == NULL && (item = roster_add(user, bare.full, false)) == NULL) {
@@ -146,6 +172,8 @@ contact_told(struct user *user, struct stanza *presence)
                 goto out;
         }
         struct stanza *shown = stanza_derive(presence, &bare, &user->jid);
+        if (state == SUBSCRIPTION_NONE)
+                item->knows_mail = presence->to_mail;
         if (presence->type == PRESENCE_SUBSCRIBE)
                 set_request(item, presence);
         if ((state & SUBSCRIBED_FROM) && !(step.then & SUBSCRIBED_FROM))

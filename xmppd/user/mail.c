@@ -7,17 +7,22 @@
 
 #include "shared/base/clock.h"
 #include "shared/base/log.h"
+#include "shared/base/map.h"
 #include "shared/base/text.h"
 #include "shared/loop/worker.h"
 #include "shared/xml/writer.h"
+#include "shared/xmpp/form.h"
 #include "xmppd/route/route.h"
 #include "xmppd/route/snapshot.h"
 #include "xmppd/user/account.h"
 #include "xmppd/user/records.h"
+#include "xmppd/user/subscription.h"
 #include "xmppd/user/tables.h"
 #include "xmppd/user/user_private.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
+#include <string.h>
 
 enum { LOG_EACH_MS = 1000 };
 
@@ -28,6 +33,8 @@ static _Thread_local struct {
         int64_t change_over; /* wall ms until which the JID is good too */
         uint64_t may_log;    /* worker_now */
 } here;
+
+static atomic_uint_fast64_t dropped; /* since the start, all workers */
 
 static bool
 is_on(void)
@@ -71,82 +78,166 @@ mail_is_domain(const char *name)
         return account_has_mail_domain(user_store, name);
 }
 
+/* Behind this domain are others: another server, or a SIP domain. */
+static bool
+is_foreign(const char *name)
+{
+        const struct domain *domain = snapshot_domain(name);
+
+        return domain == NULL || domain->sip;
+}
+
 /* ---- who knows whom by which address ---- */
 
+/* Who will read a stanza, for addresses that depend on that. */
+struct reader {
+        const char *contact; /* bare */
+        bool is_presence;
+};
+
+/*
+ * During the change-over: which address the other side used last, of this worker, which is the home of the foreign domain both ways. An answer has to
+ * come from the address that was asked (RFC 6120 8.2.3, 10.3.2.2), and a talk stays with the one it was begun with. A place is overwritten by
+ * another pair that falls on it: then the roster decides.
+ */
+enum { RECENT = 1024, TALK_MS = 3600 * 1000, HANDSHAKE_MS = 2000 /* until the roster has it on disk */ };
+
+static _Thread_local struct recent {
+        uint64_t key; /* hash of both and of what it was; the lowest bit: by mail */
+        uint64_t at;
+} recent[RECENT];
+
+static uint64_t
+recent_key(const struct jid *account, const char *contact, bool is_handshake)
+{
+        char text[2 * JID_MAX + 4];
+        int len =
+                snprintf(text, sizeof(text), "%c%.*s/%s", is_handshake ? 'h' : 't', (int)account->bare_len, account->full, contact);
+
+        return map_hash(text, (size_t)len) & ~UINT64_C(1);
+}
+
+static void
+note_recent(const struct jid *account, const char *contact, bool is_handshake, bool by_mail)
+{
+        uint64_t key = recent_key(account, contact, is_handshake);
+
+        recent[(key >> 1) % RECENT] = (struct recent){ key | by_mail, worker_now() };
+}
+
 static bool
-is_noted(int table, uint64_t account, const char *contact)
+find_recent(const struct jid *account, const char *contact, bool is_handshake, bool *by_mail)
+{
+        uint64_t key = recent_key(account, contact, is_handshake);
+        const struct recent *place = &recent[(key >> 1) % RECENT];
+
+        *by_mail = place->key & 1;
+        return place->at != 0 && (place->key & ~UINT64_C(1)) == key &&
+                worker_now() - place->at < (is_handshake ? HANDSHAKE_MS : TALK_MS);
+}
+
+/* What the roster says. False: nothing, there is no relation. */
+static bool
+find_relation(uint64_t account, const char *contact, bool *by_mail)
 {
         unsigned char key[RECORD_KEY];
         const void *value;
         size_t len;
 
         record_key(key, account, contact);
-        return store_get(user_store, table, key, sizeof(key), &value, &len);
+        if (!store_get(user_store, TABLE_ROSTER, key, sizeof(key), &value, &len))
+                return false;
+        struct item *item = record_read_item(value, len);
+        bool is_one = item != NULL && strcmp(item->jid, contact) == 0 && item->state != SUBSCRIPTION_NONE;
+        *by_mail = is_one && item->knows_mail;
+        item_free(&item);
+        return is_one;
 }
 
-static void
-note_knows_mail(uint64_t account, const char *contact)
-{
-        unsigned char key[RECORD_KEY];
-
-        if (is_noted(TABLE_MAIL_KNOWN, account, contact))
-                return;
-        record_key(key, account, contact);
-        struct batch *batch = batch_new(user_store);
-        batch_put(batch, TABLE_MAIL_KNOWN, key, sizeof(key), "1", 1);
-        batch_commit(batch, NULL, NULL);
-}
-
-/* A contact from before: it has the JID in its roster. */
 static bool
-knows_jid(uint64_t account, const char *contact)
+knows_jid(const struct account *account, const struct jid *bare, const struct reader *reader)
 {
-        return changes_over() && is_noted(TABLE_ROSTER, account, contact) && !is_noted(TABLE_MAIL_KNOWN, account, contact);
+        bool by_mail;
+
+        if (!changes_over())
+                return false;
+        if (find_recent(bare, reader->contact, reader->is_presence, &by_mail) ||
+                find_relation(account->id, reader->contact, &by_mail) || find_recent(bare, reader->contact, false, &by_mail))
+                return !by_mail;
+        return false;
 }
 
 /* ---- one address ---- */
 
-/* contact: the bare address of who will read it, NULL: the translation does not depend on that. */
-typedef bool translate(struct arena *arena, const struct jid *jid, const char *contact, struct jid *out);
+/* The account's mail address, if it has one that it can appear under. */
+static bool
+find_mail(struct arena *arena, const struct jid *bare, struct account *account, struct jid *mail)
+{
+        struct jid owner;
+
+        if (bare->local == NULL || !is_local(bare->domain) || !account_find(user_store, arena, bare, account) ||
+                !account_read_mail(mail, arena, account->mail) || jid_equal(mail, bare))
+                return false;
+        const struct domain *domain = snapshot_domain(mail->domain);
+        return (domain == NULL || domain->kind == DOMAIN_LOCAL) && account_of_mail(user_store, arena, mail, &owner) &&
+                jid_equal(&owner, bare);
+}
+
+/* reader NULL: the translation does not depend on that. */
+typedef bool translate(struct arena *arena, const struct jid *jid, const struct reader *reader, struct jid *out);
 
 static bool
-to_mail(struct arena *arena, const struct jid *jid, const char *contact, struct jid *out)
+to_mail(struct arena *arena, const struct jid *jid, const struct reader *reader, struct jid *out)
 {
         struct account account;
-        struct jid bare, mail, owner;
+        struct jid bare, mail;
 
         if (jid->local == NULL || !is_local(jid->domain))
                 return false;
         bare = jid_bare(jid, arena);
-        if (!account_find(user_store, arena, &bare, &account) || !account_read_mail(&mail, arena, account.mail) ||
-                jid_equal(&mail, &bare) || !account_of_mail(user_store, arena, &mail, &owner) || !jid_equal(&owner, &bare))
-                return false;
-        if (contact != NULL && knows_jid(account.id, contact))
+        if (!find_mail(arena, &bare, &account, &mail) || (reader != NULL && knows_jid(&account, &bare, reader)))
                 return false;
         *out = mail;
         return jid->resource == NULL || jid_with_resource(out, arena, &mail, jid->resource);
 }
 
 static bool
-to_account(struct arena *arena, const struct jid *jid, const char *contact, struct jid *out)
+to_account(struct arena *arena, const struct jid *jid, const struct reader *reader, struct jid *out)
 {
         struct jid bare, account;
 
         if (jid->local == NULL || (!is_local(jid->domain) && !mail_is_domain(jid->domain)))
                 return false;
         bare = jid_bare(jid, arena);
-        if (!account_of_mail(user_store, arena, &bare, &account))
+        if (!account_of_mail(user_store, arena, &bare, &account) || jid_equal(&account, &bare))
                 return false;
         *out = account;
         return jid->resource == NULL || jid_with_resource(out, arena, &account, jid->resource);
 }
 
+bool
+mail_is_shown(const struct jid *account, const char *contact_domain)
+{
+        bool is_shown = false;
+
+        if (is_on() && is_foreign(contact_domain)) {
+                struct arena *arena = arena_new(1024);
+                struct account found;
+                struct jid mail;
+                is_shown = find_mail(arena, account, &found, &mail);
+                arena_free(&arena);
+        }
+        return is_shown;
+}
+
 /* ---- addresses inside ---- */
 
+/* Whatever the extension: roster items (RFC 6121, XEP-0144), rooms and invitations (XEP-0045), addresses (XEP-0033), forwarded and delayed
+ * stanzas (XEP-0297, XEP-0203), ids (XEP-0359), errors (RFC 6120 8.3.1), calls (XEP-0166), publishers (XEP-0060). */
 static bool
 holds_address(const struct attribute *attribute)
 {
-        static const char *const names[] = { "jid", "from", "to", "by" };
+        static const char *const names[] = { "jid", "from", "to", "by", "initiator", "responder", "publisher" };
 
         if (attribute->ns != NULL || strchr(attribute->value, '@') == NULL)
                 return false;
@@ -156,38 +247,79 @@ holds_address(const struct attribute *attribute)
         return false;
 }
 
-/* change: write the translations into the tree; else only see whether there is any. Recursion is as deep as the parser lets elements be. */
+/* A form's field of addresses (XEP-0004 3.3): requests to speak in a room and the like. */
 static bool
-walk(struct element *element, struct arena *arena, translate *translated, const char *contact, bool change)
+is_address_field(const struct element *element)
+{
+        const char *type;
+
+        return element_is(element, "field", NS_DATA) && (type = element_attribute(element, "type")) != NULL &&
+                strncmp(type, "jid-", 4) == 0;
+}
+
+struct walk {
+        translate *translated;
+        const struct reader *reader;
+        struct arena *arena;
+        bool changes; /* write the translations into the tree, in this arena; else only see whether there is any */
+};
+
+static bool
+change_text(const struct walk *walk, const char **text)
+{
+        struct jid jid, other;
+
+        if (!jid_parse(&jid, walk->arena, *text) || !walk->translated(walk->arena, &jid, walk->reader, &other))
+                return false;
+        if (walk->changes)
+                *text = other.full;
+        return true;
+}
+
+static bool
+change_values(const struct walk *walk, struct element *field)
 {
         bool is_any = false;
 
-        for (struct element *child = element->first; child != NULL && (change || !is_any); child = child->next) {
-                struct jid jid, other;
+        for (struct element *value = field->first; value != NULL; value = value->next) {
+                struct element *text = value->name != NULL && strcmp(value->name, "value") == 0 ? value->first : NULL;
+                if (text == NULL || text->name != NULL || text->next != NULL || memchr(text->text, '@', text->text_len) == NULL)
+                        continue;
+                if (change_text(walk, &text->text)) {
+                        text->text_len = strlen(text->text);
+                        is_any = true;
+                }
+        }
+        return is_any;
+}
+
+/* Recursion is as deep as the parser lets elements be. */
+static bool
+walk_tree(const struct walk *walk, struct element *element)
+{
+        bool is_any = false;
+
+        for (struct element *child = element->first; child != NULL && (walk->changes || !is_any); child = child->next) {
                 if (child->name == NULL)
                         continue;
-                for (struct attribute *a = child->attributes; a != NULL; a = a->next) {
-                        if (!holds_address(a) || !jid_parse(&jid, arena, a->value) || !translated(arena, &jid, contact, &other))
-                                continue;
-                        is_any = true;
-                        if (change)
-                                a->value = other.full;
-                }
-                is_any |= walk(child, arena, translated, contact, change);
+                for (struct attribute *a = child->attributes; a != NULL; a = a->next)
+                        is_any |= holds_address(a) && change_text(walk, &a->value);
+                is_any |= is_address_field(child) ? change_values(walk, child) : walk_tree(walk, child);
         }
         return is_any;
 }
 
 /* A sealed one becomes another over the same payload where only the head differs, over a changed copy where addresses inside do. */
 static struct stanza *
-rewrite(struct stanza *stanza, const struct jid *from, const struct jid *to, translate *translated, const char *contact)
+rewrite(struct stanza *stanza, const struct jid *from, const struct jid *to, translate *translated, const struct reader *reader)
 {
-        struct arena *arena = arena_new(1024);
-        bool is_any = walk(stanza->element, arena, translated, contact, false);
+        struct walk walk = { translated, reader, arena_new(1024), false };
+        bool is_any = walk_tree(&walk, stanza->element);
 
         if (!stanza->sealed && stanza->payload == NULL) {
                 /* It has just been read, and is still to be changed by others. */
-                if (is_any && walk(stanza->element, stanza->arena, translated, contact, true))
+                struct walk change = { translated, reader, stanza->arena, true };
+                if (is_any && walk_tree(&change, stanza->element))
                         stanza_changed(stanza);
                 if (from != &stanza->from)
                         stanza_set_from(stanza, from);
@@ -196,9 +328,10 @@ rewrite(struct stanza *stanza, const struct jid *from, const struct jid *to, tra
         } else if (is_any || from != &stanza->from || to != &stanza->to) {
                 struct stanza *other = stanza_derive(stanza, from, to);
                 if (is_any) {
-                        struct element *copy = element_copy(arena, stanza->element);
+                        struct element *copy = element_copy(walk.arena, stanza->element);
                         struct buf inside = { 0 };
-                        walk(copy, arena, translated, contact, true);
+                        walk.changes = true;
+                        walk_tree(&walk, copy);
                         xml_write_inside(&inside, copy);
                         stanza_seal_as(other, buf_data(&inside), inside.len);
                         buf_free(&inside);
@@ -206,20 +339,16 @@ rewrite(struct stanza *stanza, const struct jid *from, const struct jid *to, tra
                 stanza_unref(&stanza);
                 stanza = other;
         }
-        arena_free(&arena);
+        arena_free(&walk.arena);
         return stanza;
 }
 
 /* ---- the border ---- */
 
-static void
-note_new_contact(const struct stanza *stanza, struct arena *arena, const char *contact)
+static const char *
+bare_text(struct arena *arena, const struct jid *jid)
 {
-        struct jid bare = jid_bare(&stanza->from, arena);
-        uint64_t id = account_id(user_store, &bare);
-
-        if (id != 0 && !is_noted(TABLE_ROSTER, id, contact))
-                note_knows_mail(id, contact);
+        return arena_strndup(arena, jid->full, jid->bare_len);
 }
 
 struct stanza *
@@ -230,32 +359,60 @@ mail_leave(struct stanza *stanza)
         if (!is_on())
                 return stanza;
         struct arena *arena = arena_new(1024);
-        const char *contact = arena_strndup(arena, stanza->to.full, stanza->to.bare_len);
-        if (changes_over() && stanza->type == PRESENCE_SUBSCRIBE)
-                note_new_contact(stanza, arena, contact);
-        bool is_translated = to_mail(arena, &stanza->from, contact, &from);
-        stanza = rewrite(stanza, is_translated ? &from : &stanza->from, &stanza->to, to_mail, contact);
+        struct reader reader = { bare_text(arena, &stanza->to), stanza->kind == STANZA_PRESENCE };
+        bool is_translated = to_mail(arena, &stanza->from, &reader, &from);
+        stanza = rewrite(stanza, is_translated ? &from : &stanza->from, &stanza->to, to_mail, &reader);
         arena_free(&arena);
         return stanza;
 }
 
-/* The JID of somebody who has a mail address: it is no longer good. */
-static bool
-is_to_be_dropped(const struct stanza *stanza, struct arena *arena)
+static void
+note_use(const struct stanza *stanza, struct arena *arena, const struct jid *account, bool by_mail)
 {
-        struct jid mail;
+        bool is_handshake = stanza->type == PRESENCE_SUBSCRIBE || stanza->type == PRESENCE_SUBSCRIBED;
 
-        return !changes_over() && to_mail(arena, &stanza->to, NULL, &mail);
+        if (is_handshake || stanza->kind != STANZA_PRESENCE)
+                note_recent(account, bare_text(arena, &stanza->from), is_handshake, by_mail);
 }
 
 static void
-log_dropped(const struct stanza *stanza)
+drop(struct stanza *stanza)
 {
-        if (worker_now() < here.may_log)
-                return;
-        here.may_log = worker_now() + LOG_EACH_MS;
-        log_info(LOG_ABOUT("mail", stanza->to.full),
-                "dropped: from=%s: other servers have to use this user's mail address (email.enabled)", stanza->from.full);
+        atomic_fetch_add_explicit(&dropped, 1, memory_order_relaxed);
+        if (worker_now() >= here.may_log) {
+                here.may_log = worker_now() + LOG_EACH_MS;
+                log_info(LOG_ABOUT("mail", stanza->to.full),
+                        "dropped: from=%s: other servers have to use this user's mail address (email.enabled)", stanza->from.full);
+        }
+        stanza_unref(&stanza);
+}
+
+uint64_t
+mail_dropped(void)
+{
+        return atomic_load_explicit(&dropped, memory_order_relaxed);
+}
+
+/* To whom it goes, in `to`; NULL where it goes no further. */
+static struct stanza *
+take_in(struct stanza *stanza, struct arena *arena, struct jid *to)
+{
+        struct jid mail;
+
+        stanza->to_mail = to_account(arena, &stanza->to, NULL, to);
+        if (!stanza->to_mail && snapshot_domain(stanza->to.domain) == NULL) {
+                route_error(stanza, SERVICE_UNAVAILABLE, NULL); /* nobody of this mail domain */
+                stanza_unref(&stanza);
+                return NULL;
+        }
+        bool is_old = !stanza->to_mail && to_mail(arena, &stanza->to, NULL, &mail);
+        if (is_old && !changes_over()) {
+                drop(stanza);
+                return NULL;
+        }
+        if ((is_old || stanza->to_mail) && changes_over())
+                note_use(stanza, arena, stanza->to_mail ? to : &stanza->to, stanza->to_mail);
+        return stanza;
 }
 
 struct stanza *
@@ -266,36 +423,34 @@ mail_enter(struct stanza *stanza)
         if (!is_on())
                 return stanza;
         struct arena *arena = arena_new(1024);
-        bool is_translated = to_account(arena, &stanza->to, NULL, &to);
-        if (is_translated && changes_over()) {
-                struct jid bare = jid_bare(&to, arena);
-                note_knows_mail(account_id(user_store, &bare), arena_strndup(arena, stanza->from.full, stanza->from.bare_len));
-        }
-        if (is_translated) {
-                stanza = rewrite(stanza, &stanza->from, &to, to_account, NULL);
-        } else if (snapshot_domain(stanza->to.domain) == NULL) {
-                route_error(stanza, SERVICE_UNAVAILABLE, NULL); /* nobody of this mail domain */
-                stanza_unref(&stanza);
-        } else if (is_to_be_dropped(stanza, arena)) {
-                log_dropped(stanza);
-                stanza_unref(&stanza);
-        } else {
-                stanza = rewrite(stanza, &stanza->from, &stanza->to, to_account, NULL);
-        }
+        if ((stanza = take_in(stanza, arena, &to)) != NULL)
+                stanza = rewrite(stanza, &stanza->from, stanza->to_mail ? &to : &stanza->to, to_account, NULL);
         arena_free(&arena);
         return stanza;
+}
+
+bool
+mail_redirect(struct stanza *stanza)
+{
+        struct jid to;
+
+        if (!is_on())
+                return false;
+        struct arena *arena = arena_new(512);
+        bool is_mail = to_account(arena, &stanza->to, NULL, &to);
+        if (is_mail) {
+                route(stanza_derive(stanza, &stanza->from, &to));
+                stanza_unref(&stanza);
+        }
+        arena_free(&arena);
+        return is_mail;
 }
 
 void
 mail_receive(struct stanza *stanza)
 {
-        struct arena *arena = arena_new(512);
-        struct jid to;
-
-        if (to_account(arena, &stanza->to, NULL, &to))
-                route(stanza_derive(stanza, &stanza->from, &to));
-        else
-                route_error(stanza, SERVICE_UNAVAILABLE, NULL);
+        if (mail_redirect(stanza))
+                return;
+        route_error(stanza, SERVICE_UNAVAILABLE, NULL);
         stanza_unref(&stanza);
-        arena_free(&arena);
 }

@@ -13,7 +13,7 @@
 enum { ITEM_VERSION = 2, BLOCKED_VERSION = 1, MESSAGE_VERSION = 2, GROUPS_MAX = 1024 };
 
 /* Of an item; its first version knew the first one only. */
-enum { IS_LISTED = 1, IS_APPROVED = 2 };
+enum { IS_LISTED = 1, IS_APPROVED = 2, KNOWS_MAIL = 4 };
 
 struct item *
 item_new(const char *jid)
@@ -118,7 +118,9 @@ record_item(struct buf *out, const struct item *item)
         encode_u8(out, ITEM_VERSION);
         encode_text(out, item->jid);
         encode_u8(out, item->state);
-        encode_u8(out, (uint8_t)((item->is_listed ? IS_LISTED : 0) | (item->is_approved ? IS_APPROVED : 0)));
+        encode_u8(out,
+                (uint8_t)((item->is_listed ? IS_LISTED : 0) | (item->is_approved ? IS_APPROVED : 0) |
+                        (item->knows_mail ? KNOWS_MAIL : 0)));
         encode_text(out, item->name);
         encode_u32(out, groups);
         for (uint32_t i = 0; i < groups; i++)
@@ -152,9 +154,10 @@ record_read_item(const void *bytes, size_t len)
         uint8_t flags = decode_u8(&cursor);
         item->is_listed = (flags & IS_LISTED) != 0;
         item->is_approved = (flags & IS_APPROVED) != 0;
+        item->knows_mail = (flags & KNOWS_MAIL) != 0;
         item->name = keep(decode_text(&cursor, arena));
         uint32_t groups = decode_u32(&cursor);
-        if (groups > GROUPS_MAX || flags > (version == 1 ? IS_LISTED : IS_LISTED | IS_APPROVED) ||
+        if (groups > GROUPS_MAX || flags > (version == 1 ? IS_LISTED : IS_LISTED | IS_APPROVED | KNOWS_MAIL) ||
                 !subscription_is_valid(item->state))
                 cursor.broken = true;
         if (groups > 0 && !cursor.broken) {

@@ -23,6 +23,7 @@ struct item {
         uint8_t state;    /* subscription.h */
         bool is_listed;   /* in the roster; false: only a pending request (RFC 6121 3.1.3) */
         bool is_approved; /* in advance (RFC 6121 3.4) */
+        bool knows_mail;  /* has the user's mail address, not the JID, in its roster (mail.h) */
 };
 
 /* Allocated with mem_*; the parts too. */

@@ -70,9 +70,15 @@ put(struct offload *job)
 {
         struct registration *registration = container_of(job, struct registration, job);
         struct account account = { .jid = registration->bare.full, .created = clock_wall_ms() };
+        struct err err;
 
         if (!registration->is_allowed) {
                 end(registration, REGISTRATION_BAD_PASSWORD);
+                return;
+        }
+        if (account_mail_is_taken(user_store, NULL, &account, &err)) {
+                log_info(LOG_ABOUT("user", account.jid), "not registered: %s", err.text);
+                end(registration, REGISTRATION_NAME_TAKEN);
                 return;
         }
         account.sha1 = registration->sha1;

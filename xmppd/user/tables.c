@@ -17,7 +17,6 @@ static const char *const names[] = {
         [TABLE_PRIVACY] = "privacy",
         [TABLE_S2S] = "s2s",
         [TABLE_MAIL] = "mail",
-        [TABLE_MAIL_KNOWN] = "mail-known",
         [TABLES] = NULL,
 };
 

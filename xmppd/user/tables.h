@@ -18,7 +18,6 @@ enum table {
         TABLE_PRIVACY,     /* account id, SHA-256 of its name -> a privacy list; the default one holds the blocking list */
         TABLE_S2S,         /* row number -> a stanza that waits for its foreign domain, and until when */
         TABLE_MAIL,        /* SHA-256 of its domain, of the mail address -> account id, JID, address */
-        TABLE_MAIL_KNOWN,  /* account id, SHA-256 of the contact's bare JID -> the contact knows the account's mail address */
         TABLES
 };
 

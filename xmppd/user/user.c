@@ -18,6 +18,7 @@
 #include "xmppd/user/caps.h"
 #include "xmppd/user/data.h"
 #include "xmppd/user/delivery.h"
+#include "xmppd/user/mail.h"
 #include "xmppd/user/privacy.h"
 #include "xmppd/user/sm.h"
 #include "xmppd/user/tables.h"
@@ -394,6 +395,8 @@ user_receive(struct stanza *stanza)
         struct session *it = user != NULL && stanza->to.resource != NULL ? session_of(user, stanza->to.resource) : NULL;
         if (it != NULL && !session_can_hear(it))
                 it = NULL;
+        if (user == NULL && mail_redirect(stanza))
+                return;
 
         if (user != NULL && is_stopped(user, stanza, it))
                 privacy_refuse_incoming(stanza);

@@ -169,6 +169,14 @@ refuses_what_does_not_fit_together(void **state)
                 { PLAIN "domain a.example { }\ncomponent b.example { secret = s }\nxmpp-policy b.example { action = allow }",
                         "xmppd.conf:4: xmpp-policy \"b.example\" allows a domain that is a component at xmppd.conf:3: it is reached by that component or "
                         "by XMPP federation, not by both\n" },
+                { PLAIN "domain a.example { }\ncomponents { secret = s }\nsip-domain b.example { type = lync }\nemail { enabled = true  domains = { a.example, b.example } }",
+                        "xmppd.conf:5: mail domain \"b.example\" is in conflict with sip-domain \"b.example\" at xmppd.conf:4: a domain belongs to one of "
+                        "them only\n" },
+                { PLAIN "domain a.example { }\nxmpp-peer b.example { }\nemail { enabled = true  domains = { b.example } }",
+                        "xmppd.conf:3: xmpp-peer \"b.example\" is in conflict with mail domain \"b.example\" at xmppd.conf:4: a peer is a domain of others, "
+                        "reached by XMPP federation\n" },
+                { PLAIN "domain a.example { }\nemail { change-over = tomorrow }",
+                        "xmppd.conf:3: change-over: expected a date like 2026-12-31\n" },
                 { PLAIN "domain a.example { }\nsip-domain b.example { type = lync }",
                         "xmppd.conf:1: the components of the SIP domains need a secret: secret = \"file:PATH\"\n" },
                 { PLAIN "domain a.example { }\ncomponent b.example { }",
@@ -239,7 +247,7 @@ certificates_for_servers_are_shared_by_the_names_in_them(void **state)
                                                "component echo.one.example { secret = x }\n"
                                                "component other.example { secret = x }\n"
                                                "chat rooms.one.example {\n aliases = { two.example.com } }\n"
-                                               "email { enabled = true domains = { mail.example, mail.one.example } }\n",
+                                               "email { enabled = true  domains = { mail.example, mail.one.example } }\n",
                 &errors, &warnings);
 
         assert_string_equal(buf_text(&errors), "");

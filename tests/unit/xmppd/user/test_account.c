@@ -244,7 +244,7 @@ a_mail_address_leads_to_its_account(void **state)
         /* The first keeps it. */
         struct account other = add("other@imp.example");
         other.mail = "romeo.m@montague.example";
-        assert_true(account_mail_is_taken(store, &other, &err));
+        assert_true(account_mail_is_taken(store, NULL, &other, &err));
         set_mail("other@imp.example", "romeo.m@montague.example");
         assert_string_equal(owner_of("romeo.m@montague.example"), "romeo@imp.example");
         set_mail("other@imp.example", NULL);
@@ -264,15 +264,78 @@ a_mail_address_leads_to_its_account(void **state)
         assert_string_equal(owner_of("r@montague.example"), "nobody");
 }
 
+/* Two who take an address in the same moment: one batch fails, in one batch the second is told. */
+static void
+a_mail_address_is_given_once(void **state)
+{
+        struct account romeo = { .jid = "romeo@imp.example", .mail = "m@montague.example" },
+                       other = { .jid = "other@imp.example", .mail = "m@montague.example" },
+                       third = { .jid = "third@imp.example", .mail = "other@imp.example" },
+                       fourth = { .jid = "m@montague.example" };
+        struct batch *batch = batch_new(store), *later = batch_new(store);
+        struct err err;
+
+        account_add(batch, &romeo);
+        assert_true(account_mail_is_taken(store, batch, &other, &err));
+        assert_true(account_mail_is_taken(store, batch, &fourth, &err));
+        account_add(later, &other);
+        assert_true(account_mail_is_taken(store, later, &third, &err));
+        assert_int_equal(batch_commit_wait(batch), STORE_DONE);
+        assert_int_equal(batch_commit_wait(later), STORE_CONFLICT);
+        assert_string_equal(owner_of("m@montague.example"), "romeo@imp.example");
+        assert_true(account_mail_is_taken(store, NULL, &fourth, &err));
+}
+
+/* One that changes twice in the same moment has one address afterwards. */
+static void
+a_mail_address_is_changed_once(void **state)
+{
+        struct account romeo = add("romeo@imp.example");
+        struct batch *batch = batch_new(store), *later = batch_new(store);
+
+        romeo.mail = "a@montague.example";
+        account_change(batch, &romeo);
+        romeo.mail = "b@montague.example";
+        account_change(later, &romeo);
+        assert_int_equal(batch_commit_wait(batch), STORE_DONE);
+        assert_int_equal(batch_commit_wait(later), STORE_CONFLICT);
+        assert_string_equal(owner_of("a@montague.example"), "romeo@imp.example");
+        assert_string_equal(owner_of("b@montague.example"), "nobody");
+}
+
+static void
+old_accounts_are_indexed_at_the_start(void **state)
+{
+        struct account first = { .jid = "first@imp.example", .mail = "m@montague.example", .created = 1 },
+                       second = { .jid = "second@imp.example", .mail = "M@Montague.example", .created = 2 },
+                       third = { .jid = "third@imp.example", .mail = "second@imp.example", .created = 3 };
+        struct batch *batch = batch_new(store);
+
+        account_add(batch, &second);
+        account_add(batch, &first);
+        assert_int_equal(batch_commit_wait(batch), STORE_DONE);
+        batch = batch_new(store);
+        account_add(batch, &third);
+        assert_int_equal(batch_commit_wait(batch), STORE_DONE);
+        assert_string_equal(owner_of("m@montague.example"), "second@imp.example");
+        account_index_all(store);
+        store_read_end(store);
+        assert_string_equal(owner_of("m@montague.example"), "first@imp.example");
+        assert_string_equal(owner_of("second@imp.example"), "nobody"); /* an account of its own */
+        /* Once. */
+        account_index_all(store);
+}
+
 static void
 a_mail_address_is_no_other_accounts_jid(void **state)
 {
-        struct account romeo = add("romeo@montague.example"), other = { .jid = "other@montague.example", .mail = "romeo@montague.example" };
+        struct account romeo = add("romeo@montague.example"),
+                       other = { .jid = "other@montague.example", .mail = "romeo@montague.example" };
         struct err err;
 
-        assert_true(account_mail_is_taken(store, &other, &err));
+        assert_true(account_mail_is_taken(store, NULL, &other, &err));
         romeo.mail = "romeo@montague.example"; /* his own is */
-        assert_false(account_mail_is_taken(store, &romeo, &err));
+        assert_false(account_mail_is_taken(store, NULL, &romeo, &err));
 }
 
 #define WITH_A_STORE(test) cmocka_unit_test_setup_teardown(test, open_store, close_store)
@@ -288,6 +351,9 @@ main(void)
                 WITH_A_STORE(walks_the_accounts_of_a_domain),
                 WITH_A_STORE(refuses_records_it_does_not_know),
                 WITH_A_STORE(a_mail_address_leads_to_its_account),
+                WITH_A_STORE(a_mail_address_is_given_once),
+                WITH_A_STORE(a_mail_address_is_changed_once),
+                WITH_A_STORE(old_accounts_are_indexed_at_the_start),
                 WITH_A_STORE(a_mail_address_is_no_other_accounts_jid),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);

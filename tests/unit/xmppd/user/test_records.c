@@ -21,6 +21,7 @@ make_full_item(void)
         item->state = SUBSCRIBED_TO | PENDING_IN;
         item->is_listed = true;
         item->is_approved = true;
+        item->knows_mail = true;
         item->request = mem_strdup("<status>hi</status>");
         item->request_len = strlen(item->request);
         return item;
@@ -42,6 +43,7 @@ an_item_comes_back_as_it_was(void **state)
         assert_int_equal(again->state, item->state);
         assert_true(again->is_listed);
         assert_true(again->is_approved);
+        assert_true(again->knows_mail);
         assert_string_equal(again->request, item->request);
         assert_int_equal(again->request_len, item->request_len);
         item_free(&item);
@@ -57,6 +59,7 @@ an_item_comes_back_as_it_was(void **state)
         assert_null(again->request);
         assert_false(again->is_listed);
         assert_false(again->is_approved);
+        assert_false(again->knows_mail);
         item_free(&item);
         item_free(&again);
         buf_free(&out);
@@ -133,6 +136,10 @@ an_older_item_can_be_read(void **state)
         assert_true(item != NULL && item->is_listed && item->is_approved);
         item_free(&item);
         wrong[9] = 4;
+        item = record_read_item(wrong, sizeof(old) - 1);
+        assert_true(item != NULL && !item->is_listed && item->knows_mail);
+        item_free(&item);
+        wrong[9] = 8;
         assert_null(record_read_item(wrong, sizeof(old) - 1));
 }
 
