@@ -325,7 +325,7 @@ def dialback_without_answer(stage, domain):
     stage.peer(domain, foreign.server(domain, stage.tls(domain), dialback="silent"))
 
 
-@fault("auth-dialback", r"remote-connection-failed")
+@fault("auth-dialback-error", r"remote-connection-failed")
 def they_cannot_reach_us(stage, domain):
     stage.peer(domain, foreign.server(domain, stage.tls(domain), dialback="remote-connection-failed"))
 

@@ -338,12 +338,13 @@ take_result(struct s2s *s2s, const struct element *result, struct arena *arena)
                 return;
         }
         char detail[200];
+        enum cause cause = strcmp(type, "error") == 0 ? CAUSE_DIALBACK_ERROR : CAUSE_DIALBACK;
         dialback_read_error(result, detail, sizeof(detail));
         pair->ours = PROOF_REFUSED;
         if (s2s->reach != NULL)
-                give_up_target(s2s, CAUSE_DIALBACK, "%s", detail);
+                give_up_target(s2s, cause, "%s", detail);
         else
-                remote_refused(s2s->of, local, CAUSE_DIALBACK, detail);
+                remote_refused(s2s->of, local, cause, detail);
 }
 
 /* It was opened for a question only, and that is answered: it stays for a while, and carries stanzas when there are any. */

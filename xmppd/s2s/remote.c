@@ -589,9 +589,9 @@ take_question(struct letter *letter)
                 remote_answer_question(NULL, question, CAUSE_LIMIT, "too many domains at once");
         } else if (!may_ask(remote)) {
                 remote_answer_question(NULL, question, CAUSE_LIMIT, "this domain is claimed too often");
-        } else if (worker_now() < remote->retry_at) {
-                remote_answer_question(NULL, question, CAUSE_DIALBACK_UNREACHABLE, remote->detail);
         } else {
+                /* Whoever it is has just reached us: what failed before is tried at once. Two servers that wait for each other would wait for ever. */
+                remote->retry_at = 0;
                 question->due = worker_now() + QUESTION_MS;
                 list_append(&remote->questions, &question->in_remote);
                 want(remote, question->local);
