@@ -221,7 +221,7 @@ log = {{ {{ levels = {{ min = "info" }}, to = "console" }} }}
                 known[password] = (hashlib.sha1(hmac.digest(salted, b"Client Key", "sha1")).hexdigest(),
                                    hmac.digest(salted, b"Server Key", "sha1").hex())
             stored, server = known[password]
-            name = lambda text: "".join(c if c.isalnum() else "%%%02x" % ord(c) for c in text)
+            name = lambda text: "".join(chr(b) if chr(b).isascii() and chr(b).isalnum() else "%%%02x" % b for b in text.encode())
             folder = self.directory / "data" / name(domain) / "accounts"
             folder.mkdir(parents=True, exist_ok=True)
             (folder / f"{name(local)}.dat").write_text(

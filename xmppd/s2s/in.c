@@ -249,24 +249,31 @@ note_tls(struct s2s *s2s, const struct element *element, struct arena *arena)
         s2s_note_tls(s2s);
 }
 
-/* What has to hold before anybody proves anything. Ends the stream where it does not. */
+/* What has to hold before anybody proves anything; else the cause. */
+static enum cause
+safety(const struct s2s *s2s, const char *remote, char *detail, size_t room)
+{
+        struct peer_rules rules = policy_peer(snapshot_now(), remote);
+
+        detail[0] = '\0';
+        if (!s2s_is_secure(s2s))
+                return rules.tls == PEER_TLS_REQUIRED ? CAUSE_TLS_NOT_OFFERED : CAUSE_NONE;
+        return rules.requires_valid ? s2s_judge(s2s, remote, detail, room) : CAUSE_NONE;
+}
+
+/* Ends the stream where that does not hold. */
 static bool
 is_safe_enough(struct s2s *s2s, const char *remote)
 {
-        struct peer_rules rules = policy_peer(snapshot_now(), remote);
         char detail[300];
+        enum cause cause = safety(s2s, remote, detail, sizeof(detail));
 
-        if (!s2s_is_secure(s2s)) {
-                if (rules.tls != PEER_TLS_REQUIRED)
-                        return true;
-                s2s_fail(s2s, STREAM_POLICY_VIOLATION, CAUSE_TLS_NOT_OFFERED, "TLS is required here for %s", remote);
-                return false;
-        }
-        if (!rules.requires_valid)
-                return true;
-        enum cause cause = s2s_judge(s2s, remote, detail, sizeof(detail));
         if (cause == CAUSE_NONE)
                 return true;
+        if (cause == CAUSE_TLS_NOT_OFFERED) {
+                s2s_fail(s2s, STREAM_POLICY_VIOLATION, cause, "TLS is required here for %s", remote);
+                return false;
+        }
         attempt_fail(s2s->attempt, cause, "%s", detail);
         s2s_fail(s2s, STREAM_NOT_AUTHORIZED, CAUSE_NONE, "%s: %s%s%s%s", remote, cause_row(cause)->sentence,
                 detail[0] != '\0' ? " (" : "", detail, detail[0] != '\0' ? ")" : "");
@@ -426,6 +433,33 @@ settle_claim(struct s2s *s2s, struct question *question)
         }
 }
 
+/* May a further domain come by a stream that others use? Where not, it alone is refused: they have done nothing wrong. */
+static bool
+may_join(struct s2s *s2s, const char *local, const char *remote)
+{
+        struct policy_verdict verdict = policy_decide(snapshot_now(), remote, POLICY_IN);
+        char detail[300], text[400];
+        enum cause cause;
+
+        if (snapshot_domain(remote) != NULL || s2s_is_ours(remote)) {
+                s2s_fail(s2s, STREAM_INVALID_FROM, CAUSE_DENIED, "%s is a domain of this server", remote);
+                return false;
+        }
+        if (!verdict.is_allowed) {
+                log_info(&s2s->log, "%s is refused by policy: %s (%s)", remote, verdict.rule, verdict.place);
+                dialback_refuse(s2s, local, remote, "policy-violation", "federation with this domain is not allowed here");
+                return false;
+        }
+        cause = safety(s2s, remote, detail, sizeof(detail));
+        if (cause == CAUSE_NONE)
+                return true;
+        const char *sentence = cause == CAUSE_TLS_NOT_OFFERED ? "TLS is required here" : cause_row(cause)->sentence;
+        snprintf(text, sizeof(text), "%s%s%.300s%s", sentence, detail[0] != '\0' ? " (" : "", detail, detail[0] != '\0' ? ")" : "");
+        log_info(&s2s->log, "%s is refused: %s", remote, text);
+        dialback_refuse(s2s, local, remote, "not-authorized", text);
+        return false;
+}
+
 /* <db:result/> with a key (XEP-0220 2.1.1). Is it one that deserves a look? */
 static struct question *
 read_claim(struct s2s *s2s, const struct element *result, struct arena *arena)
@@ -445,7 +479,7 @@ read_claim(struct s2s *s2s, const struct element *result, struct arena *arena)
                 dialback_refuse(s2s, local, remote, "item-not-found", "this domain is not served here");
                 return NULL;
         }
-        if (!may_come(s2s, remote) || !is_safe_enough(s2s, remote))
+        if (s2s->is_open ? !may_join(s2s, local, remote) : !may_come(s2s, remote) || !is_safe_enough(s2s, remote))
                 return NULL;
         if (!policy_peer(snapshot_now(), remote).dialback) {
                 s2s_fail(s2s, STREAM_NOT_AUTHORIZED, CAUSE_NO_WAY, "dialback is switched off here");

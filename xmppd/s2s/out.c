@@ -521,6 +521,15 @@ out_takes(struct s2s *s2s, const char *local)
         return pair != NULL;
 }
 
+bool
+out_asks(struct s2s *s2s)
+{
+        if (s2s->stream == NULL || stream_is_closing(s2s->stream))
+                return false;
+        out_go_on(s2s);
+        return s2s->offers_dialback || s2s->state < OFFERED;
+}
+
 /* ---- events of the stream ---- */
 
 static enum event

@@ -263,6 +263,20 @@ want(struct remote *remote, const char *local)
                 reach_begin(remote, local);
 }
 
+/* Sees to it that what is to be asked of the server of the domain will be, on whichever stream leads there: a question needs no proof. */
+static void
+want_answer(struct remote *remote, const struct question *question)
+{
+        for (LIST_EACH(s2s, &remote->outs, struct s2s, in_remote))
+                if (out_asks(s2s))
+                        return;
+        for (LIST_EACH(reach, &remote->reaches, struct reach, in_remote))
+                if (strcmp(reach->local, question->local) == 0)
+                        return;
+        if (worker_now() >= remote->retry_at)
+                reach_begin(remote, question->local);
+}
+
 static void
 want_all(struct remote *remote)
 {
@@ -280,7 +294,7 @@ want_all(struct remote *remote)
         }
         for (LIST_EACH(question, &remote->questions, struct question, in_remote))
                 if (question->asked_on == 0)
-                        want(remote, question->local);
+                        want_answer(remote, question);
 }
 
 static uint64_t
@@ -594,7 +608,7 @@ take_question(struct letter *letter)
                 remote->retry_at = 0;
                 question->due = worker_now() + QUESTION_MS;
                 list_append(&remote->questions, &question->in_remote);
-                want(remote, question->local);
+                want_answer(remote, question);
                 set_timer(remote);
         }
 }

@@ -134,6 +134,8 @@ bool in_is_settling(const struct s2s *s2s);
 void out_go_on(struct s2s *s2s);
 /* Will it carry the stanzas of this domain of ours, now or when negotiation is done? Sees to it that it does where it can. */
 bool out_takes(struct s2s *s2s, const char *local);
+/* Will it ask the questions of its domain, now or when negotiation is that far? Does so where it can. */
+bool out_asks(struct s2s *s2s);
 
 /* ---- stanzas (receive.c) ---- */
 
