@@ -500,15 +500,6 @@ out_go_on(struct s2s *s2s)
 }
 
 bool
-out_asks(struct s2s *s2s)
-{
-        if (s2s->stream == NULL || stream_is_closing(s2s->stream))
-                return false;
-        out_go_on(s2s);
-        return s2s->state < OFFERED || s2s->offers_dialback;
-}
-
-bool
 out_takes(struct s2s *s2s, const char *local)
 {
         struct pair *pair = s2s_pair(s2s, local, s2s->remote);

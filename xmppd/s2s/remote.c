@@ -157,7 +157,7 @@ set_timer(struct remote *remote)
                 next = first->due;
         if (question != NULL && question->due < next)
                 next = question->due;
-        if ((first != NULL || question != NULL || ledger_wants(remote) != NULL) && remote->retry_at > now && remote->retry_at < next)
+        if ((first != NULL || ledger_wants(remote) != NULL) && remote->retry_at > now && remote->retry_at < next)
                 next = remote->retry_at;
         if (next == UINT64_MAX)
                 timer_stop(&remote->timer);
@@ -275,18 +275,6 @@ want_answer(struct remote *remote, const struct question *question)
                         return;
         if (worker_now() >= remote->retry_at)
                 reach_begin(remote, question->local);
-}
-
-/* Sees to it that what waits to be asked is asked: on any stream to the domain. */
-static void
-want_answers(struct remote *remote)
-{
-        bool is_asked = list_is_empty(&remote->questions) || !list_is_empty(&remote->reaches) || s2s_is_stopping();
-
-        for (LIST_EACH(s2s, &remote->outs, struct s2s, in_remote))
-                is_asked |= out_asks(s2s);
-        if (!is_asked && worker_now() >= remote->retry_at)
-                reach_begin(remote, container_of(remote->questions.first, struct question, in_remote)->local);
 }
 
 static void

@@ -132,8 +132,6 @@ enum cause out_cause_of_silence(const struct s2s *s2s);
 bool in_is_settling(const struct s2s *s2s);
 /* Something waits: domains to be proven, questions to be asked. Does what can be done now. */
 void out_go_on(struct s2s *s2s);
-/* Does it ask the questions of its remote domain, now or when negotiation has come so far? */
-bool out_asks(struct s2s *s2s);
 /* Will it carry the stanzas of this domain of ours, now or when negotiation is done? Sees to it that it does where it can. */
 bool out_takes(struct s2s *s2s, const char *local);
 /* Will it ask the questions of its domain, now or when negotiation is that far? Does so where it can. */
