@@ -24,6 +24,7 @@ test_programs += tests/unit/shared/xmpp/test_saslprep
 test_programs += tests/unit/xmppd/component/test_component
 test_programs += tests/unit/xmppd/route/test_fanout
 test_programs += tests/unit/xmppd/route/test_policy
+test_programs += tests/unit/xmppd/s2s/test_attempt
 test_programs += tests/unit/xmppd/user/test_account
 test_programs += tests/unit/xmppd/user/test_scram
 test_programs += tests/unit/shared/xml/test_element

@@ -28,7 +28,7 @@ struct ledger {
         bool is_resuming; /* <resume/> was sent, or came and waits for what came before to be handled */
         bool can_resume;
         bool has_bidi; /* while cut: stanzas went both ways */
-        char id[64]; /* under which it may be resumed; the receiving side has made it */
+        char id[64];   /* under which it may be resumed; the receiving side has made it */
         char *local;
         struct list pairs; /* while cut */
         /* to them */

@@ -203,12 +203,13 @@ look_at_time(struct timer *timer)
 
 /* ---- from a stanza to a stream ---- */
 
-static bool
-carries(const struct s2s *s2s, const char *local, const char *remote)
+/* The pair of a stream by which stanzas of this domain of ours may go; NULL: they may not. */
+static struct pair *
+pair_for(const struct s2s *s2s, const char *local, const char *remote)
 {
-        const struct pair *pair = s2s->is_open && !stream_is_closing(s2s->stream) ? s2s_pair(s2s, local, remote) : NULL;
+        struct pair *pair = s2s->is_open && !stream_is_closing(s2s->stream) ? s2s_pair(s2s, local, remote) : NULL;
 
-        return pair != NULL && proof_holds(pair->ours) && ledger_may_send(s2s);
+        return pair != NULL && proof_holds(pair->ours) ? pair : NULL;
 }
 
 static bool
@@ -222,25 +223,43 @@ is_full(struct s2s *s2s)
         return true;
 }
 
-/* The stream that carries stanzas of this domain of ours now; NULL: none. */
+static struct s2s *
+later(struct s2s *best, struct s2s *other, const char *local, const char *remote)
+{
+        const struct pair *pair = pair_for(other, local, remote);
+
+        return pair != NULL && (best == NULL || pair->last_used > pair_for(best, local, remote)->last_used) ? other : best;
+}
+
+/* The stream that carries stanzas of this domain of ours. The one that did last goes on: what it has under way is not to be overtaken on another. */
+static struct s2s *
+carrier_of(const struct remote *remote, const char *local)
+{
+        struct s2s *best = NULL;
+
+        for (LIST_EACH(s2s, &remote->outs, struct s2s, in_remote))
+                best = later(best, s2s, local, remote->domain);
+        for (LIST_EACH(s2s, &remote->ins, struct s2s, in_remote))
+                if (s2s->has_bidi && !in_is_settling(s2s))
+                        best = later(best, s2s, local, remote->domain);
+        return best;
+}
+
+/* The same, if it takes more now, and no stream that was cut has left stanzas that go first. */
 static struct s2s *
 stream_for(const struct remote *remote, const char *local)
 {
-        /* What a cut stream may have lost goes first. */
-        if (ledger_owes(remote))
-                return NULL;
-        for (LIST_EACH(s2s, &remote->outs, struct s2s, in_remote))
-                if (carries(s2s, local, remote->domain))
-                        return s2s;
-        for (LIST_EACH(s2s, &remote->ins, struct s2s, in_remote))
-                if (s2s->has_bidi && !in_is_settling(s2s) && carries(s2s, local, remote->domain))
-                        return s2s;
-        return NULL;
+        struct s2s *s2s = ledger_owes(remote) ? NULL : carrier_of(remote, local);
+
+        return s2s != NULL && ledger_may_send(s2s) ? s2s : NULL;
 }
 
 static void
 put(struct s2s *s2s, struct held *held)
 {
+        static _Thread_local uint64_t uses;
+
+        s2s_pair(s2s, held->stanza->from.domain, s2s->of->domain)->last_used = ++uses;
         s2s->out++;
         s2s->last_used = worker_now();
         ledger_send(s2s, held);
@@ -254,7 +273,7 @@ want(struct remote *remote, const char *local)
                 if (out_takes(s2s, local))
                         return;
         for (LIST_EACH(s2s, &remote->ins, struct s2s, in_remote))
-                if (in_is_settling(s2s) && carries(s2s, local, remote->domain))
+                if (in_is_settling(s2s) && pair_for(s2s, local, remote->domain) != NULL)
                         return;
         for (LIST_EACH(reach, &remote->reaches, struct reach, in_remote))
                 if (strcmp(reach->local, local) == 0)
@@ -289,7 +308,7 @@ want_all(struct remote *remote)
                 if (strcmp(local, last) == 0)
                         continue;
                 last = local;
-                if (stream_for(remote, local) == NULL)
+                if (carrier_of(remote, local) == NULL)
                         want(remote, local);
         }
         for (LIST_EACH(question, &remote->questions, struct question, in_remote))
@@ -317,7 +336,8 @@ let_wait(struct remote *remote, struct stanza *stanza)
         remote->waiting_bytes += bytes;
         list_append(&remote->waiting, &held_new(stanza, wait_ends())->in_list);
         spool_in_time(remote);
-        want(remote, stanza->from.domain);
+        if (carrier_of(remote, stanza->from.domain) == NULL)
+                want(remote, stanza->from.domain);
         set_timer(remote);
 }
 

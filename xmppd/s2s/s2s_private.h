@@ -33,8 +33,9 @@ proof_holds(enum proof proof)
 struct pair {
         struct link in_stream;
         char *local, *remote;
-        enum proof theirs; /* that they are the remote domain: its stanzas are accepted */
-        enum proof ours;   /* that we are the local domain: its stanzas may be sent */
+        enum proof theirs;  /* that they are the remote domain: its stanzas are accepted */
+        enum proof ours;    /* that we are the local domain: its stanzas may be sent */
+        uint64_t last_used; /* grows with each stanza that is sent, over all streams of this worker */
 };
 
 /* A stream of either direction. Owned by the worker it is on; freed when its stream has closed. What the directions do not share is the
