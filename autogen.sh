@@ -12,7 +12,9 @@ build='autoconf automake make gcc libc6-dev binutils pkg-config libuv1-dev libex
         libldap-dev
         liblmdb-dev libc-ares-dev libidn-dev libosip2-dev libstrophe-dev zlib1g-dev libsystemd-dev'
 tests='libcmocka-dev openssl python3 python3-pytest python3-slixmpp sip-tester slapd ldap-utils prosody procps profanity
-        go-sendxmpp clang libclang-rt-dev'
+        go-sendxmpp clang libclang-rt-dev ejabberd dnsmasq-base lua-unbound'
+# Not every release has these; tests that want them are skipped then.
+optional='jabberd2'
 
 fail()
 {
@@ -30,6 +32,14 @@ missing()
                         [ "$package" = pkg-config ] && command -v pkg-config >/dev/null && continue
                         printf '%s ' "$package" ;;
                 esac
+        done
+}
+
+# Prints those of its arguments that apt can install.
+known()
+{
+        for package; do
+                apt-cache show "$package" 2>/dev/null | grep -q '^Filename:' && printf '%s ' "$package" || :
         done
 }
 
@@ -67,6 +77,7 @@ install_packages()
         fi
         # On a fresh machine the lists may be absent or stale.
         as_root apt-get update -qq || echo "autogen.sh: apt-get update failed, trying with the lists at hand" >&2
+        set -- "$@" $(known $(missing $optional))
         as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends -o Dpkg::Use-Pty=0 "$@" ||
                 fail "could not install; try: $line"
         drop_policy
@@ -91,7 +102,7 @@ fi
 if ! command -v dpkg-query >/dev/null; then
         echo "autogen.sh: not a Debian system; needed are the equivalents of:" $build $tests >&2
 else
-        need=$(missing $build) want=$(missing $tests)
+        need=$(missing $build) want="$(missing $tests)$(known $(missing $optional))"
         if [ -n "$need$want" ]; then
                 if [ -n "$deps" ]; then
                         install_packages $need $want

@@ -48,6 +48,16 @@ def free_port():
     raise RuntimeError("no free port on 127.0.0.1")
 
 
+def has_ipv6():
+    """Whether ::1 is there."""
+    try:
+        with socket.socket(socket.AF_INET6) as s:
+            s.bind(("::1", 0))
+        return True
+    except OSError:
+        return False
+
+
 def program(name):
     """The path of one of our programs in the build tree."""
     room = {"xmppd": "xmppd", "xmppctl": "xmppd", "sipcomp": "sipcomp", "xload": "tests/bench/xload"}[name]
