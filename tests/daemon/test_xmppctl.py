@@ -77,7 +77,7 @@ def check_mail_addresses(server, name, number):
 
 
 def test_a_mail_address_is_that_of_one_account():
-    server = servers.Xmppd(["example.com"], {("component", "echo.example.com"): {"secret": "sesame"}})
+    server = servers.Xmppd(["example.com"], {("component", "echo.example.com"): {"secret": "sesame"}, "email": {"enabled": True}})
     try:
         check_mail_addresses(server, "kim@example.com", 0)
         server.start()

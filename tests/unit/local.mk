@@ -64,6 +64,7 @@ test_programs += tests/unit/xmppd/test_settings
 test_programs += tests/unit/xmppd/user/test_privacy
 test_programs += tests/unit/xmppd/user/test_privacy_store
 test_programs += tests/unit/xmppd/user/test_delivery
+test_programs += tests/unit/xmppd/user/test_mail
 test_programs += tests/unit/xmppd/user/test_records
 test_programs += tests/unit/xmppd/user/test_subscription
 test_programs += tests/unit/sipcomp/bridge/test_address

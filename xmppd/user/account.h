@@ -38,7 +38,7 @@ bool account_has_mail_domain(struct store *store, const char *domain);
 /* Does another account have this one's mail address, or one that is added in the batch (may be NULL), or is its JID the mail address of another one?
  * err says which. To be asked before an account is added or its mail changed; account_add and account_change refuse nothing for this. */
 bool account_mail_is_taken(struct store *store, const struct batch *batch, const struct account *account, struct err *err);
-/* Is its mail domain reached otherwise by this configuration: by a component, a chat node, SIP or XMPP federation? err says where. */
+/* Is its mail domain, while email.enabled, reached otherwise by this configuration: by a component, a chat node, SIP or XMPP federation? err says where. */
 bool account_mail_is_elsewhere(const struct section *top, const struct account *account, struct err *err);
 /* At the start, of a store whose mail addresses have not been indexed. Blocks. */
 void account_index_all(struct store *store);

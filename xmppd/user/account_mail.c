@@ -229,7 +229,8 @@ account_mail_is_elsewhere(const struct section *top, const struct account *accou
         const char *place = NULL, *kind;
         struct jid mail;
 
-        if (account_read_mail(&mail, arena, account->mail) && (place = find_owner(top, mail.domain, &kind)) != NULL)
+        if (config_bool(section_of(top, "email"), "enabled") && account_read_mail(&mail, arena, account->mail) &&
+                (place = find_owner(top, mail.domain, &kind)) != NULL)
                 err_set(err, "the mail address %.200s is in a domain that is a %s at %s", mail.full, kind, place);
         arena_free(&arena);
         return place != NULL;

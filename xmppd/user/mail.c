@@ -65,12 +65,22 @@ is_local(const char *name)
         return domain != NULL && domain->kind == DOMAIN_LOCAL;
 }
 
+/* Others have it, whatever stands in the accounts. */
+static bool
+is_elsewhere(const char *name)
+{
+        const struct domain *domain = snapshot_domain(name);
+        const struct section *top = config_top(snapshot_now()->config);
+
+        return (domain != NULL && domain->kind != DOMAIN_LOCAL) || section_titled(top, "xmpp-peer", name) != NULL;
+}
+
 bool
 mail_is_domain(const char *name)
 {
         const struct section *email = snapshot_section("email");
 
-        if (!is_on() || snapshot_domain(name) != NULL)
+        if (!is_on() || snapshot_domain(name) != NULL || is_elsewhere(name))
                 return false;
         for (size_t i = 0; i < config_list_count(email, "domains"); i++)
                 if (strcmp(config_list_item(email, "domains", i), name) == 0)
@@ -178,9 +188,7 @@ find_mail(struct arena *arena, const struct jid *bare, struct account *account, 
         if (bare->local == NULL || !is_local(bare->domain) || !account_find(user_store, arena, bare, account) ||
                 !account_read_mail(mail, arena, account->mail) || jid_equal(mail, bare))
                 return false;
-        const struct domain *domain = snapshot_domain(mail->domain);
-        return (domain == NULL || domain->kind == DOMAIN_LOCAL) && account_of_mail(user_store, arena, mail, &owner) &&
-                jid_equal(&owner, bare);
+        return !is_elsewhere(mail->domain) && account_of_mail(user_store, arena, mail, &owner) && jid_equal(&owner, bare);
 }
 
 /* reader NULL: the translation does not depend on that. */
