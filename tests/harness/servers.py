@@ -99,6 +99,17 @@ class Xmppd(Server):
     def write(self):
         self.config.write_text(config.render(self.settings) + 'include("federation.conf")\n')
 
+    def federate(self, name_server):
+        """Before the start: it listens for other servers, and finds them by this name server."""
+        self.s2s_tls = system.free_port()
+        own = {"s2s": {"listen": [f"127.0.0.1:{self.s2s}"], "listen-tls": [f"127.0.0.1:{self.s2s_tls}"], "trust": str(pki.shared().ca)},
+               "dns": {"servers": [name_server]}}
+        self.settings = config.merge(self.settings, own)
+        (self.directory / "federation.d").mkdir()
+        with (self.directory / "federation.conf").open("a") as file:
+            file.write('include("federation.d/*.conf")\n')
+        self.write()
+
     def ctl(self, *arguments, check=True, stdin=None, seconds=30):
         """xmppctl against this server."""
         done = subprocess.run([system.program("xmppctl"), "-c", self.config, *arguments], input=stdin, text=True, capture_output=True,

@@ -9,9 +9,11 @@ import re
 import shlex
 import time
 
-from . import pki, servers, sip, stream, system, xmlnode
+from . import dns, pki, servers, sip, stream, system, xmlnode
+from .talk_party import WAIT, SipParty, XmppParty
+from .talk_s2s import ServerParty, ServerPlayer
+from .talk_sip import SipPlayer
 
-WAIT = 5.0                  # seconds an awaited event may take
 _counter = itertools.count(1)
 _run_mark = format(int(time.time()) % 46656, "x")
 
@@ -55,7 +57,7 @@ class Setup:
     def __init__(self, lines):
         self.kind, self.domains, self.settings, self.federation = None, [], {}, {}
         self.sip_domains, self.components, self.sipcomp, self.alone = [], [], None, False
-        self.sip_settings, self.transport = {}, "tls"
+        self.sip_settings, self.transport, self.s2s = {}, "tls", False
         for line in lines:
             if not line.first.startswith("server "):
                 continue
@@ -88,8 +90,8 @@ class Setup:
                 self.components.append((name, secret))
             elif word == "sip-domain":
                 self.sip_domains.append(next(words))
-            elif word == "alone":
-                self.alone = True
+            elif word in ("alone", "s2s"):
+                setattr(self, word, True)
             else:
                 raise TalkError(line, f"unknown word {word}")
 
@@ -108,7 +110,7 @@ class Setup:
 
     def key(self, workers):
         return repr((self.kind, sorted(self.domains), self.settings, sorted(self.components), sorted(self.sip_domains), self.sipcomp,
-                     self.sip_settings, self.transport, workers))
+                     self.sip_settings, self.transport, self.s2s, workers))
 
 
 class House:
@@ -116,7 +118,7 @@ class House:
 
     def __init__(self, setup, workers):
         self.setup = setup
-        self.sipcomp = None
+        self.sipcomp = self.names = None
         self.peers = {}                         # listeners of the SIP domains, kept between talks
         if setup.kind == "prosody":
             parts = setup.components + [(d, "sesame") for d in setup.sip_domains]
@@ -127,6 +129,9 @@ class House:
                 settings["component", name] = {"secret": secret}
             federation = servers.sip_federation(setup.sip_domains, {d: 5061 for d in setup.sip_domains})
             self.server = servers.Xmppd(setup.domains, settings, federation, workers)
+            if setup.s2s:
+                self.names = dns.Server(ttl=0)
+                self.server.federate(self.names.address)
         if setup.sipcomp:
             self.sipcomp = servers.Sipcomp(self.server, setup.domains, setup.sip_domains, settings=setup.sip_settings, transport=setup.transport)
 
@@ -172,6 +177,8 @@ class House:
         complaints = [c for c in [p.stop() for p in self.parts()] if c]
         for peer in self.peers.values():
             peer.stop()
+        if self.names:
+            self.names.stop()
         return "\n".join(complaints) or None
 
 
@@ -199,52 +206,6 @@ class Houses:
 
 
 # ---------------------------------------------------------------- parties
-
-class Party:
-    def __init__(self, name):
-        self.name = name
-
-    def finish(self):
-        pass
-
-
-class XmppParty(Party):
-    """A client, component or bare stream: what the script does with it is the same."""
-
-    def __init__(self, name, connection, domain, logged_in):
-        super().__init__(name)
-        self.stream, self.domain, self.logged_in = connection, domain, logged_in
-        self.gone = False
-        self.forgive = lambda event: False      # what a script does not want to know about
-
-    def receive(self, seconds):
-        end = time.monotonic() + seconds
-        while True:
-            event = self.stream.receive(max(0, end - time.monotonic()))
-            if event is None or not self.forgive(event):
-                return event
-
-    def finish(self):
-        if not self.gone and self.stream:
-            if self.logged_in and not self.stream.ended:
-                self.stream.close(2)
-            else:
-                self.stream.cut()
-
-
-class SipParty(Party):
-    def __init__(self, name, peer):
-        super().__init__(name)
-        self.peer = peer
-        self.last_request = None
-        self.last_response = None
-        self.dialogs = {}
-        self.requests = {}
-        self.kept = []
-
-    def finish(self):
-        self.peer.accept_filter = lambda message: False
-
 
 class Talk:
     def __init__(self, path, kind=None):
@@ -296,7 +257,7 @@ def habit_of_prosody(event):
     return kind == "stanza" and node.local == "presence" and node.get("type") == "unavailable" and "/" not in node.get("from", "")
 
 
-class Player:
+class Player(SipPlayer, ServerPlayer):
     def __init__(self, talk, house):
         self.talk, self.house = talk, house
         self.parties, self.values, self.accounts = {}, {}, {}
@@ -309,8 +270,11 @@ class Player:
     def declare_accounts(self):
         renames = {}
         for line in self.talk.lines:
-            words = line.words() if re.match(r"(client|user|stream)\b", line.first) else []
+            words = line.words() if re.match(r"(client|user|stream|peer)\b", line.first) else []
             if not words:
+                continue
+            if words[0] == "peer":
+                renames.update({d: self.fresh_domain(d) for d in words[3:4] + words[4:] if words[2] == "s2s" and "." in d and ":" not in d})
                 continue
             jid = words[2] if len(words) > 2 else ""
             local, domain, _ = stream.split_jid(jid) if jid else (None, None, None)
@@ -336,6 +300,12 @@ class Player:
         if self.accounts:
             self.house.server.add_users(sorted(self.accounts.items()))
         self.users = {bare.partition("@")[0] for bare in self.accounts}
+
+    def fresh_domain(self, domain):
+        """Of a foreign server: nobody remembers anything of it. One that the daemon's settings name stays as it is."""
+        settings = [word for line in self.talk.lines if line.first.startswith("server ") for word in re.split(r"[\s=:]", line.first)]
+        first, _, rest = domain.partition(".")
+        return domain if domain in settings else f"{first}-{self.mark}.{rest}"
 
     def fail(self, text):
         raise TalkError(self.line, text)
@@ -365,6 +335,8 @@ class Player:
         party = self.parties[words[0]]
         action = words[1] if len(words) > 1 else ""
         first = words[2] if len(words) > 2 else ""
+        if isinstance(party, ServerParty):
+            return self.do_peer_server(party, action, join_xml([first, *line.more]))
         if isinstance(party, SipParty):
             return self.do_sip(party, action, "\n".join([first, *line.more]).strip())
         return self.do_xmpp(party, action, join_xml([first, *line.more]))
@@ -569,179 +541,3 @@ class Player:
             self.fail("the server does not answer a ping")
         if event[0] != "stanza" or event[1].get("id") != token:
             self.fail(f"awaited nothing, came {event[1]}")
-
-    # -- SIP
-
-    def do_peer(self, words):
-        """peer NAME sip DOMAIN [tls|tcp] [cert NAME]"""
-        if words[2] != "sip":
-            self.fail(f"no such kind of peer: {words[2]}")
-        name, domain = words[1], words[3]
-        certificate = words[words.index("cert") + 1] if "cert" in words else None
-        if certificate and not self.talk.setup.alone:
-            self.fail("another certificate needs `alone` on the server line")
-        peer = self.house.peer(domain, certificate)
-        while peer.receive(0) is not None:
-            pass
-        peer.accept_filter = lambda m: m.is_response or any(u in m.start or u in m.get("From") or u in m.get("To") for u in self.users)
-        self.parties[name] = SipParty(name, peer)
-
-    def do_sip(self, party, action, rest):
-        head, *fields = rest.split("\n") if rest else [""]
-        if action == ">":
-            self.send_sip(party, head, fields)
-        elif action in ("<", "<*", "<+"):
-            self.await_sip(party, head, fields, action == "<*", action == "<+")
-        elif action == "silent":
-            message = party.kept.pop(0) if party.kept else party.peer.receive(float((head or "300ms").rstrip("ms")) / 1000)
-            if message is not None:
-                self.fail(f"awaited nothing, came\n{message}")
-        elif action == "drop":                  # all its connections break
-            for wire in list(party.peer.wires):
-                wire.close()
-            system.wait_until(lambda: not party.peer.wires, 2)
-        else:
-            self.fail(f"unknown action {action}")
-
-    def compose(self, party, fields, entity):
-        headers, body = [], []
-        for field in fields:
-            if field.startswith("|"):
-                body.append(xmlnode.substitute(field[2:], self.values))
-            elif field.startswith("pidf "):
-                words = shlex.split(field)[1:]
-                body = [sip.pidf(entity, *words)]
-                headers.append(("Content-Type", "application/pidf+xml"))
-            elif field.startswith("sdp"):
-                body = [sip.sdp(*field.split()[1:])]
-                headers.append(("Content-Type", "application/sdp"))
-            elif field.startswith("text "):
-                body = [xmlnode.substitute(field[5:], self.values)]
-                headers.append(("Content-Type", "text/plain;charset=UTF-8"))
-            else:
-                name, colon, value = field.partition(":")
-                if not colon:
-                    self.fail(f"neither header nor body: {field}")
-                headers.append((name.strip(), xmlnode.substitute(value.strip(), self.values)))
-        return headers, "\r\n".join(body).encode()
-
-    def send_sip(self, party, head, fields):
-        """> 200 OK [in NAME] | > METHOD URI from USER [as NAME] | > METHOD in NAME | > ACK"""
-        head = xmlnode.substitute(head, self.values)
-        name = None
-        m = re.search(r"\s(?:as|in)\s+(\w+)$", head)
-        if m:
-            name, head = m.group(1), head[:m.start()]
-        words = head.split()
-        if words[0].isdigit():
-            request = party.requests.get(name) or party.last_request
-            if request is None:
-                self.fail("there is no request to answer")
-            entity = sip.address_of(request.get("To"))
-            headers, body = self.compose(party, fields, entity)
-            dialog = party.dialogs.get(name) or next((d for d in party.dialogs.values() if d.call_id == request.get("Call-ID")), None)
-            tag = re.search(r";tag=([^;>\s]+)$", dialog.local).group(1) if dialog and not request.tag("To") else None
-            party.peer.respond(request, int(words[0]), " ".join(words[1:]) or "Answer", headers, body, tag)
-        elif words[0] == "ACK":
-            party.peer.ack(party.last_response)
-        elif len(words) == 1:
-            dialog = party.dialogs[name]
-            headers, body = self.compose(party, fields, sip.address_of(dialog.local))
-            party.peer.request(words[0], dialog, headers, body)
-        else:
-            user = words[words.index("from") + 1] if "from" in words else "carol"
-            dialog = party.peer.new_dialog(user, words[1])
-            party.dialogs[name or words[0]] = dialog
-            headers, body = self.compose(party, fields, sip.address_of(dialog.local))
-            party.peer.request(words[0], dialog, headers, body)
-
-    def await_sip(self, party, head, fields, any_order, at_last=False):
-        """< METHOD URI [as NAME] | < STATUS [METHOD]. <+ answers such requests with 200 until the right one comes."""
-        name = None
-        m = re.search(r"\s(?:as|in)\s+(\w+)$", head)
-        if m:
-            name, head = m.group(1), head[:m.start()]
-        words = head.split()
-        end = time.monotonic() + WAIT * system.PATIENCE
-        passed, old, party.kept = [], party.kept, []
-        try:
-            while True:
-                message = old.pop(0) if old else party.peer.receive(max(0, end - time.monotonic()))
-                if message is None:
-                    self.fail(f"awaited {head}, came " + ("\n---\n".join(map(str, passed)) if passed else f"nothing for {WAIT * system.PATIENCE:.0f} s"))
-                if message.is_response and message.status == 100 and words[0] != "100":
-                    continue
-                why = self.differ_sip(party, words, fields, message, name)
-                if why is None:
-                    break
-                if at_last and message.method == words[0] and not message.is_response:
-                    party.peer.respond(message, 200, "OK")
-                    continue
-                passed.append(message)
-                # requests and answers travel on different connections: each kind has its own order
-                if not any_order and message.is_response == bool(re.match(r"\d", words[0])):
-                    self.fail(f"{why}\ncame:\n{message}")
-        finally:
-            party.kept = passed + old
-        if message.is_response:
-            party.last_response = message
-            for dialog in party.dialogs.values():
-                if dialog.call_id == message.get("Call-ID") and message.status < 300:
-                    dialog.learn(message)
-        else:
-            party.last_request = message
-            if name:
-                party.requests[name] = message
-                known = party.dialogs.get(name)
-                if known is None or known.call_id != message.get("Call-ID"):
-                    import secrets
-                    party.dialogs[name] = sip.Dialog.of_request(message, secrets.token_hex(5))
-
-    def differ_sip(self, party, words, fields, message, name):
-        trial = dict(self.values)
-        if words[0].isdigit() or words[0].endswith("xx"):
-            if not message.is_response:
-                return f"a request is not a {words[0]}"
-            if str(message.status) != words[0] and words[0] != f"{str(message.status)[0]}xx":
-                return f"{message.status} is not {words[0]}"
-            if len(words) > 1 and message.method != words[1]:
-                return f"it answers {message.method}, not {words[1]}"
-        else:
-            if message.is_response:
-                return f"a response is not a {words[0]}"
-            if message.method != words[0]:
-                return f"{message.method} is not {words[0]}"
-            if len(words) > 1 and not xmlnode.fits(words[1], message.uri, trial):
-                return f"the Request-URI is {message.uri}, not {words[1]}"
-            if name in party.dialogs and message.tag("To") and message.get("Call-ID") != party.dialogs[name].call_id:
-                return f"it is not in the dialog {name}"
-        body = []
-        for field in fields:
-            if field.startswith("|"):
-                body.append(field[2:])
-            elif field.startswith("pidf "):
-                want = tuple((shlex.split(field)[1:] + [None])[:2])
-                if sip.read_pidf(message.text()) != want:
-                    return f"the document says {sip.read_pidf(message.text())}, not {want}"
-            elif field.startswith("xml "):
-                try:
-                    got = xmlnode.parse(re.sub(r"^<\?xml.*?\?>", "", message.text().strip()))
-                except Exception as e:
-                    return f"the body is no XML: {e}"
-                why = xmlnode.difference(xmlnode.awaited(field[4:]), got, trial)
-                if why:
-                    return why
-            elif field.startswith("text "):
-                body.append(field[5:])
-            elif field.startswith("no "):
-                if message.all(field[3:].strip()):
-                    return f"it has a {field[3:]}"
-            else:
-                key, _, pattern = field.partition(":")
-                if not any(xmlnode.fits(pattern.strip(), v, trial) for v in message.all(key.strip())):
-                    return f"{key}: {message.all(key.strip()) or 'absent'}, not {pattern.strip()}"
-        text = message.text()
-        if body and not (xmlnode.fits("\r\n".join(body), text, trial) or xmlnode.fits("\r\n".join(body) + "\r\n", text, trial)):
-            return f"the body is {message.text()!r}, not {chr(13).join(body)!r}"
-        self.values.update(trial)
-        return None

@@ -6,7 +6,8 @@ from xml.sax.saxutils import escape, quoteattr
 
 STREAM = "http://etherx.jabber.org/streams"
 XML = "http://www.w3.org/XML/1998/namespace"
-_PREFIX = {STREAM: "stream", XML: "xml"}
+DIALBACK = "jabber:server:dialback"
+_PREFIX = {STREAM: "stream", XML: "xml", DIALBACK: "db"}
 
 
 class Node:
@@ -110,9 +111,9 @@ class StreamParser:
 
 
 def parse(text, namespace="jabber:client"):
-    """The one element in text, which may use the prefix stream."""
+    """The one element in text, which may use the prefixes stream and db."""
     parser = StreamParser()
-    events = parser.feed(f"<w xmlns='{namespace}' xmlns:stream='{STREAM}'>".encode())
+    events = parser.feed(f"<w xmlns='{namespace}' xmlns:stream='{STREAM}' xmlns:db='{DIALBACK}'>".encode())
     events = parser.feed(text.encode())
     events += parser.feed(b"</w>")
     stanzas = [node for kind, node in events if kind == "stanza"]
