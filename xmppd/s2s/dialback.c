@@ -123,21 +123,38 @@ dialback_refuse(struct s2s *s2s, const char *local, const char *remote, const ch
         buf_puts(out, "</db:result>");
 }
 
+/* XEP-0220 2.4.2 */
+static const char *
+condition_of(const struct question *question)
+{
+        const struct cause_row *beneath = cause_row(question->beneath);
+
+        if (question->cause == CAUSE_LIMIT)
+                return "resource-constraint";
+        if (question->cause == CAUSE_DIALBACK_KEY)
+                return "forbidden";
+        if (question->beneath == CAUSE_HOST_UNKNOWN || (question->beneath != CAUSE_NONE && beneath->step == STEP_DNS))
+                return "remote-server-not-found";
+        return question->beneath != CAUSE_NONE && beneath->step == STEP_CONNECT ? "remote-connection-failed"
+                                                                                : "remote-server-timeout";
+}
+
 void
-dialback_tell(struct s2s *s2s, const char *local, const char *remote, enum cause cause, const char *detail)
+dialback_tell(struct s2s *s2s, const struct question *answered)
 {
         struct buf *out = conn_output(stream_conn(s2s->stream));
+        bool is_good = answered->cause == CAUSE_NONE;
 
-        if (cause == CAUSE_NONE || cause == CAUSE_DIALBACK_KEY) {
-                begin(out, "result", local, remote);
-                buf_printf(out, " type=\"%s\"/>", cause == CAUSE_NONE ? "valid" : "invalid");
+        /* "invalid" is the end of a stream: 2.1.2 lets us say it in other words where other domains are on it. */
+        if (is_good || (answered->cause == CAUSE_DIALBACK_KEY && !s2s->is_open)) {
+                begin(out, "result", answered->local, answered->remote);
+                buf_printf(out, " type=\"%s\"/>", is_good ? "valid" : "invalid");
         } else {
-                dialback_refuse(s2s, local, remote, cause == CAUSE_LIMIT ? "resource-constraint" : "remote-server-timeout",
-                        detail); /* XEP-0220 2.4.2 */
+                dialback_refuse(s2s, answered->local, answered->remote, condition_of(answered), answered->detail);
         }
 }
 
-/* XEP-0220 2.3.2. Everybody may ask: the answer tells nothing but what the asker was shown. */
+/* XEP-0220 2.2.2. Everybody may ask: the answer tells nothing but what the asker was shown. */
 void
 dialback_answer(struct s2s *s2s, const struct element *verify, struct arena *arena)
 {
@@ -146,6 +163,10 @@ dialback_answer(struct s2s *s2s, const struct element *verify, struct arena *are
         struct buf *out = conn_output(stream_conn(s2s->stream));
         char key[DIALBACK_KEY];
 
+        if (element_attribute(verify, "type") != NULL) {
+                s2s_fail(s2s, STREAM_NOT_AUTHORIZED, CAUSE_NONE, "an answer that nobody has asked for");
+                return;
+        }
         if (local == NULL || remote == NULL || id == NULL) {
                 s2s_fail(s2s, STREAM_IMPROPER_ADDRESSING, CAUSE_NONE, "db:verify needs 'from', 'to' and 'id'");
                 return;
@@ -172,4 +193,12 @@ dialback_read_error(const struct element *answer, char *text, size_t room)
 
         snprintf(text, room, "it answers %s%s%.80s", element_attribute(answer, "type"), condition != NULL ? ": " : "",
                 condition != NULL ? condition->name : "");
+}
+
+bool
+dialback_is_unknown_there(const struct element *answer)
+{
+        const struct element *error = element_child(answer, "error", NULL);
+
+        return error != NULL && element_child(error, "item-not-found", NS_STANZA_ERRORS) != NULL;
 }

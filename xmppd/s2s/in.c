@@ -55,9 +55,8 @@ rules_of(const struct s2s *s2s)
 
 /* ---- headers and features ---- */
 
-/* May this domain come to us? Ends the stream where not. */
-static bool
-may_come(struct s2s *s2s, const char *remote)
+bool
+in_may_come(struct s2s *s2s, const char *remote)
 {
         struct policy_verdict verdict = policy_decide(snapshot_now(), remote, POLICY_IN);
         const struct domain *known = snapshot_domain(remote);
@@ -78,7 +77,7 @@ may_come(struct s2s *s2s, const char *remote)
 }
 
 /* Where only we may connect, the other server has to be able to ask whether our keys are right, or no stream of ours would ever be proven by
- * dialback (XEP-0220 2.2). Its stream can do nothing else: what would prove its domain is refused by may_come. */
+ * dialback (XEP-0220 2.2). Its stream can do nothing else: what would prove its domain is refused by in_may_come. */
 static bool
 may_verify(const char *remote)
 {
@@ -98,9 +97,9 @@ take_header(struct s2s *s2s, const struct element *header)
                         element_attribute(header, "to"));
         } else if (element_attribute(header, "from") != NULL && remote == NULL) {
                 s2s_fail(s2s, STREAM_IMPROPER_ADDRESSING, CAUSE_NO_DOMAIN, "'from' is not a domain name");
-        } else if (s2s->state == PROVEN && (remote == NULL || !text_equal(remote, s2s->remote))) {
+        } else if (s2s->of != NULL && (remote == NULL || !text_equal(remote, s2s->remote))) {
                 s2s_fail(s2s, STREAM_INVALID_FROM, CAUSE_NONE, "another domain was proven on this stream");
-        } else if (remote == NULL || may_verify(remote) || may_come(s2s, remote)) {
+        } else if (remote == NULL || may_verify(remote) || in_may_come(s2s, remote)) {
                 mem_free(s2s->local);
                 s2s->local = mem_strdup(local);
                 if (!text_equal(remote, s2s->remote)) {
@@ -183,8 +182,8 @@ in_is_settling(const struct s2s *s2s)
         return timer_is_running(&s2s->settling);
 }
 
-static void
-prove(struct s2s *s2s, struct pair *pair, enum proof proof)
+void
+in_prove(struct s2s *s2s, struct pair *pair, enum proof proof)
 {
         pair->theirs = proof;
         if (s2s->has_bidi)
@@ -221,7 +220,7 @@ offer_late(struct s2s *s2s, const struct element *header, struct arena *arena)
         /* The header that came before authentication may have named no domain of ours. */
         struct pair *pair = s2s->local == NULL ? NULL : s2s_add_pair(s2s, s2s->local, s2s->remote);
         if (pair != NULL)
-                prove(s2s, pair, PROOF_EXTERNAL);
+                in_prove(s2s, pair, PROOF_EXTERNAL);
 }
 
 /* ---- TLS ---- */
@@ -249,9 +248,8 @@ note_tls(struct s2s *s2s, const struct element *element, struct arena *arena)
         s2s_note_tls(s2s);
 }
 
-/* What has to hold before anybody proves anything; else the cause. */
-static enum cause
-safety(const struct s2s *s2s, const char *remote, char *detail, size_t room)
+enum cause
+in_safety(const struct s2s *s2s, const char *remote, char *detail, size_t room)
 {
         struct peer_rules rules = policy_peer(snapshot_now(), remote);
 
@@ -261,12 +259,11 @@ safety(const struct s2s *s2s, const char *remote, char *detail, size_t room)
         return rules.requires_valid ? s2s_judge(s2s, remote, detail, room) : CAUSE_NONE;
 }
 
-/* Ends the stream where that does not hold. */
-static bool
-is_safe_enough(struct s2s *s2s, const char *remote)
+bool
+in_is_safe_enough(struct s2s *s2s, const char *remote)
 {
         char detail[300];
-        enum cause cause = safety(s2s, remote, detail, sizeof(detail));
+        enum cause cause = in_safety(s2s, remote, detail, sizeof(detail));
 
         if (cause == CAUSE_NONE)
                 return true;
@@ -324,7 +321,7 @@ check_external(struct s2s *s2s, const struct element *auth, struct arena *arena)
                 refuse_external(s2s, "not-authorized", "it was not offered");
         else if (!is_own_identity(s2s, element_text(auth, arena)))
                 refuse_external(s2s, "invalid-authzid", "another domain than that of the stream was asked for");
-        else if (may_come(s2s, s2s->remote))
+        else if (in_may_come(s2s, s2s->remote))
                 apply(s2s, EXTERNAL_HOLDS, NULL, NULL);
 }
 
@@ -391,112 +388,12 @@ succeed_external(struct s2s *s2s, const struct element *element, struct arena *a
         stream_restart(s2s->stream, NULL);
 }
 
-/* ---- dialback: claims of domains ---- */
-
-void
-in_verified(struct s2s *s2s, const struct question *question)
-{
-        struct pair *pair = s2s_pair(s2s, question->local, question->remote);
-
-        if (pair == NULL || pair->theirs != PROOF_ASKED)
-                return;
-        dialback_tell(s2s, question->local, question->remote, question->cause, question->detail);
-        if (question->cause == CAUSE_NONE) {
-                attempt_note(s2s->attempt, STEP_AUTHENTICATION, "dialback: the server of %s has made the key", question->remote);
-                prove(s2s, pair, PROOF_DIALBACK);
-                return;
-        }
-        pair->theirs = PROOF_REFUSED;
-        attempt_fail(s2s->attempt, question->cause, "%s", question->detail);
-        log_info(&s2s->log, "%s is refused: %s%s%s", question->remote, cause_row(question->cause)->sentence,
-                question->detail[0] != '\0' ? ": " : "", question->detail);
-}
-
-/* A certificate that is good for the domain spares the question (XEP-0344). */
-static void
-settle_claim(struct s2s *s2s, struct question *question)
-{
-        struct pair *pair = s2s_add_pair(s2s, question->local, question->remote);
-        char detail[300];
-
-        if (pair == NULL) {
-                s2s_fail(s2s, STREAM_POLICY_VIOLATION, CAUSE_LIMIT, "too many domains on one stream");
-                question_free(&question);
-        } else if (s2s_is_secure(s2s) && s2s_judge(s2s, question->remote, detail, sizeof(detail)) == CAUSE_NONE) {
-                attempt_note(s2s->attempt, STEP_AUTHENTICATION, "dialback: the certificate names %s", question->remote);
-                dialback_tell(s2s, question->local, question->remote, CAUSE_NONE, NULL);
-                prove(s2s, pair, PROOF_CERTIFICATE);
-                question_free(&question);
-        } else {
-                pair->theirs = PROOF_ASKED;
-                remote_post_question(question);
-        }
-}
-
-/* May a further domain come by a stream that others use? Where not, it alone is refused: they have done nothing wrong. */
-static bool
-may_join(struct s2s *s2s, const char *local, const char *remote)
-{
-        struct policy_verdict verdict = policy_decide(snapshot_now(), remote, POLICY_IN);
-        char detail[300], text[400];
-        enum cause cause;
-
-        if (snapshot_domain(remote) != NULL || s2s_is_ours(remote)) {
-                s2s_fail(s2s, STREAM_INVALID_FROM, CAUSE_DENIED, "%s is a domain of this server", remote);
-                return false;
-        }
-        if (!verdict.is_allowed) {
-                log_info(&s2s->log, "%s is refused by policy: %s (%s)", remote, verdict.rule, verdict.place);
-                dialback_refuse(s2s, local, remote, "policy-violation", "federation with this domain is not allowed here");
-                return false;
-        }
-        cause = safety(s2s, remote, detail, sizeof(detail));
-        if (cause == CAUSE_NONE)
-                return true;
-        const char *sentence = cause == CAUSE_TLS_NOT_OFFERED ? "TLS is required here" : cause_row(cause)->sentence;
-        snprintf(text, sizeof(text), "%s%s%.300s%s", sentence, detail[0] != '\0' ? " (" : "", detail, detail[0] != '\0' ? ")" : "");
-        log_info(&s2s->log, "%s is refused: %s", remote, text);
-        dialback_refuse(s2s, local, remote, "not-authorized", text);
-        return false;
-}
-
-/* <db:result/> with a key (XEP-0220 2.1.1). Is it one that deserves a look? */
-static struct question *
-read_claim(struct s2s *s2s, const struct element *result, struct arena *arena)
-{
-        const char *local = s2s_domain(arena, result, "to"), *remote = s2s_domain(arena, result, "from");
-        const struct pair *pair;
-
-        if (element_attribute(result, "type") != NULL) {
-                s2s_fail(s2s, STREAM_NOT_AUTHORIZED, CAUSE_NONE, "an answer that nobody has asked for");
-                return NULL;
-        }
-        if (local == NULL || remote == NULL) {
-                s2s_fail(s2s, STREAM_IMPROPER_ADDRESSING, CAUSE_NONE, "db:result needs the domains 'from' and 'to'");
-                return NULL;
-        }
-        if (!s2s_is_ours(local)) {
-                dialback_refuse(s2s, local, remote, "item-not-found", "this domain is not served here");
-                return NULL;
-        }
-        if (s2s->is_open ? !may_join(s2s, local, remote) : !may_come(s2s, remote) || !is_safe_enough(s2s, remote))
-                return NULL;
-        if (!policy_peer(snapshot_now(), remote).dialback) {
-                s2s_fail(s2s, STREAM_NOT_AUTHORIZED, CAUSE_NO_WAY, "dialback is switched off here");
-                return NULL;
-        }
-        pair = s2s_pair(s2s, local, remote);
-        if (pair != NULL && pair->theirs == PROOF_ASKED) {
-                s2s_fail(s2s, STREAM_POLICY_VIOLATION, CAUSE_NONE, "the key of this pair is being verified");
-                return NULL;
-        }
-        return question_new(s2s->serial, local, remote, s2s->id, element_text(result, arena));
-}
+/* ---- dialback: claims of domains (claim.c) ---- */
 
 static void
 claim_first(struct s2s *s2s, const struct element *result, struct arena *arena)
 {
-        struct question *question = read_claim(s2s, result, arena);
+        struct question *question = claim_read(s2s, result, arena);
 
         if (question == NULL)
                 return;
@@ -513,16 +410,16 @@ settle_first(struct s2s *s2s, const struct element *element, struct arena *arena
         struct question *question = s2s->question;
 
         s2s->question = NULL;
-        settle_claim(s2s, question);
+        claim_settle(s2s, question);
 }
 
 static void
 claim_another(struct s2s *s2s, const struct element *result, struct arena *arena)
 {
-        struct question *question = read_claim(s2s, result, arena);
+        struct question *question = claim_read(s2s, result, arena);
 
         if (question != NULL)
-                settle_claim(s2s, question);
+                claim_settle(s2s, question);
 }
 
 static void

@@ -319,6 +319,16 @@ take_late_features(struct s2s *s2s, const struct element *features, struct arena
         out_go_on(s2s);
 }
 
+/* Where stanzas go both ways, so do claims (XEP-0288 2.2). */
+static void
+take_claim(struct s2s *s2s, const struct element *result, struct arena *arena)
+{
+        struct question *question = claim_read(s2s, result, arena);
+
+        if (question != NULL)
+                claim_settle(s2s, question);
+}
+
 /* The answer to a claim of ours (XEP-0220 2.1.1). */
 static void
 take_result(struct s2s *s2s, const struct element *result, struct arena *arena)
@@ -327,6 +337,10 @@ take_result(struct s2s *s2s, const struct element *result, struct arena *arena)
         const char *type = element_attribute(result, "type");
         struct pair *pair = local == NULL || remote == NULL ? NULL : s2s_pair(s2s, local, remote);
 
+        if (type == NULL && s2s->has_bidi && s2s->is_open) {
+                take_claim(s2s, result, arena);
+                return;
+        }
         if (pair == NULL || pair->ours != PROOF_ASKED || type == NULL) {
                 s2s_fail(s2s, STREAM_NOT_AUTHORIZED, CAUSE_NONE, "an answer that nobody has asked for");
                 return;
@@ -378,7 +392,8 @@ take_verified(struct s2s *s2s, const struct element *verified, struct arena *are
                                                       : CAUSE_DIALBACK_UNREACHABLE;
         if (cause != CAUSE_NONE)
                 dialback_read_error(verified, detail, sizeof(detail));
-        if (s2s->of == NULL || !remote_take_answer(s2s, local, id, cause, detail))
+        enum cause beneath = dialback_is_unknown_there(verified) ? CAUSE_HOST_UNKNOWN : CAUSE_NONE;
+        if (s2s->of == NULL || !remote_take_answer(s2s, local, id, cause, beneath, detail))
                 s2s_fail(s2s, STREAM_NOT_AUTHORIZED, CAUSE_NONE, "an answer that nobody has asked for");
         else
                 rest_or_go_on(s2s);
@@ -611,7 +626,8 @@ lose_target(struct s2s *s2s, const char *why)
         struct peer_rules rules = rules_of(s2s);
 
         s2s->reach = NULL;
-        if (s2s->state == OFFERED && reach->skips_external && rules.dialback && !reach->has_retried) {
+        bool is_refused = s2s->state == OFFERED || s2s->state == OPEN; /* it may have claimed by dialback in between */
+        if (is_refused && reach->skips_external && rules.dialback && !reach->has_retried) {
                 reach->has_retried = true;
                 reach_again(reach);
         } else if ((cause == CAUSE_TLS_FAILED || cause == CAUSE_OUR_CERTIFICATE) && rules.tls == PEER_TLS_OPTIONAL &&

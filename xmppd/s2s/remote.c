@@ -269,11 +269,11 @@ put(struct s2s *s2s, struct held *held)
 static void
 want(struct remote *remote, const char *local)
 {
-        for (LIST_EACH(s2s, &remote->outs, struct s2s, in_remote))
-                if (out_takes(s2s, local))
-                        return;
         for (LIST_EACH(s2s, &remote->ins, struct s2s, in_remote))
                 if (in_is_settling(s2s) && pair_for(s2s, local, remote->domain) != NULL)
+                        return;
+        for (LIST_EACH(s2s, &remote->outs, struct s2s, in_remote))
+                if (out_takes(s2s, local))
                         return;
         for (LIST_EACH(reach, &remote->reaches, struct reach, in_remote))
                 if (strcmp(reach->local, local) == 0)
@@ -473,6 +473,14 @@ remote_note_failure(struct remote *remote, enum cause cause, const char *detail)
         remote->detail = text;
 }
 
+/* remote NULL: it is not in its list. */
+static void
+answer_failed(struct remote *remote, struct question *question, enum cause cause, const char *text)
+{
+        question->beneath = cause;
+        remote_answer_question(remote, question, CAUSE_DIALBACK_UNREACHABLE, text);
+}
+
 void
 remote_failed(struct remote *remote, const char *local, enum cause cause, const char *detail)
 {
@@ -484,7 +492,7 @@ remote_failed(struct remote *remote, const char *local, enum cause cause, const 
         if (cause_row(cause)->is_lasting)
                 send_all_back(remote, local, cause, detail);
         for (LIST_EACH(question, &remote->questions, struct question, in_remote))
-                remote_answer_question(remote, question, CAUSE_DIALBACK_UNREACHABLE, text);
+                answer_failed(remote, question, cause, text);
         set_timer(remote);
 }
 
@@ -586,7 +594,7 @@ bring_answer(struct letter *letter)
         struct s2s *s2s = s2s_find(question->serial);
 
         if (s2s != NULL && s2s->stream != NULL && !stream_is_closing(s2s->stream))
-                in_verified(s2s, question);
+                claim_answered(s2s, question);
         question_free(&question);
 }
 
@@ -644,11 +652,12 @@ remote_post_question(struct question *question)
 }
 
 bool
-remote_take_answer(struct s2s *s2s, const char *local, const char *id, enum cause cause, const char *detail)
+remote_take_answer(struct s2s *s2s, const char *local, const char *id, enum cause cause, enum cause beneath, const char *detail)
 {
         for (LIST_EACH(question, &s2s->of->questions, struct question, in_remote)) {
                 if (question->asked_on != s2s->serial || strcmp(question->local, local) != 0 || strcmp(question->id, id) != 0)
                         continue;
+                question->beneath = beneath;
                 remote_answer_question(s2s->of, question, cause, detail);
                 return true;
         }

@@ -118,8 +118,13 @@ void in_see_secured(struct s2s *s2s);
 void in_see_element(struct s2s *s2s, const struct element *element, struct arena *arena);
 void in_see_closed(struct s2s *s2s);
 const char *in_state(const struct s2s *s2s);
-/* What the server of the domain has said to a question; or that it could not be asked. */
-void in_verified(struct s2s *s2s, const struct question *question);
+/* May this domain come to us? Ends the stream where not. */
+bool in_may_come(struct s2s *s2s, const char *remote);
+/* What has to hold before anybody proves anything; else the cause. */
+enum cause in_safety(const struct s2s *s2s, const char *remote, char *detail, size_t room);
+/* Ends the stream where that does not hold. */
+bool in_is_safe_enough(struct s2s *s2s, const char *remote);
+void in_prove(struct s2s *s2s, struct pair *pair, enum proof proof);
 
 /* Begins on a connection that has just come about. */
 struct s2s *out_new(struct reach *reach, int fd);
@@ -199,7 +204,8 @@ struct question {
         char *local, *remote, *id, *key;
         uint64_t asked_on; /* serial of the stream on which it was asked; 0: not asked yet */
         uint64_t due;
-        enum cause cause; /* the answer: CAUSE_NONE: it did */
+        enum cause cause;   /* the answer: CAUSE_NONE: it did */
+        enum cause beneath; /* where it could not be asked: why */
         char detail[200];
 };
 void question_free(struct question **question);
@@ -213,10 +219,20 @@ void dialback_ask(struct s2s *s2s, struct question *question);
 /* <db:verify/> of somebody who was shown a key in the name of one of our domains. */
 void dialback_answer(struct s2s *s2s, const struct element *verify, struct arena *arena);
 /* Tells the other side what came of its claim. */
-void dialback_tell(struct s2s *s2s, const char *local, const char *remote, enum cause cause, const char *detail);
+void dialback_tell(struct s2s *s2s, const struct question *answered);
 void dialback_refuse(struct s2s *s2s, const char *local, const char *remote, const char *condition, const char *text);
 /* The words of an answer that is not "valid". */
+bool dialback_is_unknown_there(const struct element *answer); /* the domain, to the server that was asked about it */
 void dialback_read_error(const struct element *answer, char *text, size_t room);
+
+/* ---- claims of the other side (claim.c) ---- */
+
+/* <db:result/> with a key. Is it one that deserves a look? NULL: it was refused, and the stream perhaps ended. */
+struct question *claim_read(struct s2s *s2s, const struct element *result, struct arena *arena);
+/* At home. Takes the question. */
+void claim_settle(struct s2s *s2s, struct question *question);
+/* What the server of the domain has said to a question; or that it could not be asked. */
+void claim_answered(struct s2s *s2s, const struct question *question);
 
 /* ---- remote domains (remote.c), at their homes ---- */
 
@@ -263,11 +279,12 @@ void remote_let_wait_first(struct remote *remote, struct held *held);
 void remote_take_up(struct held *held);
 /* A stream is gone: its questions and stanzas go elsewhere. */
 void remote_lost(struct s2s *s2s);
-/* Any worker. Takes the question; the answer comes to in_verified. */
+/* Any worker. Takes the question; the answer comes to claim_answered. */
 void remote_post_question(struct question *question);
 void remote_answer_question(struct remote *remote, struct question *question, enum cause cause, const char *detail);
 /* The answer to a question that was asked on this stream. False: nobody has asked. */
-bool remote_take_answer(struct s2s *s2s, const char *local, const char *id, enum cause cause, const char *detail);
+bool
+remote_take_answer(struct s2s *s2s, const char *local, const char *id, enum cause cause, enum cause beneath, const char *detail);
 /* Any worker: an attempt that came to nothing before it was at home. Takes it. */
 void remote_post_attempt(const char *domain, struct attempt *attempt);
 
