@@ -220,8 +220,8 @@ explain_name(struct control_request *request, const char *name, const struct pol
 static void
 deny(struct control_request *request, const char *domain, const struct policy_verdict *policy, enum policy_direction direction)
 {
-        bool is_off = strcmp(policy->kind, "xmpp-federation.enabled") == 0;
-        const struct cause_row *row = cause_row(is_off ? CAUSE_OFF : CAUSE_DENIED);
+        enum cause cause = cause_of_policy(policy);
+        const struct cause_row *row = cause_row(cause);
         struct explanation *explanation = new_explanation(request, domain, NULL, "xmpp");
         char sentence[SENTENCE_MAX];
 
@@ -230,7 +230,7 @@ deny(struct control_request *request, const char *domain, const struct policy_ve
                 policy->place == NULL ? "default" : policy->place);
         explain_write_verdict(explanation, &(struct verdict){ row->code, step_name(STEP_POLICY), sentence, row->advice, true });
         json_open_array(&explanation->json, "steps");
-        explain_write_step(&explanation->json, 0, STEP_POLICY, is_off ? CAUSE_OFF : CAUSE_DENIED, policy->rule);
+        explain_write_step(&explanation->json, 0, STEP_POLICY, cause, policy->rule);
         json_close_array(&explanation->json);
         explain_send_back(explanation);
 }

@@ -5,6 +5,8 @@
 
 #include "shared/base/panic.h"
 
+#include <string.h>
+
 #define NOT_FOUND REMOTE_SERVER_NOT_FOUND
 #define TIMEOUT   REMOTE_SERVER_TIMEOUT
 
@@ -140,4 +142,10 @@ cause_of_fault(enum tls_fault fault)
         default:
                 return CAUSE_BAD_CERTIFICATE;
         }
+}
+
+enum cause
+cause_of_policy(const struct policy_verdict *verdict)
+{
+        return strcmp(verdict->kind, "xmpp-federation.enabled") == 0 ? CAUSE_OFF : CAUSE_DENIED;
 }

@@ -6,6 +6,7 @@
 #ifndef XMPPD_S2S_CAUSE_H
 #define XMPPD_S2S_CAUSE_H
 
+#include "shared/config/policies.h"
 #include "shared/tls/peer.h"
 #include "shared/xmpp/errors.h"
 
@@ -76,5 +77,7 @@ const struct cause_row *cause_row(enum cause cause);
 const char *step_name(enum step step); /* "certificate" */
 /* What a fault of a certificate is called here. */
 enum cause cause_of_fault(enum tls_fault fault);
+/* The same for a verdict of the policy that does not allow it. */
+enum cause cause_of_policy(const struct policy_verdict *verdict);
 
 #endif

@@ -418,12 +418,6 @@ pass_on(struct remote *remote, struct stanza *stanza)
 
 /* ---- the door of route ---- */
 
-static enum cause
-denied(void)
-{
-        return config_bool(snapshot_section("xmpp-federation"), "enabled") ? CAUSE_DENIED : CAUSE_OFF;
-}
-
 static bool
 is_spoken_for(const struct stanza *stanza)
 {
@@ -444,7 +438,7 @@ s2s_send(struct stanza *stanza)
                 mail_receive(stanza);
         } else if (!verdict.is_allowed) {
                 log_debug(LOG_ABOUT("s2s.out", stanza->to.domain), "refused by policy: %s (%s)", verdict.rule, verdict.place);
-                send_back_for(stanza, denied(), NULL);
+                send_back_for(stanza, cause_of_policy(&verdict), NULL);
         } else if (!jid_domain_to_ascii(ascii, stanza->to.domain)) {
                 send_back_for(stanza, CAUSE_NO_DOMAIN, NULL);
         } else if (!is_spoken_for(stanza)) {
@@ -544,8 +538,9 @@ remote_check_policy(void)
 {
         for (LIST_EACH(remote, &here.all, struct remote, in_all)) {
                 forget_failures(remote); /* what was wrong may have been mended */
-                if (!policy_decide(snapshot_now(), remote->domain, POLICY_OUT).is_allowed)
-                        send_all_back(remote, NULL, denied(), NULL);
+                struct policy_verdict verdict = policy_decide(snapshot_now(), remote->domain, POLICY_OUT);
+                if (!verdict.is_allowed)
+                        send_all_back(remote, NULL, cause_of_policy(&verdict), NULL);
                 want_all(remote);
                 set_timer(remote);
         }
