@@ -257,36 +257,53 @@ struct remote {
 
 struct remote *remote_find(const char *domain);
 struct remote *remote_get(const char *domain); /* NULL: too many */
-/* A pair of an outgoing (or bidirectional) stream may carry stanzas: what waits goes. */
-void remote_flush(struct remote *remote);
 /* The other side has come to us and proven its domain: earlier failures count no more. */
 void remote_has_come(struct remote *remote);
 /* The last target was tried in vain: what waits goes back or waits for another attempt. */
 void remote_failed(struct remote *remote, const char *local, enum cause cause, const char *detail);
 /* A claim on a stream that is up was refused. */
 void remote_refused(struct remote *remote, const char *local, enum cause cause, const char *detail);
-/* Does anything wait that this local domain has sent? */
 /* After a reload: what may not be sent any more goes back, what failed is tried anew. */
 void remote_check_policy(void);
-bool remote_wants(const struct remote *remote, const char *local);
 /* An attempt came to nothing: the next one waits for a moment. */
 void remote_note_failure(struct remote *remote, enum cause cause, const char *detail);
 /* A stream has come about. */
 void remote_reached(struct remote *remote);
+/* A stream is gone: its questions and stanzas go elsewhere. */
+void remote_lost(struct s2s *s2s);
+/* Any worker: an attempt that came to nothing before it was at home. Takes it. */
+void remote_post_attempt(const char *domain, struct attempt *attempt);
+/* Wakes when the next thing is due: something to send back, to give up, or to try again. After each change of what waits. */
+void remote_set_timer(struct remote *remote);
+
+/* ---- what waits for a remote domain, and what is sent to it (remote_send.c) ---- */
+
+/* A pair of an outgoing (or bidirectional) stream may carry stanzas: what waits goes. */
+void remote_flush(struct remote *remote);
+/* Does anything wait that this local domain has sent? */
+bool remote_wants(const struct remote *remote, const char *local);
+/* Sees to it that there will be a stream for each stanza that waits, and an answer to each question. */
+void remote_want_all(struct remote *remote);
 /* Before all that waits already: it was sent on a stream that is gone. Takes it. */
 void remote_let_wait_first(struct remote *remote, struct held *held);
 /* At the start: it was waiting when the server ended. Takes it. */
 void remote_take_up(struct held *held);
-/* A stream is gone: its questions and stanzas go elsewhere. */
-void remote_lost(struct s2s *s2s);
+/* Back to its sender, with the cause as the error: one that waits; or all of this local domain, NULL: of all. */
+void remote_send_one_back(struct remote *remote, struct held *held, enum cause cause, const char *detail);
+void remote_send_back(struct remote *remote, const char *local, enum cause cause, const char *detail);
+/* At stop: what stands on disk stays there. */
+void remote_drop_waiting(struct remote *remote);
+
+/* ---- questions at the home of the remote domain (question.c) ---- */
+
 /* Any worker. Takes the question; the answer comes to claim_answered. */
 void remote_post_question(struct question *question);
 void remote_answer_question(struct remote *remote, struct question *question, enum cause cause, const char *detail);
 /* The answer to a question that was asked on this stream. False: nobody has asked. */
 bool
 remote_take_answer(struct s2s *s2s, const char *local, const char *id, enum cause cause, enum cause beneath, const char *detail);
-/* Any worker: an attempt that came to nothing before it was at home. Takes it. */
-void remote_post_attempt(const char *domain, struct attempt *attempt);
+/* Sees to it that it will be asked. */
+void question_want(struct remote *remote, const struct question *question);
 
 /* ---- the way to a stream (reach.c): target after target ---- */
 
