@@ -281,6 +281,8 @@ take_pairs(struct ledger *ledger)
                         mine->theirs = pair->theirs;
                 if ((!ledger->is_incoming || is_both) && !proof_holds(mine->ours) && proof_holds(pair->ours))
                         mine->ours = pair->ours;
+                if (pair->last_used > mine->last_used)
+                        mine->last_used = pair->last_used;
         }
         s2s_free_pairs(&ledger->pairs);
 }
