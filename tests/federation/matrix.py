@@ -26,9 +26,12 @@ FAILS = ("refused",)
 
 class Variant:
     """us: our domain; rules: xmpp-peer of the domain; certificate: of which kind (Scene.certificates); names: how it is found (Scene.publish);
-    proof: how each proves itself to the other; cause: why it must not come about; lacks: peers that cannot be set up like this."""
+    proof: how each proves itself to the other; tls: whether they offer it; version: the only one they speak; strict: they insist on it, and on our
+    certificate; bidi: streams both ways; cause: why it must not come about; lacks: peers that cannot be set up like this."""
 
-    def __init__(self, us=US, rules=None, certificate="good", names="srv", proof=None, tls=True, version=None, cause=None, lacks=()):
+    def __init__(self, us=US, rules=None, certificate="good", names="srv", proof=None, tls=True, version=None, strict=False, bidi=False, cause=None,
+                 lacks=()):
+        self.strict, self.bidi = strict, bidi
         self.us, self.rules, self.certificate, self.names, self.proof = us, rules, certificate, names, proof
         self.tls, self.version, self.cause, self.lacks = tls, version, cause, lacks
 
@@ -36,7 +39,9 @@ class Variant:
 VARIANTS = {
     "none": Variant(us=f"clear.{US}", rules={"tls": "none"}, tls=False, proof="dialback"),
     "optional": Variant(),
-    "required": Variant(rules={"tls": "required"}),
+    "required": Variant(us=f"strict.{US}", rules={"tls": "required"}, strict=True, lacks=("jabberd2",)),
+    "direct-tls": Variant(us=f"direct.{US}", rules={"tls": "required"}, names="direct", lacks=("jabberd2",)),
+    "both-ways": Variant(bidi=True, lacks=("ejabberd", "jabberd2")),
     "untrusted": Variant(rules={"require-valid-certificates": False}, certificate="untrusted"),
     "expired": Variant(certificate="expired", cause="cert-expired", lacks=("xmppd",)),
     "wrong-name": Variant(certificate="other", cause="cert-name", lacks=("xmppd",)),
@@ -87,14 +92,15 @@ class Scene:
         ours = [peers.Host(d, self.own_server if d.startswith("server.") else self.own) for d in OURS]
         rules = {("xmpp-peer", self.domains[v]): each.rules for v, each in self.variants.items() if each.rules}
         self.us = peers.Xmppd(ours, self.names, self.trust, rules, workers, {"log": {"level": "debug"}})
-        theirs = [peers.Host(self.domains[v], self.shown[each.certificate], each.tls, each.version) for v, each in self.variants.items()]
+        theirs = [peers.Host(self.domains[v], self.shown[each.certificate], each.tls, each.version, each.strict, each.bidi)
+                  for v, each in self.variants.items()]
         if kind == "xmppd":
-            clear = {("xmpp-peer", f"clear.{US}"): {"tls": "none"}}
-            self.peer = peers.Xmppd(theirs, self.names, self.trust, clear)
+            rules = {("xmpp-peer", f"clear.{US}"): {"tls": "none"}, ("xmpp-peer", f"strict.{US}"): {"tls": "required"}}
+            self.peer = peers.Xmppd(theirs, self.names, self.trust, rules)
         elif kind == "jabberd2":
             self.peer = make(theirs, self.names, self.trust, self.shown["server"])
         else:
-            self.peer = make(theirs, self.names, self.trust)
+            self.peer = make(theirs, self.names, self.trust, [each.us for each in VARIANTS.values() if each.strict])
         self.publish()
         self.people = {}
 
@@ -116,16 +122,21 @@ class Scene:
             if domain.startswith("bare."):
                 self.names.host(domain, self.us.address)
                 continue
-            self.names.srv(f"_xmpp-server._tcp.{domain}", [(0, 0, self.us.own_port, f"xmpp.{domain}")])
+            if domain.startswith("direct."):
+                self.names.srv(f"_xmpps-server._tcp.{domain}", [(0, 0, self.us.own_tls, f"xmpp.{domain}")])
+            else:
+                self.names.srv(f"_xmpp-server._tcp.{domain}", [(0, 0, self.us.own_port, f"xmpp.{domain}")])
             self.names.host(f"xmpp.{domain}", "::1" if domain.startswith("six.") else "127.0.0.1")
         for variant, each in self.variants.items():
             domain, at, port = self.domains[variant], self.peer.address, self.peer.s2s
-            targets = [(5, 0, port, f"xmpp.{domain}")]
+            service, targets = "_xmpp-server._tcp", [(5, 0, port, f"xmpp.{domain}")]
             if each.names == "none":
                 self.names.host(domain, at)
                 continue
             if each.names == "dot":
                 targets = [(0, 0, 0, ".")]
+            elif each.names == "direct":
+                service, targets = "_xmpps-server._tcp", [(0, 0, self.peer.s2s_tls, f"xmpp.{domain}")]
             elif each.names == "ipv6":
                 self.relays.append(peers.Relay("::1", (at, port)))
                 targets = [(0, 0, self.relays[-1].port, f"xmpp.{domain}")]
@@ -134,7 +145,7 @@ class Scene:
                 first = dnsmasq.loopback_address()
                 targets.append((1, 0, self.silent_port(first) if each.names == "silent" else system.free_port(), f"first.{domain}"))
                 self.names.host(f"first.{domain}", first)
-            self.names.srv(f"_xmpp-server._tcp.{domain}", targets)
+            self.names.srv(f"{service}.{domain}", targets)
             self.names.host(f"xmpp.{domain}", at)
 
     def silent_port(self, address):
@@ -264,6 +275,7 @@ def do_stream(scene, variant, ours, theirs):
         assert s["local"] == scene.local[variant] and bool(s["tls"]) == each.tls, streams
         if each.version or (each.tls and scene.kind == "jabberd2"):
             assert s["tls"] in ("TLSv1.2", "TLSv1.3") and (not each.version or s["tls"] == "TLSv1.2"), streams
+    assert not each.bidi or [s["direction"] for s in streams] == ["both"], streams
     expected = [each.proof] if each.proof else PROOFS.get((scene.kind, variant)) or PROOFS[scene.kind]
     assert all(s["proof"] in expected for s in streams), (expected, streams)
 

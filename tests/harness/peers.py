@@ -21,10 +21,11 @@ PASSWORD = "pencil"
 
 
 class Host:
-    """One domain of a peer: its certificate (authority.Certificate), whether it offers TLS, and the only version of it."""
+    """One domain of a peer: its certificate (authority.Certificate), whether it offers TLS, the only version of it, whether it insists on TLS,
+    and on whether streams go both ways (XEP-0288) where that has to be switched on."""
 
-    def __init__(self, domain, certificate, tls=True, version=None):
-        self.domain, self.certificate, self.tls, self.version = domain, certificate, tls, version
+    def __init__(self, domain, certificate, tls=True, version=None, strict=False, bidi=False):
+        self.domain, self.certificate, self.tls, self.version, self.strict, self.bidi = domain, certificate, tls, version, strict, bidi
 
 
 class Relay:
@@ -83,11 +84,12 @@ class Peer(servers.Server):
     needs = ()                                  # programs
     has_blocking = True                         # XEP-0191; otherwise privacy lists
 
-    def __init__(self, hosts, names, trust):
+    def __init__(self, hosts, names, trust, strict_with=()):
+        """strict_with: domains that have to show a valid certificate, where the server tells them apart by their own name."""
         super().__init__([h.domain for h in hosts])
         self.hosts, self.names, self.trust = hosts, names, trust
         self.address = dnsmasq.loopback_address()
-        self.s2s = 5269
+        self.s2s, self.s2s_tls = 5269, 5270             # the latter: TLS from the first byte
         self.directory.chmod(0o700)
 
     @classmethod
@@ -119,11 +121,16 @@ class Prosody(Peer):
     needs = ("prosody",)
     add_users = servers.Prosody.add_users
 
-    def __init__(self, hosts, names, trust):
+    def __init__(self, hosts, names, trust, strict_with=()):
         super().__init__(hosts, names, trust)
+        secure = ", ".join(f'"{d}"' for d in strict_with)
         data = self.directory / "data"
         data.mkdir()
         parts = "".join(self.host(h) for h in hosts)
+        for h in hosts:                                 # where it looks for a port with TLS from the first byte
+            for suffix in ("crt", "key"):
+                (self.directory / "certs").mkdir(exist_ok=True)
+                shutil.copy(h.certificate.file(), self.directory / "certs" / f"{h.domain}.{suffix}")
         (self.directory / "prosody.cfg.lua").write_text(f"""
 run_as_root = true
 daemonize = false
@@ -135,7 +142,8 @@ c2s_ports = {{ {self.c2s} }}
 c2s_direct_tls_ports = {{}}
 s2s_interfaces = {{ "{self.address}" }}
 s2s_ports = {{ {self.s2s} }}
-s2s_direct_tls_ports = {{}}
+s2s_direct_tls_interfaces = {{ "{self.address}" }}
+s2s_direct_tls_ports = {{ {self.s2s_tls} }}
 modules_enabled = {{ "roster", "saslauth", "tls", "disco", "ping", "blocklist", "dialback" }}
 modules_disabled = {{ "limits" }}
 authentication = "internal_hashed"
@@ -143,6 +151,7 @@ storage = "internal"
 c2s_require_encryption = false
 s2s_require_encryption = false
 s2s_secure_auth = false
+s2s_secure_domains = {{ {secure} }}
 unbound = {{ resolvconf = false, hoststxt = false, forward = {{ "{names.address}@{names.port}" }},
         options = {{ ["do-not-query-localhost:"] = "no", ["cache-max-ttl:"] = "0", ["cache-max-negative-ttl:"] = "0" }} }}
 ssl = {{ capath = "/nonexistent", cafile = "{trust}" }}
@@ -155,14 +164,14 @@ log = {{ {{ levels = {{ min = "debug" }}, to = "console" }} }}
         protocol = f', protocol = "{h.version}"' if h.version else ""
         certificate = h.certificate.file()
         return (f'VirtualHost "{h.domain}"\n    ssl = {{ certificate = "{certificate}", key = "{certificate}"{protocol} }}\n'
-                f"    s2s_allow_encryption = {'true' if h.tls else 'false'}\n")
+                f"    s2s_allow_encryption = {'true' if h.tls else 'false'}\n" + ('    modules_enabled = { "s2s_bidi" }\n' if h.bidi else ""))
 
 
 class Ejabberd(Peer):
     needs = ("ejabberdctl",)
     versions = {"tlsv1_2": ["no_sslv3", "no_tlsv1", "no_tlsv1_1", "no_tlsv1_3"]}
 
-    def __init__(self, hosts, names, trust):
+    def __init__(self, hosts, names, trust, strict_with=()):
         super().__init__(hosts, names, trust)
         self.http = system.free_port()
         files = {}
@@ -182,12 +191,13 @@ class Ejabberd(Peer):
             "hosts": self.domains, "loglevel": "debug", "certfiles": [str(path) for path in files.values()], "acme": {"auto": False},
             "auth_password_format": "scram",
             "s2s_use_starttls": "optional", "s2s_cafile": str(self.directory / "trust.pem"), "s2s_max_retry_delay": 1, "s2s_timeout": 10,
-            "host_config": {h.domain: {**({} if h.tls else {"s2s_use_starttls": False}),
+            "host_config": {h.domain: {**({} if h.tls else {"s2s_use_starttls": False}), **({"s2s_use_starttls": "required"} if h.strict else {}),
                                        **({"s2s_protocol_options": self.versions[h.version]} if h.version else {})}
-                            for h in hosts if not h.tls or h.version},
+                            for h in hosts if not h.tls or h.version or h.strict},
             "listen": [
                 {"port": self.c2s, "ip": "127.0.0.1", "module": "ejabberd_c2s", "starttls": True, "access": "all"},
                 {"port": self.s2s, "ip": self.address, "module": "ejabberd_s2s_in"},
+                {"port": self.s2s_tls, "ip": self.address, "module": "ejabberd_s2s_in", "tls": True},
                 {"port": self.http, "ip": "127.0.0.1", "module": "ejabberd_http", "request_handlers": {"/api": "mod_http_api"}},
             ],
             "api_permissions": {"all": {"from": ["mod_http_api"], "who": {"ip": "127.0.0.1/8"}, "what": "*"}},
@@ -348,8 +358,10 @@ class Xmppd(servers.Xmppd):
         super().__init__([h.domain for h in hosts], {
             **certificates, "dns": {"servers": [f"{names.address}:{names.port}"]}, "s2s": {"trust": str(trust)}, **(settings or {})}, rules, workers)
         self.settings["s2s"]["listen"] = [f"127.0.0.1:{self.s2s}", f"{self.address}:5269"] + ([f"[::1]:{self.s2s}"] if system.has_ipv6() else [])
+        self.own_tls = system.free_port()
+        self.settings["s2s"]["listen-tls"] = [f"127.0.0.1:{self.own_tls}", f"{self.address}:5270"]
         self.write()
-        self.s2s, self.own_port = 5269, self.s2s        # as other peers: the well-known port of its address, and one of its own
+        self.s2s, self.s2s_tls, self.own_port = 5269, 5270, self.s2s    # as other peers: well-known ports of its address, and some of its own
 
     @classmethod
     def missing(cls, names):
