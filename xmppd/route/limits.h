@@ -70,6 +70,7 @@ enum limit {
         LIMIT_S2S_WAITING,
         LIMIT_S2S_WAITING_BYTES,
         LIMIT_S2S_DOMAINS,
+        LIMIT_S2S_STREAMS,
         LIMIT_S2S_VERIFY,
         LIMITS
 };

@@ -182,9 +182,24 @@ in_is_settling(const struct s2s *s2s)
         return timer_is_running(&s2s->settling);
 }
 
+static bool
+has_enough(const struct remote *remote)
+{
+        int64_t count = 0;
+
+        for (LIST_EACH(s2s, &remote->ins, struct s2s, in_remote))
+                count += s2s->is_open;
+        return count >= limit_value(LIMIT_S2S_STREAMS);
+}
+
 void
 in_prove(struct s2s *s2s, struct pair *pair, enum proof proof)
 {
+        if (!s2s->is_open && has_enough(s2s->of)) {
+                limit_note(LIMIT_S2S_STREAMS);
+                s2s_fail(s2s, STREAM_RESOURCE_CONSTRAINT, CAUSE_LIMIT, "this domain has enough streams to here");
+                return;
+        }
         pair->theirs = proof;
         if (s2s->has_bidi)
                 pair->ours = proof;

@@ -262,6 +262,7 @@ find_left(const struct remote *remote, const char *local)
 static void
 attach(struct ledger *ledger, struct s2s *s2s)
 {
+        log_debug(&s2s->log, "ledger %s taken up", ledger->id);
         list_remove(&ledger->remote->ledgers, &ledger->in_remote);
         timer_stop(&ledger->timer);
         ledger->s2s = s2s;
@@ -350,6 +351,7 @@ take_resumed(struct ledger *ledger, const struct element *resumed)
         log_info(&ledger->s2s->log, "resumed again=%zu", ledger->unacknowledged.count);
         send_again(ledger);
         remote_flush(ledger->remote);
+        remote_want_all(ledger->remote); /* another one may be left */
 }
 
 static void
@@ -507,7 +509,7 @@ expire(struct timer *timer)
         struct ledger *ledger = container_of(timer, struct ledger, timer);
         struct remote *remote = ledger->remote;
 
-        log_info(LOG_ABOUT("s2s", remote->domain), "not resumed in time; not acknowledged=%zu", ledger->unacknowledged.count);
+        log_info(LOG_ABOUT("s2s", remote->domain), "%s not resumed in time; not acknowledged=%zu", ledger->id, ledger->unacknowledged.count);
         give_up(ledger);
         remote_flush(remote);
 }
@@ -536,6 +538,8 @@ ledger_lost(struct s2s *s2s, bool by_peer)
                         give_up(ledger);
                 return;
         }
+        log_debug(&s2s->log, "ledger %s left: not acknowledged=%zu received=%llu", ledger->id, ledger->unacknowledged.count,
+                (unsigned long long)ledger->received);
         close_pledge(ledger);
         s2s->ledger = NULL;
         ledger->s2s = NULL;

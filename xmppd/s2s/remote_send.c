@@ -140,6 +140,16 @@ put(struct s2s *s2s, struct held *held)
 
 /* Sees to it that there will be a stream for this domain of ours. */
 static void
+want_reach(struct remote *remote, const char *local)
+{
+        for (LIST_EACH(reach, &remote->reaches, struct reach, in_remote))
+                if (strcmp(reach->local, local) == 0)
+                        return;
+        if (worker_now() >= remote->retry_at && !s2s_is_stopping())
+                reach_begin(remote, local);
+}
+
+static void
 want(struct remote *remote, const char *local)
 {
         for (LIST_EACH(s2s, &remote->ins, struct s2s, in_remote))
@@ -148,11 +158,20 @@ want(struct remote *remote, const char *local)
         for (LIST_EACH(s2s, &remote->outs, struct s2s, in_remote))
                 if (out_takes(s2s, local))
                         return;
-        for (LIST_EACH(reach, &remote->reaches, struct reach, in_remote))
-                if (strcmp(reach->local, local) == 0)
-                        return;
-        if (worker_now() >= remote->retry_at && !s2s_is_stopping())
-                reach_begin(remote, local);
+        want_reach(remote, local);
+}
+
+/* A stream that has its own ledger does not take up another one: it needs a stream that is still to be set up. */
+static void
+want_resumption(struct remote *remote, const char *local)
+{
+        for (LIST_EACH(s2s, &remote->outs, struct s2s, in_remote)) {
+                if (s2s->is_open || stream_is_closing(s2s->stream) || strcmp(s2s->local, local) != 0)
+                        continue;
+                out_go_on(s2s);
+                return;
+        }
+        want_reach(remote, local);
 }
 
 void
@@ -161,7 +180,7 @@ remote_want_all(struct remote *remote)
         const char *last = "", *wanted = ledger_wants(remote);
 
         if (wanted != NULL)
-                want(remote, wanted);
+                want_resumption(remote, wanted);
         for (LIST_EACH(held, &remote->waiting, struct held, in_list)) {
                 const char *local = held->stanza->from.domain;
                 if (strcmp(local, last) == 0)
