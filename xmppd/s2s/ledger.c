@@ -509,7 +509,8 @@ expire(struct timer *timer)
         struct ledger *ledger = container_of(timer, struct ledger, timer);
         struct remote *remote = ledger->remote;
 
-        log_info(LOG_ABOUT("s2s", remote->domain), "%s not resumed in time; not acknowledged=%zu", ledger->id, ledger->unacknowledged.count);
+        log_info(LOG_ABOUT("s2s", remote->domain), "%s not resumed in time; not acknowledged=%zu", ledger->id,
+                ledger->unacknowledged.count);
         give_up(ledger);
         remote_flush(remote);
 }

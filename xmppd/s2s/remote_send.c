@@ -138,7 +138,6 @@ put(struct s2s *s2s, struct held *held)
         ledger_send(s2s, held);
 }
 
-/* Sees to it that there will be a stream for this domain of ours. */
 static void
 want_reach(struct remote *remote, const char *local)
 {
@@ -149,6 +148,7 @@ want_reach(struct remote *remote, const char *local)
                 reach_begin(remote, local);
 }
 
+/* Sees to it that there will be a stream for this domain of ours. */
 static void
 want(struct remote *remote, const char *local)
 {
