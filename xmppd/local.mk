@@ -41,6 +41,7 @@ xmppd_libxmppd_a_SOURCES += xmppd/route/route.c xmppd/route/route.h xmppd/route/
 xmppd_libxmppd_a_SOURCES += xmppd/route/snapshot.c xmppd/route/snapshot.h
 xmppd_libxmppd_a_SOURCES += xmppd/s2s/attempt.c xmppd/s2s/attempt.h
 xmppd_libxmppd_a_SOURCES += xmppd/s2s/cause.c xmppd/s2s/cause.h
+xmppd_libxmppd_a_SOURCES += xmppd/s2s/certificate.c
 xmppd_libxmppd_a_SOURCES += xmppd/s2s/claim.c
 xmppd_libxmppd_a_SOURCES += xmppd/s2s/dialback.c
 xmppd_libxmppd_a_SOURCES += xmppd/s2s/in.c

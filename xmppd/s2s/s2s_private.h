@@ -97,17 +97,20 @@ void s2s_fail(struct s2s *s2s, enum stream_condition condition, enum cause cause
         __attribute__((format(printf, 4, 5)));
 void s2s_close(struct s2s *s2s);
 bool s2s_is_stopping(void); /* this worker takes no more streams */
-/* Judges the other side's certificate against this name by the rules of the peer; CAUSE_NONE: it is valid and names it, or is pinned. detail has
- * room for the reason. */
-enum cause s2s_judge(const struct s2s *s2s, const char *remote, char *detail, size_t room);
-/* Into its attempt: version, cipher, and the verdict on each certificate the other side has shown. */
-void s2s_note_tls(struct s2s *s2s);
 bool s2s_is_secure(const struct s2s *s2s);
 const char *s2s_proof_name(enum proof proof); /* NULL: nothing is proven */
 /* A domain in whose name this server speaks with others: a local one, a component that is no SIP domain, a mail domain. */
 bool s2s_is_ours(const char *domain);
 /* Prepares the `from` or `to` of a header or of dialback. NULL: absent or no domain. In the arena. */
 const char *s2s_domain(struct arena *arena, const struct element *element, const char *attribute);
+
+/* ---- the other side's certificate (certificate.c) ---- */
+
+/* Judges the other side's certificate against this name by the rules of the peer; CAUSE_NONE: it is valid and names it, or is pinned. detail has
+ * room for the reason. */
+enum cause s2s_judge(const struct s2s *s2s, const char *remote, char *detail, size_t room);
+/* Into its attempt: version, cipher, and the verdict on each certificate the other side has shown. */
+void s2s_note_tls(struct s2s *s2s);
 
 /* ---- negotiation ---- */
 
