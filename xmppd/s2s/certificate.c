@@ -11,7 +11,7 @@
 #include <string.h>
 
 void
-s2s_note_tls(struct s2s *s2s)
+certificate_note(struct s2s *s2s)
 {
         const struct tls_peer *peer = conn_peer(stream_conn(s2s->stream));
 
@@ -89,7 +89,7 @@ judge_dates(const struct tls_link *links, size_t count, char *detail, size_t roo
 }
 
 enum cause
-s2s_judge(const struct s2s *s2s, const char *remote, char *detail, size_t room)
+certificate_judge(const struct s2s *s2s, const char *remote, char *detail, size_t room)
 {
         const struct tls_peer *peer = s2s_is_secure(s2s) ? conn_peer(stream_conn(s2s->stream)) : NULL;
         struct peer_rules rules = policy_peer(snapshot_now(), remote);

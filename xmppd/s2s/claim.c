@@ -127,7 +127,7 @@ proof_at_hand(const struct s2s *s2s, const char *remote)
 
         if (!s2s->is_incoming && is_proven(s2s, remote))
                 return PROOF_DIALBACK;
-        if (s2s_is_secure(s2s) && s2s_judge(s2s, remote, detail, sizeof(detail)) == CAUSE_NONE)
+        if (s2s_is_secure(s2s) && certificate_judge(s2s, remote, detail, sizeof(detail)) == CAUSE_NONE)
                 return PROOF_CERTIFICATE;
         return PROOF_NONE;
 }
@@ -149,6 +149,6 @@ claim_settle(struct s2s *s2s, struct question *question)
                 question_free(&question);
         } else {
                 pair->theirs = PROOF_ASKED;
-                remote_post_question(question);
+                question_post(question);
         }
 }

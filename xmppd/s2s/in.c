@@ -140,7 +140,7 @@ offers_external(struct s2s *s2s, const struct peer_rules *rules)
         char detail[300];
 
         return s2s->remote != NULL && s2s->local != NULL && rules->external_in && s2s_is_secure(s2s) &&
-                s2s_judge(s2s, s2s->remote, detail, sizeof(detail)) == CAUSE_NONE;
+                certificate_judge(s2s, s2s->remote, detail, sizeof(detail)) == CAUSE_NONE;
 }
 
 static void
@@ -260,7 +260,7 @@ start_tls(struct s2s *s2s, const struct element *element, struct arena *arena)
 static void
 note_tls(struct s2s *s2s, const struct element *element, struct arena *arena)
 {
-        s2s_note_tls(s2s);
+        certificate_note(s2s);
 }
 
 enum cause
@@ -271,7 +271,7 @@ in_safety(const struct s2s *s2s, const char *remote, char *detail, size_t room)
         detail[0] = '\0';
         if (!s2s_is_secure(s2s))
                 return rules.tls == PEER_TLS_REQUIRED ? CAUSE_TLS_NOT_OFFERED : CAUSE_NONE;
-        return rules.requires_valid ? s2s_judge(s2s, remote, detail, room) : CAUSE_NONE;
+        return rules.requires_valid ? certificate_judge(s2s, remote, detail, room) : CAUSE_NONE;
 }
 
 bool

@@ -140,7 +140,7 @@ is_safe_enough(struct s2s *s2s, const struct peer_rules *rules)
                         give_up_target(s2s, CAUSE_TLS_NOT_OFFERED, "%s", "");
                 return rules->tls != PEER_TLS_REQUIRED;
         }
-        enum cause cause = s2s_judge(s2s, s2s->remote, detail, sizeof(detail));
+        enum cause cause = certificate_judge(s2s, s2s->remote, detail, sizeof(detail));
         if (cause == CAUSE_NONE || !rules->requires_valid)
                 return true;
         give_up_target(s2s, cause, "%s", detail);
@@ -224,7 +224,7 @@ refuse_tls(struct s2s *s2s, const struct element *element, struct arena *arena)
 static void
 note_tls(struct s2s *s2s, const struct element *element, struct arena *arena)
 {
-        s2s_note_tls(s2s);
+        certificate_note(s2s);
         open_stream(s2s);
 }
 
@@ -393,7 +393,7 @@ take_verified(struct s2s *s2s, const struct element *verified, struct arena *are
         if (cause != CAUSE_NONE)
                 dialback_read_error(verified, detail, sizeof(detail));
         enum cause beneath = dialback_is_unknown_there(verified) ? CAUSE_HOST_UNKNOWN : CAUSE_NONE;
-        if (s2s->of == NULL || !remote_take_answer(s2s, local, id, cause, beneath, detail))
+        if (s2s->of == NULL || !question_take_answer(s2s, local, id, cause, beneath, detail))
                 s2s_fail(s2s, STREAM_NOT_AUTHORIZED, CAUSE_NONE, "an answer that nobody has asked for");
         else
                 rest_or_go_on(s2s);

@@ -50,7 +50,7 @@ bring_answer(struct letter *letter)
 }
 
 void
-remote_answer_question(struct remote *remote, struct question *question, enum cause cause, const char *detail)
+question_answer(struct remote *remote, struct question *question, enum cause cause, const char *detail)
 {
         if (remote != NULL)
                 list_remove(&remote->questions, &question->in_remote);
@@ -93,9 +93,9 @@ take_question(struct letter *letter)
         struct remote *remote = remote_get(question->remote);
 
         if (remote == NULL) {
-                remote_answer_question(NULL, question, CAUSE_LIMIT, "too many domains at once");
+                question_answer(NULL, question, CAUSE_LIMIT, "too many domains at once");
         } else if (!may_ask(remote)) {
-                remote_answer_question(NULL, question, CAUSE_LIMIT, "this domain is claimed too often");
+                question_answer(NULL, question, CAUSE_LIMIT, "this domain is claimed too often");
         } else {
                 /* Whoever it is has just reached us: what failed before is tried at once. Two servers that wait for each other would wait for ever. */
                 remote->retry_at = 0;
@@ -107,7 +107,7 @@ take_question(struct letter *letter)
 }
 
 void
-remote_post_question(struct question *question)
+question_post(struct question *question)
 {
         struct worker *home = home_of_domain(question->remote);
 
@@ -117,13 +117,13 @@ remote_post_question(struct question *question)
 }
 
 bool
-remote_take_answer(struct s2s *s2s, const char *local, const char *id, enum cause cause, enum cause beneath, const char *detail)
+question_take_answer(struct s2s *s2s, const char *local, const char *id, enum cause cause, enum cause beneath, const char *detail)
 {
         for (LIST_EACH(question, &s2s->of->questions, struct question, in_remote)) {
                 if (question->asked_on != s2s->serial || strcmp(question->local, local) != 0 || strcmp(question->id, id) != 0)
                         continue;
                 question->beneath = beneath;
-                remote_answer_question(s2s->of, question, cause, detail);
+                question_answer(s2s->of, question, cause, detail);
                 return true;
         }
         return false;

@@ -138,7 +138,7 @@ look_at_time(struct timer *timer)
         }
         for (LIST_EACH(question, &remote->questions, struct question, in_remote))
                 if (question->due <= now)
-                        remote_answer_question(remote, question, CAUSE_DIALBACK_UNREACHABLE, "no answer came in time");
+                        question_answer(remote, question, CAUSE_DIALBACK_UNREACHABLE, "no answer came in time");
         remote_want_all(remote);
         remote_set_timer(remote);
 }
@@ -163,7 +163,7 @@ static void
 answer_failed(struct remote *remote, struct question *question, enum cause cause, const char *text)
 {
         question->beneath = cause;
-        remote_answer_question(remote, question, CAUSE_DIALBACK_UNREACHABLE, text);
+        question_answer(remote, question, CAUSE_DIALBACK_UNREACHABLE, text);
 }
 
 void

@@ -427,7 +427,8 @@ is_set_up_well(const struct s2s *s2s, const struct pair *pair)
 
         if (rules.tls == PEER_TLS_REQUIRED && !s2s_is_secure(s2s))
                 return false;
-        return !s2s_is_secure(s2s) || !rules.requires_valid || s2s_judge(s2s, pair->remote, detail, sizeof(detail)) == CAUSE_NONE;
+        return !s2s_is_secure(s2s) || !rules.requires_valid ||
+                certificate_judge(s2s, pair->remote, detail, sizeof(detail)) == CAUSE_NONE;
 }
 
 /* A certificate that has expired proves nothing any more (RFC 6120 13.7.2.3). Where another proof will do, the next stream has it. */
@@ -440,7 +441,7 @@ end_if_outlived(struct s2s *s2s)
                 bool counts = s2s_is_secure(s2s) &&
                         (policy_peer(snapshot_now(), pair->remote).requires_valid || pair->theirs == PROOF_EXTERNAL ||
                                 pair->theirs == PROOF_CERTIFICATE);
-                if (!counts || s2s_judge(s2s, pair->remote, detail, sizeof(detail)) != CAUSE_EXPIRED)
+                if (!counts || certificate_judge(s2s, pair->remote, detail, sizeof(detail)) != CAUSE_EXPIRED)
                         continue;
                 log_info(&s2s->log, "ended: the certificate of %s has %s", pair->remote, detail);
                 s2s_fail(s2s, STREAM_RESET, CAUSE_NONE, "the certificate has %s", detail);

@@ -108,9 +108,9 @@ const char *s2s_domain(struct arena *arena, const struct element *element, const
 
 /* Judges the other side's certificate against this name by the rules of the peer; CAUSE_NONE: it is valid and names it, or is pinned. detail has
  * room for the reason. */
-enum cause s2s_judge(const struct s2s *s2s, const char *remote, char *detail, size_t room);
+enum cause certificate_judge(const struct s2s *s2s, const char *remote, char *detail, size_t room);
 /* Into its attempt: version, cipher, and the verdict on each certificate the other side has shown. */
-void s2s_note_tls(struct s2s *s2s);
+void certificate_note(struct s2s *s2s);
 
 /* ---- negotiation ---- */
 
@@ -300,11 +300,11 @@ void remote_drop_waiting(struct remote *remote);
 /* ---- questions at the home of the remote domain (question.c) ---- */
 
 /* Any worker. Takes the question; the answer comes to claim_answered. */
-void remote_post_question(struct question *question);
-void remote_answer_question(struct remote *remote, struct question *question, enum cause cause, const char *detail);
+void question_post(struct question *question);
+void question_answer(struct remote *remote, struct question *question, enum cause cause, const char *detail);
 /* The answer to a question that was asked on this stream. False: nobody has asked. */
 bool
-remote_take_answer(struct s2s *s2s, const char *local, const char *id, enum cause cause, enum cause beneath, const char *detail);
+question_take_answer(struct s2s *s2s, const char *local, const char *id, enum cause cause, enum cause beneath, const char *detail);
 /* Sees to it that it will be asked. */
 void question_want(struct remote *remote, const struct question *question);
 
