@@ -15,13 +15,17 @@ tests_bench_xload_xload_SOURCES = \
 	tests/bench/xload/mode_carbons.c \
 	tests/bench/xload/mode_chat.c \
 	tests/bench/xload/mode_connect.c \
+	tests/bench/xload/mode_domains.c \
 	tests/bench/xload/mode_drop.c \
+	tests/bench/xload/mode_first.c \
 	tests/bench/xload/mode_friends.c \
 	tests/bench/xload/mode_half.c \
 	tests/bench/xload/mode_muc.c \
 	tests/bench/xload/mode_offline.c \
 	tests/bench/xload/mode_presence.c \
+	tests/bench/xload/mode_s2s.c \
 	tests/bench/xload/net.c \
+	tests/bench/xload/remote.c \
 	tests/bench/xload/scram.c \
 	tests/bench/xload/stat.c \
 	tests/bench/xload/xload.h \

@@ -22,7 +22,7 @@ class Loads:
         sasl = () if "--raw" in subject.first_arguments else ("--sasl", subject.sasl)
         return (on_core(1) if pinned else []) + [
             str(self.program), mode, "--port", str(subject.server.c2s), "--domain", DOMAIN, "--pid", subject.pids(), "--label", subject.name,
-            *subject.first_arguments, *sasl, *map(str, arguments)]
+            *map(str, subject.first_arguments), *sasl, *map(str, arguments)]
 
     def read(self, subject, mode, text, complaint, code):
         try:

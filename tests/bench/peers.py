@@ -15,8 +15,8 @@ modules_enabled = { "roster", "saslauth", "tls", "disco", "ping", "version", "bl
 """
 
 
-def prosody(users):
-    server = servers.Prosody([DOMAIN], settings=PROSODY)
+def prosody(users, settings=""):
+    server = servers.Prosody([DOMAIN], settings=PROSODY + settings)
     server.process.argv = on_core(0) + server.process.argv
     server.add_users(accounts(users))
     server.start()
@@ -26,7 +26,8 @@ def prosody(users):
 class Ejabberd(servers.Server):
     """ejabberd from its Debian package."""
 
-    def __init__(self):
+    def __init__(self, listen="", settings="", modules="", wrapper=()):
+        """listen, settings, modules: lines of its configuration beyond the usual ones."""
         super().__init__([DOMAIN])
         certificate = shutil.copy(pki.shared().issue(self.domains), self.directory / "certificate.pem")
         self.http = system.free_port()
@@ -49,6 +50,7 @@ listen:
     module: ejabberd_http
     request_handlers:
       /api: mod_http_api
+{listen}{settings}
 api_permissions:
   "all": {{from: [mod_http_api], who: {{ip: "127.0.0.1/8"}}, what: "*"}}
 modules:
@@ -59,14 +61,14 @@ modules:
   mod_carboncopy: {{}}
   mod_stream_mgmt: {{}}
   mod_http_api: {{}}
-""")
+{modules}""")
         # ERL_DIST_PORT does without epmd, a daemon that would stay behind.
         environment = {"EJABBERD_CONFIG_PATH": str(self.directory / "ejabberd.yml"), "SPOOL_DIR": str(self.directory / "spool"),
                        "LOGS_DIR": str(self.directory), "ERLANG_NODE": f"bench{os.getpid()}@localhost", "HOME": str(self.directory),
                        "ERL_DIST_PORT": str(system.free_port())}
         as_its_user = ["runuser", "-u", "ejabberd", "--"] if os.geteuid() == 0 else []
-        self.process = process.Process("ejabberd", on_core(0) + as_its_user + [
-            system.which("ejabberdctl"), "--ctl-config", self.directory / "ejabberdctl.cfg", "--config", self.directory / "ejabberd.yml",
+        self.process = process.Process("ejabberd", on_core(0) + list(wrapper) + as_its_user + [
+            system.which("ejabberdctl"), "--config-dir", self.directory, "--ctl-config", self.directory / "ejabberdctl.cfg", "--config", self.directory / "ejabberd.yml",
             "--spool", self.directory / "spool", "--logs", self.directory, "foreground"], self.directory, environment)
 
     def start(self):
@@ -88,8 +90,8 @@ modules:
         self.remove()
 
 
-def ejabberd(users):
-    subject = Subject("ejabberd", Ejabberd())
+def ejabberd(users, **more):
+    subject = Subject("ejabberd", Ejabberd(**more))
     subject.server.start()
     try:
         provision("provision-ejabberd", f"http://127.0.0.1:{subject.server.http}/api", DOMAIN, users)

@@ -4,7 +4,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from harness import pki, process, servers, system
+from harness import config, pki, process, servers, system
 
 DOMAIN = "localhost"
 PASSWORD = "xload"
@@ -84,8 +84,8 @@ SETTINGS = {
 
 
 class OurServer(servers.Xmppd):
-    def __init__(self, workers, wrapper):
-        super().__init__([DOMAIN], SETTINGS, workers=workers)
+    def __init__(self, workers, wrapper, settings=None, federation=None):
+        super().__init__([DOMAIN], config.merge(SETTINGS, settings or {}), federation, workers=workers)
         self.command = self.process.argv
         self.as_made = wrapper + self.command, workers
         self.narrow()
@@ -118,9 +118,9 @@ class OurServer(servers.Xmppd):
         self.remove()
 
 
-def xmppd(users, workers=1, wrapper=None):
+def xmppd(users, workers=1, wrapper=None, **more):
     """wrapper: what stands before the command; the default keeps it on the first core."""
-    server = OurServer(workers, on_core(0) if wrapper is None else wrapper)
+    server = OurServer(workers, on_core(0) if wrapper is None else wrapper, **more)
     server.start()
     server.add_users(accounts(users))
     return Subject("xmppd", server)

@@ -73,6 +73,16 @@ ROWS = [
     ("idle_mapped_kib", "... with what it has of the mapped store", 1, []),
     ("hibernated_bytes", "bytes per hibernated session", 0, [at_most(300)]),
     ("unauth_kib", "KiB per connection before sign-in", 1, [at_most(32)]),
+    ("s2s_us", "CPU us per message between servers", 1, [part(4, "s2s_us", "ejabberd"), part(4, "s2s_us", "prosody")]),
+    ("s2s_out_us", "... that leaves", 1, []),
+    ("s2s_in_us", "... that comes", 1, []),
+    ("instructions_s2s_out", "instructions per message that leaves", 0, []),
+    ("instructions_s2s_in", "instructions per message that comes", 0, []),
+    ("domain_kib", "KiB per foreign domain, a stream each way", 1, [at_most(48)]),
+    ("domain_ms", "... server CPU ms until both are open", 2, []),
+    ("trips", "round trips to a new domain, EXTERNAL", 2, [at_most(8.5)]),
+    ("trips_dialback", "... dialback", 2, [at_most(7.5)]),
+    ("refused_ms", "ms to a new domain, first target refuses", 0, [at_most(1000)]),
 ]
 WORDS = {True: "met", False: "MISSED", None: "not judged"}
 

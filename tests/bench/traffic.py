@@ -109,13 +109,13 @@ class Counter:
             time.sleep(0.1)
         raise LoadError(f"callgrind of {self.subject.name} writes no counters\n{self.subject.log()[-2000:]}")
 
-    def per_message(self, bench, *arguments):
+    def per_message(self, bench, *arguments, mode="chat"):
         """Two runs that differ in nothing but their length."""
         short, long = bench.small(1000, 200), bench.small(5000, 1000)
         counts = []
         self.read()
         for messages in (short, long):
-            bench.loads.run(self.subject, "chat", "--users", 20, "--count", messages, "--settle", 0.5, "--timeout", 120, *arguments)
+            bench.loads.run(self.subject, mode, "--users", 20, "--count", messages, "--settle", 0.5, "--timeout", 120, *arguments)
             counts.append(self.read())
         return (counts[1] - counts[0]) / (long - short)
 

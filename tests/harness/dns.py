@@ -31,12 +31,13 @@ def unpack_name(packet, at):
 
 
 class Server:
-    def __init__(self, ttl=1, host="127.0.0.1"):
+    def __init__(self, ttl=1, host="127.0.0.1", port=0):
         self.ttl = ttl
+        self.delay = 0                  # seconds that an answer over UDP waits
         self.records = {}               # (name, type) -> data of each record
         self.broken, self.silent = set(), set()
         self.asked = []                 # (name, type), as they came
-        self.listener = socket.create_server((host, 0))
+        self.listener = socket.create_server((host, port))
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind(self.listener.getsockname())
         self.address = "%s:%d" % self.socket.getsockname()
@@ -104,7 +105,15 @@ class Server:
                 flags = struct.unpack(">H", answer[2:4])[0] | 0x0200        # RFC 1035 4.2.1: the rest by TCP
                 answer = answer[:2] + struct.pack(">HHHHH", flags, 1, 0, 0, 0) + answer[12:unpack_name(answer, 12)[1] + 4]
             if answer is not None:
-                self.socket.sendto(answer, peer)
+                self._send(answer, peer)
+
+    def _send(self, answer, peer):
+        if not self.delay:
+            self.socket.sendto(answer, peer)
+            return
+        later = threading.Timer(self.delay, lambda at: at.fileno() >= 0 and at.sendto(answer, peer), (self.socket,))
+        later.daemon = True
+        later.start()
 
     def _serve_tcp(self):
         while True:
