@@ -17,7 +17,7 @@ JULIET, SEEN, ROMEO = f"juliet@{OURS}", f"j.capulet@{MAIL}", f"romeo@{THEIRS}"
 class Stage:
     def __init__(self, workers):
         self.names = dns.Server()
-        self.ours = self.server(OURS, workers, {"email": {"enabled": True}}, MAIL)
+        self.ours = self.server(OURS, workers, {"email": {"enabled": True}, ("xmpp-policy", "verona.example"): {"action": "deny"}}, MAIL)
         self.theirs = self.server(THEIRS, workers, {})
         for server, *domains in ((self.ours, OURS, MAIL), (self.theirs, THEIRS)):
             for domain in domains:
@@ -111,6 +111,10 @@ def test_what_cannot_leave_comes_back_to_the_jid(stage):
     stage.juliet.send("<message to='balthasar@mantua.example' id='m1'><body>?</body></message>")
     error = hear(stage.juliet, "message", "balthasar@mantua.example", type="error")
     assert error.get("to") == JULIET + "/here" and error.get("id") == "m1"
+    # What policy stops has not become a stanza of the mail address yet.
+    stage.juliet.send("<message to='tybalt@verona.example' id='m2'><body>?</body></message>")
+    error = hear(stage.juliet, "message", "tybalt@verona.example", type="error")
+    assert error.get("to") == JULIET + "/here" and error.find("error").find("not-allowed") is not None
 
 
 def test_nobody_else_speaks_for_a_mail_domain(stage):

@@ -142,8 +142,9 @@ note_mail_domain(void *arg, const struct account *account)
         struct records *records = arg;
         struct arena *arena = arena_new(512);
         struct jid mail;
+        struct err err;
 
-        if (account_read_mail(&mail, arena, account->mail))
+        if (account_read_mail(&mail, arena, account->mail) && !account_mail_is_elsewhere(records->ctl->top, account, &err))
                 put_mail_domain(records, mail.domain);
         arena_free(&arena);
         return true;

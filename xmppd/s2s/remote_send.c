@@ -22,9 +22,7 @@ send_back(struct stanza *stanza, enum stanza_condition condition, const char *te
 
         /* It is an answer in the name of the other side, and is addressed as its answers are. */
         if (error != NULL)
-                error = mail_enter(error);
-        if (error != NULL)
-                route(error);
+                route(mail_return(error));
         stanza_unref(&stanza);
 }
 

@@ -79,6 +79,7 @@ contact_ask(struct session *session, struct stanza *presence)
         struct user *user = session->user;
         struct jid bare = jid_bare(&presence->to, presence->arena);
 
+        mail_find_account(presence->arena, &bare, &bare); /* a colleague by mail: the contact is the account */
         if (jid_equal_bare(&bare, &user->jid))
                 return;
         stanza_set_from(presence, &user->jid);

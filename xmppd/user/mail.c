@@ -437,6 +437,36 @@ mail_enter(struct stanza *stanza)
         return stanza;
 }
 
+struct stanza *
+mail_return(struct stanza *error)
+{
+        struct jid to;
+
+        if (!is_on())
+                return error;
+        struct arena *arena = arena_new(1024);
+        bool is_mail = to_account(arena, &error->to, NULL, &to);
+        error = rewrite(error, &error->from, is_mail ? &to : &error->to, to_account, NULL);
+        arena_free(&arena);
+        return error;
+}
+
+bool
+mail_find_account(struct arena *arena, const struct jid *address, struct jid *account)
+{
+        return is_on() && to_account(arena, address, NULL, account);
+}
+
+/* An answer to a request comes from the account, which is not who was asked. So the request goes back, and says who is to be asked. */
+static void
+send_request_on(const struct stanza *request, const struct jid *account)
+{
+        char text[JID_MAX + 32];
+
+        snprintf(text, sizeof(text), "the address here is %s", account->full);
+        route_error(request, REDIRECT, text);
+}
+
 bool
 mail_redirect(struct stanza *stanza)
 {
@@ -447,7 +477,10 @@ mail_redirect(struct stanza *stanza)
         struct arena *arena = arena_new(512);
         bool is_mail = to_account(arena, &stanza->to, NULL, &to);
         if (is_mail) {
-                route(stanza_derive(stanza, &stanza->from, &to));
+                if (stanza_is_request(stanza))
+                        send_request_on(stanza, &to);
+                else
+                        route(stanza_derive(stanza, &stanza->from, &to));
                 stanza_unref(&stanza);
         }
         arena_free(&arena);

@@ -29,7 +29,12 @@ struct stanza *mail_enter(struct stanza *stanza);
 bool mail_is_domain(const char *domain);
 /* Does the account appear under its mail address there? */
 bool mail_is_shown(const struct jid *account, const char *contact_domain);
-/* A stanza of our own users to somebody in a mail domain: goes on to the account, or back. Takes the reference. */
+/* An error of ours in the name of somebody there, about a stanza that has left or was about to. Takes and gives like these. */
+struct stanza *mail_return(struct stanza *error);
+/* Of our own users: whose mail address is it? False: nobody's, or this is off. */
+bool mail_find_account(struct arena *arena, const struct jid *address, struct jid *account);
+/* A stanza of our own users to somebody in a mail domain: goes on to the account, or back; a request always goes back, with `redirect` where the
+ * account can be asked. Takes the reference. */
 void mail_receive(struct stanza *stanza);
 /* The same for a domain that has accounts too, where none has this name. Takes the reference if true. */
 bool mail_redirect(struct stanza *stanza);

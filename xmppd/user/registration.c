@@ -12,6 +12,7 @@
 #include "shared/loop/offload.h"
 #include "xmppd/route/route.h"
 #include "xmppd/user/account.h"
+#include "xmppd/user/mail.h"
 #include "xmppd/user/subscription.h"
 #include "xmppd/user/user_private.h"
 
@@ -133,6 +134,8 @@ prepare(struct farewell *farewell, enum stanza_type type, const char *contact)
         struct notice *notice = ARENA_NEW(farewell->arena, notice);
 
         notice->presence = address_to(stanza_new(STANZA_PRESENCE, type, &farewell->bare, NULL), contact);
+        if (mail_is_shown(&farewell->bare, notice->presence->to.domain))
+                notice->presence = mail_leave(notice->presence); /* later nobody knows its mail address either */
         notice->next = farewell->notices;
         farewell->notices = notice;
 }
