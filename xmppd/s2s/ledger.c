@@ -211,6 +211,7 @@ ledger_receive(struct s2s *s2s, struct stanza *stanza)
                 pledge_take(ledger->pledge, stanza);
 }
 
+static void ask_to_resume(struct ledger *ledger);
 static void finish_resumption(struct ledger *ledger);
 
 static void
@@ -230,10 +231,12 @@ note_handled(void *owner, void *cookie)
         ledger->handled = (uint64_t)(uintptr_t)cookie;
         if (ledger->s2s == NULL)
                 return;
-        if (ledger->is_resuming && ledger->is_incoming)
-                finish_resumption(ledger);
-        else
+        if (!ledger->is_resuming)
                 send_a(ledger);
+        else if (ledger->is_incoming)
+                finish_resumption(ledger);
+        else if (ledger->handled == ledger->received)
+                ask_to_resume(ledger);
 }
 
 /* All that has come by now is to be known as handled. */
@@ -295,6 +298,16 @@ enable(struct s2s *s2s)
         stream_send_text(s2s->stream, "<enable xmlns=\"" NS_SM "\" resume=\"true\"/>");
 }
 
+static void
+ask_to_resume(struct ledger *ledger)
+{
+        struct buf *out = conn_output(stream_conn(ledger->s2s->stream));
+
+        buf_printf(out, "<resume xmlns=\"" NS_SM "\" h=\"%" PRIu32 "\" previd=\"", (uint32_t)ledger->handled);
+        xml_write_attribute_value(out, ledger->id);
+        buf_puts(out, "\"/>");
+}
+
 void
 ledger_begin(struct s2s *s2s)
 {
@@ -310,10 +323,8 @@ ledger_begin(struct s2s *s2s)
         attach(left, s2s);
         left->is_resuming = true;
         left->is_up = false;
-        struct buf *out = conn_output(stream_conn(s2s->stream));
-        buf_printf(out, "<resume xmlns=\"" NS_SM "\" h=\"%" PRIu32 "\" previd=\"", (uint32_t)left->handled);
-        xml_write_attribute_value(out, left->id);
-        buf_puts(out, "\"/>");
+        if (left->handled == left->received)
+                ask_to_resume(left); /* else when all is handled: what is not acknowledged would come again */
 }
 
 static void
