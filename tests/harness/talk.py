@@ -11,7 +11,7 @@ import time
 
 from . import dns, pki, servers, sip, stream, system, xmlnode
 from .talk_party import WAIT, SipParty, XmppParty
-from .talk_s2s import ServerParty, ServerPlayer
+from .talk_s2s import ServerParty, ServerPlayer, put_pins
 from .talk_sip import SipPlayer
 
 _counter = itertools.count(1)
@@ -365,7 +365,8 @@ class Player(SipPlayer, ServerPlayer):
 
     def do_ctl(self, line):
         """`ctl user del juliet@...` runs xmppctl; it must succeed."""
-        self.house.server.ctl(*shlex.split(xmlnode.substitute(line.first, self.values))[1:])
+        text = put_pins(line.first, self.parties)
+        self.house.server.ctl(*shlex.split(xmlnode.substitute(text, self.values))[1:])
 
     # -- XMPP
 
@@ -471,6 +472,7 @@ class Player(SipPlayer, ServerPlayer):
                 kind, node = event
                 if closing:
                     if kind == "close":
+                        party.told_to_close = True
                         return
                     why = "the stream goes on"
                 elif kind == "close":
@@ -510,6 +512,9 @@ class Player(SipPlayer, ServerPlayer):
     def await_closed(self, party):
         """The peer ends the stream and the connection, and says nothing else before."""
         link = party.stream
+        if party.told_to_close and not link.closing:
+            link.closing = True
+            link.send("</stream:stream>")
         end = time.monotonic() + WAIT * system.PATIENCE
         while True:
             event = party.receive(max(0, end - time.monotonic()))

@@ -18,7 +18,7 @@ class XmppParty(Party):
     def __init__(self, name, connection, domain, logged_in):
         super().__init__(name)
         self.stream, self.domain, self.logged_in = connection, domain, logged_in
-        self.gone = False
+        self.gone = self.told_to_close = False
         self.forgive = lambda event: False      # what a script does not want to know about
 
     def receive(self, seconds):

@@ -28,6 +28,12 @@ def dialback_key(secret, receiving, originating, stream_id):
     return hmac.new(keyed, f"{receiving} {originating} {stream_id}".encode(), "sha256").hexdigest()
 
 
+def put_pins(text, parties):
+    """{pin:KIND}: of such a certificate of the first peer of the talk."""
+    home = next((p.home for p in parties.values() if isinstance(p, ServerParty)), None)
+    return re.sub(r"\{pin:([^{}]+)\}", lambda m: certificates().pin(m.group(1), home.domains), text)
+
+
 def put_keys(text, values):
     """{key SECRET RECEIVING ORIGINATING ID}"""
     def put(m):
@@ -53,7 +59,11 @@ class Certificates:
         known = (kind, tuple(domains))
         if known not in self.made or kind.startswith("brief"):
             self.made[known] = self.make(kind, domains)
-        return self.made[known]
+        return self.made[known].file()
+
+    def pin(self, kind, domains):
+        self.file(kind, domains)
+        return self.made[kind, tuple(domains)].pin()
 
     def make(self, kind, domains):
         name, signer, wishes = domains[0], self.trusted, {"names": domains}
@@ -72,6 +82,8 @@ class Certificates:
             self.unknown = self.unknown or self.maker.root("Nobody knows this root")
             signer = self.unknown
         elif word == "names":
+            name, wishes["names"] = "nobody.example", value.split(",")
+        elif word == "also":
             wishes["names"] = value.split(",")
         elif word == "srv":
             wishes["san"] = ",".join(f"otherName:1.3.6.1.5.5.7.8.7;IA5STRING:_xmpp-server.{d}" for d in domains)
@@ -81,7 +93,7 @@ class Certificates:
             wishes["names"] = ()
         elif word != "good":
             raise ValueError(f"no such certificate: {kind}")
-        return self.maker.issue(name, signer, **wishes).file()
+        return self.maker.issue(name, signer, **wishes)
 
 
 def certificates():
@@ -135,7 +147,7 @@ class ServerParty(XmppParty):
     def take(self, connection, accepts):
         if self.stream:
             self.stream.cut()
-        self.stream, self.accepts, self.has_opened, self.gone = connection, accepts, False, False
+        self.stream, self.accepts, self.has_opened, self.gone, self.told_to_close = connection, accepts, False, False, False
 
     def finish(self):
         super().finish()

@@ -23,15 +23,18 @@ certificate_note(struct s2s *s2s)
                         peer->chain[i].fault == TLS_FAULT_NONE ? "good" : peer->chain[i].problem);
 }
 
-static const char *
+/* What could have been the name of a domain. A common name could only where there is nothing else. */
+static void
 describe_names(const struct tls_peer *peer, char *text, size_t room)
 {
         size_t len = 0;
 
-        text[0] = '\0';
+        snprintf(text, room, "it names nothing");
+        if (peer->name_count == 1 && peer->names[0].kind == TLS_NAME_CN)
+                snprintf(text, room, "it has nothing but the common name %s", peer->names[0].text);
         for (size_t i = 0; i < peer->name_count && len + 2 < room; i++)
-                len += (size_t)snprintf(text + len, room - len, "%s%s", i > 0 ? ", " : "", peer->names[i].text);
-        return text;
+                if (peer->names[i].kind != TLS_NAME_CN)
+                        len += (size_t)snprintf(text + len, room - len, "%s%s", len > 0 ? ", " : "it names ", peer->names[i].text);
 }
 
 static void
@@ -93,7 +96,7 @@ certificate_judge(const struct s2s *s2s, const char *remote, char *detail, size_
 {
         const struct tls_peer *peer = s2s_is_secure(s2s) ? conn_peer(stream_conn(s2s->stream)) : NULL;
         struct peer_rules rules = policy_peer(snapshot_now(), remote);
-        char ascii[256], names[160];
+        char ascii[256];
 
         snprintf(detail, room, "%s", "");
         if (peer == NULL || !peer->has_certificate)
@@ -116,6 +119,6 @@ certificate_judge(const struct s2s *s2s, const char *remote, char *detail, size_
                 return cause;
         if (jid_domain_to_ascii(ascii, remote) && tls_peer_names_domain(peer, remote, ascii, rules.allows_cn))
                 return CAUSE_NONE;
-        snprintf(detail, room, "it names %s", describe_names(peer, names, sizeof(names)));
+        describe_names(peer, detail, room);
         return CAUSE_NAME;
 }

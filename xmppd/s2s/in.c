@@ -483,9 +483,9 @@ static const struct step_row steps[] = {
 static void
 refuse(struct s2s *s2s, enum event event)
 {
-        if (event == STANZA || event == SM)
+        if (!s2s->is_open && (event == STANZA || event == SM))
                 s2s_fail(s2s, STREAM_NOT_AUTHORIZED, CAUSE_NONE, "no domain was proven yet");
-        else if (event == HEADER || event == OTHER)
+        else if (event == HEADER || event == OTHER || event == STANZA)
                 s2s_fail(s2s, STREAM_UNSUPPORTED_STANZA_TYPE, CAUSE_NONE, "%s", "");
         else
                 s2s_fail(s2s, STREAM_NOT_AUTHORIZED, CAUSE_NONE, "not at this point of the negotiation");
