@@ -98,10 +98,9 @@ attempt_end(struct attempt *attempt, bool is_good)
 void
 attempt_sentence(char *text, size_t room, const char *domain, enum cause cause, const char *detail)
 {
-        bool has_detail = detail != NULL && detail[0] != '\0';
+        char what[CAUSE_TEXT];
 
-        snprintf(text, room, "%.255s: %s%s%.300s%s", domain, cause_row(cause)->sentence, has_detail ? " (" : "",
-                has_detail ? detail : "", has_detail ? ")" : "");
+        snprintf(text, room, "%.255s: %s", domain, cause_text(what, cause, detail));
 }
 
 void

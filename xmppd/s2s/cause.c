@@ -5,6 +5,7 @@
 
 #include "shared/base/panic.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define NOT_FOUND REMOTE_SERVER_NOT_FOUND
@@ -111,6 +112,16 @@ cause_row(enum cause cause)
 {
         must(cause < CAUSES);
         return &rows[cause];
+}
+
+const char *
+cause_text(char text[CAUSE_TEXT], enum cause cause, const char *detail)
+{
+        bool has_detail = detail != NULL && detail[0] != '\0';
+
+        snprintf(text, CAUSE_TEXT, "%s%s%.300s%s", cause_row(cause)->sentence, has_detail ? " (" : "", has_detail ? detail : "",
+                has_detail ? ")" : "");
+        return text;
 }
 
 const char *

@@ -74,6 +74,9 @@ struct cause_row {
         const char *advice;
 };
 const struct cause_row *cause_row(enum cause cause);
+/* Its sentence with what is known of this case: "its certificate is for another name (it names a, b)". detail may be NULL. */
+enum { CAUSE_TEXT = 500 };
+const char *cause_text(char text[CAUSE_TEXT], enum cause cause, const char *detail);
 const char *step_name(enum step step); /* "certificate" */
 /* What a fault of a certificate is called here. */
 enum cause cause_of_fault(enum tls_fault fault);

@@ -122,3 +122,14 @@ certificate_judge(const struct s2s *s2s, const char *remote, char *detail, size_
         describe_names(peer, detail, room);
         return CAUSE_NAME;
 }
+
+enum cause
+certificate_check(const struct s2s *s2s, const char *remote, char *detail, size_t room)
+{
+        struct peer_rules rules = policy_peer(snapshot_now(), remote);
+
+        detail[0] = '\0';
+        if (!s2s_is_secure(s2s))
+                return rules.tls == PEER_TLS_REQUIRED ? CAUSE_TLS_NOT_OFFERED : CAUSE_NONE;
+        return rules.requires_valid ? certificate_judge(s2s, remote, detail, room) : CAUSE_NONE;
+}

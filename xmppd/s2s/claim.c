@@ -9,15 +9,6 @@
 
 #include <stdio.h>
 
-static bool
-is_proven(const struct s2s *s2s, const char *remote)
-{
-        for (LIST_EACH(pair, &s2s->pairs, struct pair, in_stream))
-                if (proof_holds(pair->theirs) && strcmp(pair->remote, remote) == 0)
-                        return true;
-        return false;
-}
-
 /* ---- is it worth a look ---- */
 
 /* May a further domain come by a stream that others use? Where not, it alone is refused: they have done nothing wrong. */
@@ -25,7 +16,7 @@ static bool
 may_join(struct s2s *s2s, const char *local, const char *remote)
 {
         struct policy_verdict verdict = policy_decide(snapshot_now(), remote, POLICY_IN);
-        char detail[300], text[400];
+        char detail[300], text[CAUSE_TEXT];
         enum cause cause;
 
         if (snapshot_domain(remote) != NULL || s2s_is_ours(remote)) {
@@ -37,11 +28,13 @@ may_join(struct s2s *s2s, const char *local, const char *remote)
                 dialback_refuse(s2s, local, remote, "policy-violation", "federation with this domain is not allowed here");
                 return false;
         }
-        cause = in_safety(s2s, remote, detail, sizeof(detail));
+        cause = certificate_check(s2s, remote, detail, sizeof(detail));
         if (cause == CAUSE_NONE)
                 return true;
-        const char *sentence = cause == CAUSE_TLS_NOT_OFFERED ? "TLS is required here" : cause_row(cause)->sentence;
-        snprintf(text, sizeof(text), "%s%s%.300s%s", sentence, detail[0] != '\0' ? " (" : "", detail, detail[0] != '\0' ? ")" : "");
+        if (cause == CAUSE_TLS_NOT_OFFERED)
+                snprintf(text, sizeof(text), "TLS is required here");
+        else
+                cause_text(text, cause, detail);
         log_info(&s2s->log, "%s is refused: %s", remote, text);
         dialback_refuse(s2s, local, remote, "not-authorized", text);
         return false;
@@ -102,6 +95,7 @@ void
 claim_answered(struct s2s *s2s, const struct question *question)
 {
         struct pair *pair = s2s_pair(s2s, question->local, question->remote);
+        char text[CAUSE_TEXT];
 
         if (pair == NULL || pair->theirs != PROOF_ASKED)
                 return;
@@ -113,8 +107,7 @@ claim_answered(struct s2s *s2s, const struct question *question)
         }
         pair->theirs = PROOF_REFUSED;
         attempt_fail(s2s->attempt, question->cause, "%s", question->detail);
-        log_info(&s2s->log, "%s is refused: %s%s%s", question->remote, cause_row(question->cause)->sentence,
-                question->detail[0] != '\0' ? ": " : "", question->detail);
+        log_info(&s2s->log, "%s is refused: %s", question->remote, cause_text(text, question->cause, question->detail));
         if (question->cause == CAUSE_DIALBACK_KEY && !s2s->is_open)
                 s2s_close(s2s); /* XEP-0220 2.2.1 */
 }
@@ -125,7 +118,7 @@ proof_at_hand(const struct s2s *s2s, const char *remote)
 {
         char detail[300];
 
-        if (!s2s->is_incoming && is_proven(s2s, remote))
+        if (!s2s->is_incoming && s2s_has_proven(s2s, remote))
                 return PROOF_DIALBACK;
         if (s2s_is_secure(s2s) && certificate_judge(s2s, remote, detail, sizeof(detail)) == CAUSE_NONE)
                 return PROOF_CERTIFICATE;

@@ -263,22 +263,11 @@ note_tls(struct s2s *s2s, const struct element *element, struct arena *arena)
         certificate_note(s2s);
 }
 
-enum cause
-in_safety(const struct s2s *s2s, const char *remote, char *detail, size_t room)
-{
-        struct peer_rules rules = policy_peer(snapshot_now(), remote);
-
-        detail[0] = '\0';
-        if (!s2s_is_secure(s2s))
-                return rules.tls == PEER_TLS_REQUIRED ? CAUSE_TLS_NOT_OFFERED : CAUSE_NONE;
-        return rules.requires_valid ? certificate_judge(s2s, remote, detail, room) : CAUSE_NONE;
-}
-
 bool
 in_is_safe_enough(struct s2s *s2s, const char *remote)
 {
-        char detail[300];
-        enum cause cause = in_safety(s2s, remote, detail, sizeof(detail));
+        char detail[300], text[800];
+        enum cause cause = certificate_check(s2s, remote, detail, sizeof(detail));
 
         if (cause == CAUSE_NONE)
                 return true;
@@ -287,8 +276,8 @@ in_is_safe_enough(struct s2s *s2s, const char *remote)
                 return false;
         }
         attempt_fail(s2s->attempt, cause, "%s", detail);
-        s2s_fail(s2s, STREAM_NOT_AUTHORIZED, CAUSE_NONE, "%s: %s%s%s%s", remote, cause_row(cause)->sentence,
-                detail[0] != '\0' ? " (" : "", detail, detail[0] != '\0' ? ")" : "");
+        attempt_sentence(text, sizeof(text), remote, cause, detail);
+        s2s_fail(s2s, STREAM_NOT_AUTHORIZED, CAUSE_NONE, "%s", text);
         return false;
 }
 

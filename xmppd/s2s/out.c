@@ -131,20 +131,14 @@ wants_tls(const struct s2s *s2s, const struct peer_rules *rules)
 
 /* By the rules for this domain: is the certificate good enough, or TLS needed that is not there? Gives the target up where not. */
 static bool
-is_safe_enough(struct s2s *s2s, const struct peer_rules *rules)
+is_safe_enough(struct s2s *s2s)
 {
         char detail[300];
+        enum cause cause = certificate_check(s2s, s2s->remote, detail, sizeof(detail));
 
-        if (!s2s_is_secure(s2s)) {
-                if (rules->tls == PEER_TLS_REQUIRED)
-                        give_up_target(s2s, CAUSE_TLS_NOT_OFFERED, "%s", "");
-                return rules->tls != PEER_TLS_REQUIRED;
-        }
-        enum cause cause = certificate_judge(s2s, s2s->remote, detail, sizeof(detail));
-        if (cause == CAUSE_NONE || !rules->requires_valid)
-                return true;
-        give_up_target(s2s, cause, "%s", detail);
-        return false;
+        if (cause != CAUSE_NONE)
+                give_up_target(s2s, cause, "%s", detail);
+        return cause == CAUSE_NONE;
 }
 
 static bool
@@ -189,7 +183,7 @@ take_features(struct s2s *s2s, const struct element *features, struct arena *are
                 apply(s2s, ENCRYPT, NULL, NULL);
                 return;
         }
-        if (!is_safe_enough(s2s, &rules))
+        if (!is_safe_enough(s2s))
                 return;
         bool may_answer = policy_decide(snapshot_now(), s2s->remote, POLICY_IN).is_allowed;
         if (s2s->offers_bidi && !s2s->has_bidi && may_answer) {

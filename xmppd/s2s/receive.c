@@ -40,23 +40,13 @@ pause_under_pressure(struct s2s *s2s)
         timer_start(&s2s->pressure, PRESSURE_MS, go_on);
 }
 
-/* The remote domain is proven for some domain of ours: which one of them it writes to is its own affair. */
-static bool
-is_proven(const struct s2s *s2s, const char *remote)
-{
-        for (LIST_EACH(pair, &s2s->pairs, struct pair, in_stream))
-                if (proof_holds(pair->theirs) && strcmp(pair->remote, remote) == 0)
-                        return true;
-        return false;
-}
-
 /* RFC 6120 8.1.1.2, 8.1.2.2, 4.9.3.9: the sender's mistakes end the stream. */
 static bool
 is_addressed_well(struct s2s *s2s, const struct stanza *stanza)
 {
         if (stanza->from.full == NULL || stanza->to.full == NULL)
                 s2s_fail(s2s, STREAM_IMPROPER_ADDRESSING, CAUSE_NONE, "from and to are needed");
-        else if (!is_proven(s2s, stanza->from.domain))
+        else if (!s2s_has_proven(s2s, stanza->from.domain))
                 s2s_fail(s2s, STREAM_INVALID_FROM, CAUSE_NONE, "%.255s is not proven on this stream", stanza->from.domain);
         else if (!s2s_is_ours(stanza->to.domain))
                 s2s_fail(s2s, STREAM_HOST_UNKNOWN, CAUSE_NONE, "%.255s is no domain of this server", stanza->to.domain);
@@ -129,7 +119,7 @@ refuse(struct s2s *s2s, struct arena *arena, const struct element *element, enum
                 s2s_fail(s2s, STREAM_UNSUPPORTED_STANZA_TYPE, CAUSE_NONE, "%s", "");
         } else if (from == NULL || to == NULL || !jid_parse(&sender, arena, from)) {
                 s2s_fail(s2s, STREAM_IMPROPER_ADDRESSING, CAUSE_NONE, "from and to are needed");
-        } else if (!is_proven(s2s, sender.domain)) {
+        } else if (!s2s_has_proven(s2s, sender.domain)) {
                 s2s_fail(s2s, STREAM_INVALID_FROM, CAUSE_NONE, "%.255s is not proven on this stream", sender.domain);
         } else {
                 struct stanza *answer = stanza_refusal(element, problem, &sender);

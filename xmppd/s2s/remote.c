@@ -184,8 +184,9 @@ remote_failed(struct remote *remote, const char *local, enum cause cause, const 
 void
 remote_refused(struct remote *remote, const char *local, enum cause cause, const char *detail)
 {
-        log_info(LOG_ABOUT("s2s.out", remote->domain), "%s is refused there: %s%s%s", local, cause_row(cause)->sentence,
-                detail[0] != '\0' ? ": " : "", detail);
+        char text[CAUSE_TEXT];
+
+        log_info(LOG_ABOUT("s2s.out", remote->domain), "%s is refused there: %s", local, cause_text(text, cause, detail));
         remote_send_back(remote, local, cause, detail);
         remote_set_timer(remote);
 }

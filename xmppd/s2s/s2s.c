@@ -343,6 +343,15 @@ s2s_pair(const struct s2s *s2s, const char *local, const char *remote)
         return NULL;
 }
 
+bool
+s2s_has_proven(const struct s2s *s2s, const char *remote)
+{
+        for (LIST_EACH(pair, &s2s->pairs, struct pair, in_stream))
+                if (proof_holds(pair->theirs) && strcmp(pair->remote, remote) == 0)
+                        return true;
+        return false;
+}
+
 struct pair *
 s2s_add_pair(struct s2s *s2s, const char *local, const char *remote)
 {
@@ -418,19 +427,6 @@ may_go_on(const struct s2s *s2s, const struct pair *pair)
         return verdict.is_allowed && s2s_is_ours(pair->local) && snapshot_domain(pair->remote) == NULL;
 }
 
-/* Does the way in which it was set up satisfy the rules that hold now? */
-static bool
-is_set_up_well(const struct s2s *s2s, const struct pair *pair)
-{
-        struct peer_rules rules = policy_peer(snapshot_now(), pair->remote);
-        char detail[200];
-
-        if (rules.tls == PEER_TLS_REQUIRED && !s2s_is_secure(s2s))
-                return false;
-        return !s2s_is_secure(s2s) || !rules.requires_valid ||
-                certificate_judge(s2s, pair->remote, detail, sizeof(detail)) == CAUSE_NONE;
-}
-
 /* A certificate that has expired proves nothing any more (RFC 6120 13.7.2.3). Where another proof will do, the next stream has it. */
 static bool
 end_if_outlived(struct s2s *s2s)
@@ -453,6 +449,8 @@ end_if_outlived(struct s2s *s2s)
 static void
 check_stream(struct s2s *s2s)
 {
+        char detail[300];
+
         for (LIST_EACH(pair, &s2s->pairs, struct pair, in_stream)) {
                 if (!may_go_on(s2s, pair)) {
                         bool is_ours = s2s_is_ours(pair->local);
@@ -461,7 +459,7 @@ check_stream(struct s2s *s2s)
                                 is_ours ? "the policy has changed" : "");
                         return;
                 }
-                if (!is_set_up_well(s2s, pair)) {
+                if (certificate_check(s2s, pair->remote, detail, sizeof(detail)) != CAUSE_NONE) {
                         log_info(&s2s->log, "ended: the settings for %s ask for more than it has", pair->remote);
                         s2s_fail(s2s, STREAM_RESET, CAUSE_NONE, "the settings have changed");
                         return;

@@ -85,6 +85,8 @@ void s2s_restart_deadline(struct s2s *s2s);
 /* The stream of this worker with this serial number; NULL: gone. */
 struct s2s *s2s_find(uint64_t serial);
 struct pair *s2s_pair(const struct s2s *s2s, const char *local, const char *remote); /* NULL: none */
+/* The remote domain is proven for some domain of ours: which one of them it writes to is its own affair. */
+bool s2s_has_proven(const struct s2s *s2s, const char *remote);
 struct pair *
 s2s_add_pair(struct s2s *s2s, const char *local, const char *remote); /* the one there is, or a new one; NULL: too many */
 void s2s_free_pairs(struct list *pairs);
@@ -109,6 +111,9 @@ const char *s2s_domain(struct arena *arena, const struct element *element, const
 /* Judges the other side's certificate against this name by the rules of the peer; CAUSE_NONE: it is valid and names it, or is pinned. detail has
  * room for the reason. */
 enum cause certificate_judge(const struct s2s *s2s, const char *remote, char *detail, size_t room);
+/* Is there TLS where the rules of the peer require it, and a certificate that is good where they require that? CAUSE_NONE: yes. To be asked before
+ * anybody proves anything. detail has room for the reason. */
+enum cause certificate_check(const struct s2s *s2s, const char *remote, char *detail, size_t room);
 /* Into its attempt: version, cipher, and the verdict on each certificate the other side has shown. */
 void certificate_note(struct s2s *s2s);
 
@@ -123,8 +128,6 @@ void in_see_closed(struct s2s *s2s);
 const char *in_state(const struct s2s *s2s);
 /* May this domain come to us? Ends the stream where not. */
 bool in_may_come(struct s2s *s2s, const char *remote);
-/* What has to hold before anybody proves anything; else the cause. */
-enum cause in_safety(const struct s2s *s2s, const char *remote, char *detail, size_t room);
 /* Ends the stream where that does not hold. */
 bool in_is_safe_enough(struct s2s *s2s, const char *remote);
 void in_prove(struct s2s *s2s, struct pair *pair, enum proof proof);
