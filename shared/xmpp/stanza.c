@@ -379,6 +379,14 @@ stanza_is_request(const struct stanza *stanza)
         return stanza->type == IQ_GET || stanza->type == IQ_SET;
 }
 
+bool
+stanza_has_one_payload(const struct stanza *stanza)
+{
+        const struct element *payload = stanza_payload(stanza);
+
+        return payload != NULL && element_next(payload) == NULL;
+}
+
 const char *
 stanza_type_name(const struct stanza *stanza)
 {

@@ -104,6 +104,7 @@ void stanza_seal_as(struct stanza *stanza, const char *inside, size_t len);
 /* The first child element: an iq's payload. NULL if there is none. */
 struct element *stanza_payload(const struct stanza *stanza);
 bool stanza_is_request(const struct stanza *stanza);       /* iq get or set */
+bool stanza_has_one_payload(const struct stanza *stanza);  /* as a request must (RFC 6120 8.2.3) */
 const char *stanza_type_name(const struct stanza *stanza); /* "chat"; NULL where the attribute is left out */
 const char *stanza_kind_name(const struct stanza *stanza); /* "message" */
 int stanza_priority(const struct stanza *stanza);          /* of a presence: -128..127, 0 if absent or not a number */

@@ -300,15 +300,6 @@ is_ping_to_server(const struct stanza *stanza)
                 stanza->to.local == NULL && domain != NULL && domain->kind == DOMAIN_LOCAL;
 }
 
-/* RFC 6120 8.2.3: a request has one child, no more and no less. */
-static bool
-is_complete(const struct stanza *stanza)
-{
-        const struct element *payload = stanza_payload(stanza);
-
-        return !stanza_is_request(stanza) || (payload != NULL && element_next(payload) == NULL);
-}
-
 /* A component can speak faster than all workers together can listen, or the disk can write. */
 static bool
 is_pressed(void)
@@ -363,7 +354,7 @@ handle(struct component *component, struct stanza *stanza)
         pause_under_pressure(component);
         if (is_sip(component) && (stanza = mail_enter(stanza)) == NULL)
                 return;
-        if (!is_complete(stanza)) {
+        if (stanza_is_request(stanza) && !stanza_has_one_payload(stanza)) {
                 route_error(stanza, BAD_REQUEST, "A request has exactly one child.");
                 stanza_unref(&stanza);
         } else if (is_ping_to_server(stanza)) {

@@ -69,15 +69,6 @@ is_allowed(struct s2s *s2s, const char *remote)
         return verdict.is_allowed;
 }
 
-/* RFC 6120 8.2.3: a request has one child, no more and no less. */
-static bool
-is_complete(const struct stanza *stanza)
-{
-        const struct element *payload = stanza_payload(stanza);
-
-        return !stanza_is_request(stanza) || (payload != NULL && element_next(payload) == NULL);
-}
-
 static void
 handle(struct s2s *s2s, struct stanza *stanza)
 {
@@ -96,7 +87,7 @@ handle(struct s2s *s2s, struct stanza *stanza)
         stanza = mail_enter(stanza);
         if (stanza == NULL)
                 return;
-        if (!is_complete(stanza)) {
+        if (stanza_is_request(stanza) && !stanza_has_one_payload(stanza)) {
                 route_error(stanza, BAD_REQUEST, "A request has exactly one child.");
                 stanza_unref(&stanza);
         } else if (extend_run(HOOK_FROM_OUTSIDE, NULL, stanza) == STOP) {

@@ -287,14 +287,6 @@ session_unload(struct session *session)
         free_session(session);
 }
 
-/* RFC 6120 8.2.3: a request has one payload. */
-static bool
-has_one_payload(const struct stanza *iq)
-{
-        const struct element *payload = stanza_payload(iq);
-        return payload != NULL && element_next(payload) == NULL;
-}
-
 static void
 refuse(struct session *session, const struct stanza *stanza, enum stanza_condition condition)
 {
@@ -321,7 +313,7 @@ session_receive(struct session *session, struct stanza *stanza)
                 stanza_unref(&stanza);
                 return;
         }
-        if (stanza_is_request(stanza) && !has_one_payload(stanza)) {
+        if (stanza_is_request(stanza) && !stanza_has_one_payload(stanza)) {
                 refuse(session, stanza, BAD_REQUEST);
                 stanza_unref(&stanza);
                 return;
