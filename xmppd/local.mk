@@ -71,6 +71,7 @@ xmppd_libxmppd_a_SOURCES += xmppd/user/account_json.c xmppd/user/account_json.h
 xmppd_libxmppd_a_SOURCES += xmppd/user/account_mail.c
 xmppd_libxmppd_a_SOURCES += xmppd/user/account_private.h
 xmppd_libxmppd_a_SOURCES += xmppd/user/blocking.c xmppd/user/blocking.h
+xmppd_libxmppd_a_SOURCES += xmppd/user/brake.c xmppd/user/brake.h
 xmppd_libxmppd_a_SOURCES += xmppd/user/caps.c xmppd/user/caps.h
 xmppd_libxmppd_a_SOURCES += xmppd/user/contact.c
 xmppd_libxmppd_a_SOURCES += xmppd/user/data.c xmppd/user/data.h

@@ -9,6 +9,7 @@
 #include "xmppd/c2s/pace.h"
 #include "xmppd/route/doorkeeper.h"
 #include "xmppd/sasl/sasl.h"
+#include "xmppd/user/brake.h"
 #include "xmppd/user/session.h"
 
 /* Owned by the worker it is on; freed when its stream has closed. */
@@ -22,7 +23,7 @@ struct client {
         char *lang;              /* of its stream header; NULL: none */
         char *account;           /* from login on: the bare JID */
         size_t replayed;         /* bytes that were sent again to a resumed client, until it has read them */
-        struct timer pressure;   /* runs while it is paused because mailboxes are long, or it sends too fast */
+        struct brake brake;
         struct pace pace;
         struct ticket ticket; /* settled with the last SASL answer */
         struct login *login;  /* until it is bound: what only negotiation needs */

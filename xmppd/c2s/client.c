@@ -13,7 +13,12 @@
 #include <stdatomic.h>
 #include <string.h>
 
-enum { HELLO_BYTES = 4096, RECORD_OVERHEAD = 512, RECORD_MAX = 16384 + RECORD_OVERHEAD };
+enum {
+        HELLO_BYTES = 4096,
+        RECORD_OVERHEAD = 512,
+        RECORD_MAX = 16384 + RECORD_OVERHEAD,
+        BRAKE_LETTERS = 50000, /* clients are many: one alone has little to do with it */
+};
 
 /* One of these per worker; nobody else looks. */
 static _Thread_local struct list clients;
@@ -152,7 +157,7 @@ see_closed(void *owner, const char *why)
                 log_info(&client->log, "closed: %s", why);
         else
                 log_debug(&client->log, "closed before binding: %s", why);
-        timer_stop(&client->pressure);
+        brake_stop(&client->brake);
         resume_abandon(client);
         session_close(&client->session, for_good);
         client_stop_negotiating(client);
@@ -206,6 +211,7 @@ client_new(int fd, bool direct, const struct ticket *ticket)
         client->login = login;
         login->client = client;
         client->ticket = *ticket;
+        client->brake.letters = BRAKE_LETTERS;
         client->stream = stream_accept(fd, NS_CLIENT, &early, &client_events, client);
         struct conn *conn = stream_conn(client->stream);
         log_scope_set(

@@ -8,20 +8,14 @@
 #include "shared/xmpp/ns.h"
 #include "xmppd/c2s/c2s_private.h"
 #include "xmppd/extend/extension.h"
-#include "xmppd/route/home.h"
 #include "xmppd/route/limits.h"
 #include "xmppd/route/snapshot.h"
 #include "xmppd/user/sm.h"
-#include "xmppd/user/user.h"
 
 #include <stdio.h>
 #include <string.h>
 
-enum {
-        PRESSED = 50000, /* letters in the mailbox of any worker: readers pause */
-        RELIEF_MS = 20,
-        OVERHEAD = 100, /* about what a stanza has around its inside */
-};
+enum { OVERHEAD = 100 /* about what a stanza has around its inside */ };
 
 /* ---- the edge of a session ---- */
 
@@ -253,25 +247,6 @@ may_say_from(const struct client *client, const struct stanza *stanza)
         return jid_is_bare(&stanza->from) && jid_has_bare(own, stanza->from.full, stanza->from.full_len);
 }
 
-static bool
-is_pressed(void)
-{
-        return home_is_behind(PRESSED) || user_is_pressed();
-}
-
-static void
-relieve(struct timer *timer)
-{
-        struct client *client = container_of(timer, struct client, pressure);
-
-        if (client->stream == NULL)
-                return;
-        if (is_pressed())
-                timer_start(timer, RELIEF_MS, relieve);
-        else
-                stream_resume(client->stream);
-}
-
 void
 bound_receive(struct client *client, struct arena *arena, struct element *element, const struct xml_source *source)
 {
@@ -305,8 +280,5 @@ bound_receive(struct client *client, struct arena *arena, struct element *elemen
                 stanza->lang = arena_strdup(stanza->arena, client->lang); /* RFC 6120 4.7.4, 8.1.5 */
         session_receive(client->session, stanza);
         uint64_t wait = pace_take(&client->pace, worker_now(), len);
-        if (wait > 0 || is_pressed()) {
-                stream_pause(client->stream);
-                timer_start(&client->pressure, wait > RELIEF_MS ? wait : RELIEF_MS, relieve);
-        }
+        brake_use(&client->brake, &client->stream, wait);
 }

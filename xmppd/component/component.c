@@ -23,8 +23,8 @@
 #include "xmppd/extend/extension.h"
 #include "xmppd/route/home.h"
 #include "xmppd/route/route.h"
+#include "xmppd/user/brake.h"
 #include "xmppd/user/mail.h"
-#include "xmppd/user/user.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -34,8 +34,8 @@ enum {
         PINGS_MAX = 1000, /* of one stream, waiting for the disk */
         DEADLINE_MS = 30 * 1000,
         KEEPALIVE_MS = 60 * 1000,
-        PRESSURE_LETTERS = 20000, /* in a worker's mailbox */
-        PRESSURE_MS = 20,
+        BRAKE_LETTERS = 20000,
+        BRAKE_EACH = 64, /* stanzas */
 };
 
 enum state { AWAITS_HEADER, AWAITS_HANDSHAKE, MOVES, SERVES, ENDS };
@@ -47,7 +47,7 @@ struct component {
         struct letter letter; /* while it moves */
         struct chore leave;   /* at the end of the turn in which the handshake came */
         struct timer timer;   /* the deadline of the negotiation, later the keepalive */
-        struct timer relief;  /* reading is paused until it fires */
+        struct brake brake;
         enum state state;
         struct stream *stream;
         struct stream_parcel *parcel; /* while it moves */
@@ -114,7 +114,7 @@ static void
 free_component(struct component *component)
 {
         timer_stop(&component->timer);
-        timer_stop(&component->relief);
+        brake_stop(&component->brake);
         worker_forget_chore(&component->leave);
         drop_pings(component);
         list_remove(&here.all, &component->in_all);
@@ -149,6 +149,7 @@ add_component(const struct ticket *ticket)
         struct component *component = MEM_NEW(component);
 
         component->ticket = *ticket;
+        component->brake.letters = BRAKE_LETTERS;
         component->pings = &component->first_ping;
         list_append(&here.all, &component->in_all);
         return component;
@@ -300,33 +301,6 @@ is_ping_to_server(const struct stanza *stanza)
                 stanza->to.local == NULL && domain != NULL && domain->kind == DOMAIN_LOCAL;
 }
 
-/* A component can speak faster than all workers together can listen, or the disk can write. */
-static bool
-is_pressed(void)
-{
-        return home_is_behind(PRESSURE_LETTERS) || user_is_pressed();
-}
-
-static void
-go_on(struct timer *timer)
-{
-        struct component *component = container_of(timer, struct component, relief);
-
-        if (is_pressed())
-                timer_start(timer, PRESSURE_MS, go_on);
-        else
-                stream_resume(component->stream);
-}
-
-static void
-pause_under_pressure(struct component *component)
-{
-        if (component->in % 64 != 0 || !is_pressed())
-                return;
-        stream_pause(component->stream);
-        timer_start(&component->relief, PRESSURE_MS, go_on);
-}
-
 /* Behind it are foreign domains: what crosses to them carries mail addresses where these are switched on. */
 static bool
 is_sip(const struct component *component)
@@ -350,8 +324,8 @@ handle(struct component *component, struct stanza *stanza)
                 stanza_unref(&stanza);
                 return;
         }
-        component->in++;
-        pause_under_pressure(component);
+        if (++component->in % BRAKE_EACH == 0)
+                brake_use(&component->brake, &component->stream, 0);
         if (is_sip(component) && (stanza = mail_enter(stanza)) == NULL)
                 return;
         if (stanza_is_request(stanza) && !stanza_has_one_payload(stanza)) {

@@ -3,42 +3,13 @@
  */
 #include "shared/xmpp/ns.h"
 #include "xmppd/extend/extension.h"
-#include "xmppd/route/home.h"
 #include "xmppd/route/route.h"
 #include "xmppd/s2s/s2s_private.h"
 #include "xmppd/user/mail.h"
-#include "xmppd/user/user.h"
 
 #include <string.h>
 
-enum { PRESSURE_LETTERS = 20000, PRESSURE_MS = 20, PRESSURE_EACH = 64 };
-
-/* A server can speak faster than all workers together can listen, or the disk can write. */
-static bool
-is_pressed(void)
-{
-        return home_is_behind(PRESSURE_LETTERS) || user_is_pressed();
-}
-
-static void
-go_on(struct timer *timer)
-{
-        struct s2s *s2s = container_of(timer, struct s2s, pressure);
-
-        if (is_pressed())
-                timer_start(timer, PRESSURE_MS, go_on);
-        else
-                stream_resume(s2s->stream);
-}
-
-static void
-pause_under_pressure(struct s2s *s2s)
-{
-        if (s2s->in % PRESSURE_EACH != 0 || !is_pressed())
-                return;
-        stream_pause(s2s->stream);
-        timer_start(&s2s->pressure, PRESSURE_MS, go_on);
-}
+enum { BRAKE_EACH = 64 /* stanzas */ };
 
 /* RFC 6120 8.1.1.2, 8.1.2.2, 4.9.3.9: the sender's mistakes end the stream. */
 static bool
@@ -76,9 +47,9 @@ handle(struct s2s *s2s, struct stanza *stanza)
                 stanza_unref(&stanza);
                 return;
         }
-        s2s->in++;
+        if (++s2s->in % BRAKE_EACH == 0)
+                brake_use(&s2s->brake, &s2s->stream, 0);
         s2s->last_used = worker_now();
-        pause_under_pressure(s2s);
         ledger_receive(s2s, stanza);
         if (trial_takes(s2s, stanza)) {
                 stanza_unref(&stanza);

@@ -15,7 +15,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
-enum { PAIRS_MAX = 1000 };
+enum { PAIRS_MAX = 1000, BRAKE_LETTERS = 20000 };
 
 static _Thread_local struct {
         struct list streams;
@@ -127,7 +127,7 @@ see_closed(void *owner, const char *why)
         log_end(s2s, why);
         s2s->is_open = false;
         timer_stop(&s2s->timer);
-        timer_stop(&s2s->pressure);
+        brake_stop(&s2s->brake);
         timer_stop(&s2s->settling);
         worker_forget_chore(&s2s->moving);
         s2s_leave(s2s);
@@ -253,6 +253,7 @@ s2s_new(bool is_incoming, int fd, const char *local, const char *remote)
         struct xml_limits early = limits_of(s2s);
 
         s2s->is_incoming = is_incoming;
+        s2s->brake.letters = BRAKE_LETTERS;
         s2s->serial = atomic_fetch_add(&last_serial, 1) + 1;
         s2s->local = mem_strdup(local);
         s2s->remote = mem_strdup(remote);

@@ -12,6 +12,7 @@
 #include "xmppd/route/doorkeeper.h"
 #include "xmppd/route/policy.h"
 #include "xmppd/s2s/s2s.h"
+#include "xmppd/user/brake.h"
 
 #define NS_DIALBACK_FEATURE "urn:xmpp:features:dialback"
 #define NS_BIDI             "urn:xmpp:bidi"
@@ -62,7 +63,7 @@ struct s2s {
                 attempt; /* incoming: ours until the stream is at home, then of the remote; outgoing: of the reach. NULL once open */
         struct timer timer;    /* deadline of the negotiation, then idleness */
         struct timer settling; /* both ways and just open: the other side may still ask for stream management */
-        struct timer pressure; /* reading is paused until it fires */
+        struct brake brake;
         struct chore moving;
         struct letter letter;
         struct stream_parcel *parcel;
