@@ -49,6 +49,7 @@ xmppd_libxmppd_a_SOURCES += xmppd/s2s/ledger.c xmppd/s2s/ledger_private.h
 xmppd_libxmppd_a_SOURCES += xmppd/s2s/ledger_start.c
 xmppd_libxmppd_a_SOURCES += xmppd/s2s/listen.c
 xmppd_libxmppd_a_SOURCES += xmppd/s2s/out.c
+xmppd_libxmppd_a_SOURCES += xmppd/s2s/out_end.c
 xmppd_libxmppd_a_SOURCES += xmppd/s2s/question.c
 xmppd_libxmppd_a_SOURCES += xmppd/s2s/reach.c
 xmppd_libxmppd_a_SOURCES += xmppd/s2s/receive.c

@@ -4,15 +4,11 @@
  * One stream serves all our domains where the other side takes dialback: each is proven when its first stanza waits. With SASL EXTERNAL the first
  * is proven by our certificate. A stream that was opened only to ask whether a key is genuine proves nothing until a stanza waits.
  */
-#include "shared/base/mem.h"
 #include "shared/base/text.h"
 #include "shared/xmpp/ns.h"
 #include "xmppd/s2s/s2s_private.h"
 
-#include <stdarg.h>
 #include <stdio.h>
-
-enum { SOON_MS = 2000 };
 
 enum state { OPENING, WAITING, STARTING, SECURING, OFFERED, PROVING, PROVEN, OPEN };
 
@@ -51,31 +47,11 @@ struct step_row {
 
 static void apply(struct s2s *s2s, enum event event, const struct element *element, struct arena *arena);
 static bool is_wanted(const struct s2s *s2s);
-static bool awaits_answers(const struct s2s *s2s);
 
 static struct peer_rules
 rules_of(const struct s2s *s2s)
 {
         return policy_peer(snapshot_now(), s2s->remote);
-}
-
-/* This connection will not do. The reach tries another target; the stream ends in its own time. */
-static void __attribute__((format(printf, 3, 4))) give_up_target(struct s2s *s2s, enum cause cause, const char *format, ...)
-{
-        struct reach *reach = s2s->reach;
-        char text[300];
-        va_list args;
-
-        va_start(args, format);
-        vsnprintf(text, sizeof(text), format, args);
-        va_end(args);
-        s2s->reach = NULL;
-        s2s->attempt = NULL;
-        s2s_close(s2s);
-        if (reach != NULL)
-                reach_next(reach, cause, text);
-        else if (s2s->of != NULL)
-                remote_failed(s2s->of, s2s->local, cause, text);
 }
 
 /* ---- headers, features, TLS ---- */
@@ -92,7 +68,7 @@ take_id(struct s2s *s2s, const struct element *header)
         const char *id = element_attribute(header, "id");
 
         if (id == NULL || strlen(id) >= sizeof(s2s->id)) {
-                give_up_target(s2s, CAUSE_NOT_XMPP, "its stream header has no usable id");
+                out_give_up(s2s, CAUSE_NOT_XMPP, "its stream header has no usable id");
                 return false;
         }
         snprintf(s2s->id, sizeof(s2s->id), "%s", id);
@@ -115,7 +91,7 @@ take_old_header(struct s2s *s2s, const struct element *header, struct arena *are
                 return;
         attempt_note(s2s->attempt, STEP_STREAM, "from before XMPP 1.0: no features, dialback only");
         if (rules.tls == PEER_TLS_REQUIRED && !s2s_is_secure(s2s)) {
-                give_up_target(s2s, CAUSE_TLS_NOT_OFFERED, "%s", "");
+                out_give_up(s2s, CAUSE_TLS_NOT_OFFERED, "%s", "");
                 return;
         }
         s2s->offers_dialback = true;
@@ -137,7 +113,7 @@ is_safe_enough(struct s2s *s2s)
         enum cause cause = certificate_check(s2s, s2s->remote, detail, sizeof(detail));
 
         if (cause != CAUSE_NONE)
-                give_up_target(s2s, cause, "%s", detail);
+                out_give_up(s2s, cause, "%s", detail);
         return cause == CAUSE_NONE;
 }
 
@@ -212,7 +188,7 @@ secure(struct s2s *s2s, const struct element *element, struct arena *arena)
 static void
 refuse_tls(struct s2s *s2s, const struct element *element, struct arena *arena)
 {
-        give_up_target(s2s, CAUSE_TLS_REFUSED, "%s", "");
+        out_give_up(s2s, CAUSE_TLS_REFUSED, "%s", "");
 }
 
 static void
@@ -257,7 +233,7 @@ take_failure(struct s2s *s2s, const struct element *failure, struct arena *arena
         if (s2s->reach != NULL)
                 s2s->reach->skips_external = true;
         if (!rules_of(s2s).dialback) {
-                give_up_target(s2s, CAUSE_EXTERNAL, "%s", condition != NULL ? condition->name : "");
+                out_give_up(s2s, CAUSE_EXTERNAL, "%s", condition != NULL ? condition->name : "");
                 return;
         }
         s2s->offers_dialback = true;
@@ -350,7 +326,7 @@ take_result(struct s2s *s2s, const struct element *result, struct arena *arena)
         dialback_read_error(result, detail, sizeof(detail));
         pair->ours = PROOF_REFUSED;
         if (s2s->reach != NULL)
-                give_up_target(s2s, cause, "%s", detail);
+                out_give_up(s2s, cause, "%s", detail);
         else
                 remote_refused(s2s->of, local, cause, detail);
 }
@@ -362,7 +338,7 @@ rest_or_go_on(struct s2s *s2s)
         struct reach *reach = s2s->reach;
 
         out_go_on(s2s);
-        if (s2s->state != OFFERED || reach == NULL || s2s->reach != reach || is_wanted(s2s) || awaits_answers(s2s))
+        if (s2s->state != OFFERED || reach == NULL || s2s->reach != reach || is_wanted(s2s) || question_awaits(s2s))
                 return;
         s2s->reach = NULL;
         s2s->attempt = NULL;
@@ -454,25 +430,6 @@ apply(struct s2s *s2s, enum event event, const struct element *element, struct a
 
 /* ---- what can be done now ---- */
 
-static void
-ask_questions(struct s2s *s2s)
-{
-        if (s2s->of == NULL)
-                return;
-        for (LIST_EACH(question, &s2s->of->questions, struct question, in_remote))
-                if (question->asked_on == 0)
-                        dialback_ask(s2s, question);
-}
-
-static bool
-awaits_answers(const struct s2s *s2s)
-{
-        for (LIST_EACH(question, &s2s->of->questions, struct question, in_remote))
-                if (question->asked_on == s2s->serial)
-                        return true;
-        return false;
-}
-
 static bool
 is_wanted(const struct s2s *s2s)
 {
@@ -490,9 +447,9 @@ prove_first(struct s2s *s2s)
         else if (rules.dialback && s2s->offers_dialback)
                 apply(s2s, PROVE_DIALBACK, NULL, arena);
         else if (s2s->reach != NULL && s2s->reach->skips_external)
-                give_up_target(s2s, CAUSE_EXTERNAL, "%s", "");
+                out_give_up(s2s, CAUSE_EXTERNAL, "%s", "");
         else
-                give_up_target(s2s, CAUSE_NO_WAY, "%s", "");
+                out_give_up(s2s, CAUSE_NO_WAY, "%s", "");
         arena_free(&arena);
 }
 
@@ -502,9 +459,9 @@ out_go_on(struct s2s *s2s)
         if (s2s->stream == NULL || stream_is_closing(s2s->stream))
                 return;
         if ((s2s->state == OFFERED || s2s->state == OPEN) && s2s->offers_dialback)
-                ask_questions(s2s);
+                question_ask_all(s2s);
         /* The stream of EXTERNAL starts anew, and an answer would fall into the gap. */
-        if (s2s->state == OFFERED && is_wanted(s2s) && (s2s->of == NULL || !awaits_answers(s2s)))
+        if (s2s->state == OFFERED && is_wanted(s2s) && (s2s->of == NULL || !question_awaits(s2s)))
                 prove_first(s2s);
 }
 
@@ -584,90 +541,22 @@ out_see_element(struct s2s *s2s, const struct element *element, struct arena *ar
         apply(s2s, event_of(element), element, arena);
 }
 
-/* The alerts of TLS about what we have shown: unknown ca, bad certificate, certificate expired, certificate required ... (RFC 8446 6.2). */
-static bool
-is_about_our_certificate(const char *why)
+bool
+out_is_securing(const struct s2s *s2s)
 {
-        const char *alert = strstr(why, " alert ");
-
-        return alert != NULL && (strstr(alert, "unknown ca") != NULL || strstr(alert, "certificate") != NULL);
+        return s2s->state == SECURING;
 }
 
-/* What a connection that has ended says about its target. */
-static enum cause
-cause_of_end(const struct s2s *s2s, const char *why)
+bool
+out_is_offered(const struct s2s *s2s)
 {
-        if (s2s->gave_up != CAUSE_NONE)
-                return (enum cause)s2s->gave_up;
-        if (s2s->state == SECURING || text_starts(why, "TLS"))
-                return is_about_our_certificate(why) ? CAUSE_OUR_CERTIFICATE : CAUSE_TLS_FAILED;
-        if (strstr(why, "stream error from peer: host-unknown") != NULL || strstr(why, "stream error from peer: host-gone") != NULL)
-                return CAUSE_HOST_UNKNOWN;
-        if (strstr(why, "stream error from peer: policy-violation") != NULL ||
-                strstr(why, "stream error from peer: not-authorized") != NULL)
-                return CAUSE_PEER_POLICY;
-        if (strstr(why, "stream error from peer") != NULL)
-                return CAUSE_STREAM_ERROR;
-        return stream_problem(s2s->stream) != XML_FINE || text_starts(why, "stream error ") ? CAUSE_NOT_XMPP : CAUSE_CLOSED;
-}
-
-/* Its negotiation has come to nothing. */
-static void
-lose_target(struct s2s *s2s, const char *why)
-{
-        struct reach *reach = s2s->reach;
-        enum cause cause = cause_of_end(s2s, why);
-        struct peer_rules rules = rules_of(s2s);
-
-        s2s->reach = NULL;
-        bool is_refused = s2s->state == OFFERED || s2s->state == OPEN; /* it may have claimed by dialback in between */
-        if (is_refused && reach->skips_external && rules.dialback && !reach->has_retried) {
-                reach->has_retried = true;
-                reach_again(reach);
-        } else if ((cause == CAUSE_TLS_FAILED || cause == CAUSE_OUR_CERTIFICATE) && rules.tls == PEER_TLS_OPTIONAL &&
-                !rules.requires_valid && !reach->skips_tls && !reach->is_direct) {
-                attempt_fail(reach->attempt, cause, "%s", why);
-                reach->skips_tls = true;
-                reach_again(reach);
-        } else {
-                reach_next(reach, cause, why);
-        }
-}
-
-void
-out_see_closed(struct s2s *s2s, const char *why)
-{
-        struct remote *remote = s2s->of;
-
-        if (remote != NULL)
-                list_remove(&remote->outs, &s2s->in_remote);
-        bool by_peer = text_starts(why, "stream error from peer");
-
-        ledger_lost(s2s, by_peer);
-        /* One that is ended as soon as it is open would be opened again and again. */
-        if (remote != NULL && by_peer && s2s->was_open && worker_now() - s2s->last_used < SOON_MS && s2s->in == 0)
-                remote_note_failure(remote, cause_of_end(s2s, why), why);
-        if (s2s->reach != NULL)
-                lose_target(s2s, why);
-        if (remote != NULL)
-                remote_lost(s2s);
-        else
-                trial_lost(s2s, cause_of_end(s2s, why), why);
+        return s2s->state == OFFERED || s2s->state == OPEN;
 }
 
 const char *
 out_state(const struct s2s *s2s)
 {
         return states[(int)s2s->state];
-}
-
-enum cause
-out_cause_of_silence(const struct s2s *s2s)
-{
-        for (LIST_EACH(pair, &s2s->pairs, struct pair, in_stream))
-                if (pair->ours == PROOF_ASKED)
-                        return CAUSE_DIALBACK_SILENT;
-        return CAUSE_NO_ANSWER;
 }
 
 struct s2s *

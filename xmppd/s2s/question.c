@@ -86,6 +86,25 @@ question_want(struct remote *remote, const struct question *question)
                 reach_begin(remote, question->local);
 }
 
+void
+question_ask_all(struct s2s *s2s)
+{
+        if (s2s->of == NULL)
+                return;
+        for (LIST_EACH(question, &s2s->of->questions, struct question, in_remote))
+                if (question->asked_on == 0)
+                        dialback_ask(s2s, question);
+}
+
+bool
+question_awaits(const struct s2s *s2s)
+{
+        for (LIST_EACH(question, &s2s->of->questions, struct question, in_remote))
+                if (question->asked_on == s2s->serial)
+                        return true;
+        return false;
+}
+
 static void
 take_question(struct letter *letter)
 {

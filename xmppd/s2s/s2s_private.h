@@ -138,9 +138,7 @@ struct s2s *out_new(struct reach *reach, int fd);
 void out_see_header(struct s2s *s2s, struct element *header);
 void out_see_secured(struct s2s *s2s);
 void out_see_element(struct s2s *s2s, const struct element *element, struct arena *arena);
-void out_see_closed(struct s2s *s2s, const char *why);
 const char *out_state(const struct s2s *s2s);
-enum cause out_cause_of_silence(const struct s2s *s2s);
 /* A stream of theirs that goes both ways: is it still open whether it will be under stream management? Nothing is sent on it so long. */
 bool in_is_settling(const struct s2s *s2s);
 /* Something waits: domains to be proven, questions to be asked. Does what can be done now. */
@@ -149,6 +147,15 @@ void out_go_on(struct s2s *s2s);
 bool out_takes(struct s2s *s2s, const char *local);
 /* Will it ask the questions of its domain, now or when negotiation is that far? Does so where it can. */
 bool out_asks(struct s2s *s2s);
+
+/* Is it at the handshake of TLS? Has it been offered ways to prove us, and perhaps taken one? */
+bool out_is_securing(const struct s2s *s2s);
+bool out_is_offered(const struct s2s *s2s);
+/* out_end.c: this connection will not do. The reach tries another target; the stream ends in its own time. */
+void out_give_up(struct s2s *s2s, enum cause cause, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void out_see_closed(struct s2s *s2s, const char *why);
+/* Why nothing came in time. */
+enum cause out_cause_of_silence(const struct s2s *s2s);
 
 /* ---- stanzas (receive.c) ---- */
 
@@ -309,6 +316,9 @@ void question_answer(struct remote *remote, struct question *question, enum caus
 /* The answer to a question that was asked on this stream. False: nobody has asked. */
 bool
 question_take_answer(struct s2s *s2s, const char *local, const char *id, enum cause cause, enum cause beneath, const char *detail);
+/* On an outgoing stream: asks all that nobody has been asked yet; are any that were asked there not answered? */
+void question_ask_all(struct s2s *s2s);
+bool question_awaits(const struct s2s *s2s);
 /* Sees to it that it will be asked. */
 void question_want(struct remote *remote, const struct question *question);
 
