@@ -83,6 +83,7 @@ class Peer(servers.Server):
     mechanism = "SCRAM-SHA-1"
     needs = ()                                  # programs
     has_blocking = True                         # XEP-0191; otherwise privacy lists
+    settles = 0                                 # seconds after which rosters and the like are safe from kill
 
     def __init__(self, hosts, names, trust, strict_with=()):
         """strict_with: domains that have to show a valid certificate, where the server tells them apart by their own name."""
@@ -169,6 +170,7 @@ log = {{ {{ levels = {{ min = "debug" }}, to = "console" }} }}
 
 class Ejabberd(Peer):
     needs = ("ejabberdctl",)
+    settles = 2.5                               # mnesia writes its log that late
     versions = {"tlsv1_2": ["no_sslv3", "no_tlsv1", "no_tlsv1_1", "no_tlsv1_3"]}
 
     def __init__(self, hosts, names, trust, strict_with=()):
@@ -351,6 +353,7 @@ class Xmppd(servers.Xmppd):
     """xmppd for these hosts; rules: sections of federation.conf."""
     mechanism = "SCRAM-SHA-1"
     has_blocking = True
+    settles = 0
 
     def __init__(self, hosts, names, trust, rules=None, workers=1, settings=None):
         self.address = dnsmasq.loopback_address()
