@@ -352,7 +352,10 @@ unpack(struct letter *letter)
         s2s_join(s2s);
         s2s->stream = stream_unpack(&s2s->parcel, &s2s_events, s2s);
         s2s_restart_deadline(s2s);
-        arrive(s2s);
+        if (s2s_is_stopping())
+                stream_fail(s2s->stream, STREAM_SYSTEM_SHUTDOWN, NULL);
+        else
+                arrive(s2s);
 }
 
 /* At the end of the turn the parser is at rest: nothing of the stream is in any hand. */

@@ -183,28 +183,34 @@ take_enable(struct s2s *s2s, const struct element *element)
                 buf_puts(out, "<enabled xmlns=\"" NS_SM "\"/>");
 }
 
-/* A stream that the other side knows to be dead may look alive from here. */
 static struct ledger *
-wrest_from_stream(struct remote *remote, const char *id)
+find_by_id(const struct remote *remote, const char *id)
+{
+        for (LIST_EACH(ledger, &remote->ledgers, struct ledger, in_remote))
+                if (ledger->is_incoming && strcmp(ledger->id, id) == 0)
+                        return ledger;
+        return NULL;
+}
+
+/* A stream that the other side knows to be dead may look alive from here: it leaves its ledger, if there is anything to resume. */
+static void
+end_stream_of(struct remote *remote, const char *id)
 {
         for (LIST_EACH(s2s, &remote->ins, struct s2s, in_remote)) {
-                struct ledger *ledger = s2s->ledger;
-                if (ledger == NULL || !ledger->can_resume || strcmp(ledger->id, id) != 0)
+                if (s2s->ledger == NULL || !s2s->ledger->can_resume || strcmp(s2s->ledger->id, id) != 0)
                         continue;
                 ledger_lost(s2s, false);
                 s2s_fail(s2s, STREAM_CONFLICT, CAUSE_NONE, "resumed by another stream");
-                return ledger;
+                return;
         }
-        return NULL;
 }
 
 static struct ledger *
 find_for_resumption(struct remote *remote, const char *id)
 {
-        for (LIST_EACH(ledger, &remote->ledgers, struct ledger, in_remote))
-                if (ledger->is_incoming && strcmp(ledger->id, id) == 0)
-                        return ledger;
-        return wrest_from_stream(remote, id);
+        if (find_by_id(remote, id) == NULL)
+                end_stream_of(remote, id);
+        return find_by_id(remote, id);
 }
 
 void
