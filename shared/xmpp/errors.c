@@ -91,3 +91,12 @@ stream_condition_name(enum stream_condition condition)
         must(condition < STREAM_CONDITIONS);
         return stream_conditions[condition];
 }
+
+int
+stream_condition_of(const char *name)
+{
+        for (int i = 0; i < STREAM_CONDITIONS; i++)
+                if (strcmp(stream_conditions[i], name) == 0)
+                        return i;
+        return -1;
+}

@@ -63,5 +63,7 @@ enum stream_condition {
         STREAM_CONDITIONS
 };
 const char *stream_condition_name(enum stream_condition condition);
+/* -1 if there is none of that name. */
+int stream_condition_of(const char *name);
 
 #endif

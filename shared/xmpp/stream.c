@@ -45,7 +45,8 @@ struct stream {
         bool is_ended : 1;   /* the other side sent its closing tag first */
         struct xml_limits limits;
         enum xml_problem problem;
-        struct frame *frame; /* while the other side is a stranger; NULL: bytes are parsed as they come */
+        enum stream_condition peer_error; /* STREAM_CONDITIONS: none */
+        struct frame *frame;              /* while the other side is a stranger; NULL: bytes are parsed as they come */
 };
 
 struct stream_parcel {
@@ -146,6 +147,8 @@ see_error(struct stream *stream, struct arena *arena, const struct element *erro
         const struct element *text = element_child(error, "text", NS_STREAM_ERRORS);
         if (condition == text && condition != NULL)
                 condition = element_next(condition);
+        int known = condition == NULL ? -1 : stream_condition_of(condition->name);
+        stream->peer_error = known < 0 ? STREAM_UNDEFINED_CONDITION : (enum stream_condition)known;
         struct buf why = { 0 };
         buf_printf(&why, "stream error from peer: %.64s", condition != NULL ? condition->name : "unknown");
         if (text != NULL)
@@ -371,6 +374,7 @@ make_stream(const char *content_ns, const struct xml_limits *limits, const struc
         stream->limits = *limits;
         stream->events = events;
         stream->owner = owner;
+        stream->peer_error = STREAM_CONDITIONS;
         begin_anew(stream);
         return stream;
 }
@@ -563,6 +567,12 @@ enum xml_problem
 stream_problem(const struct stream *stream)
 {
         return stream->problem;
+}
+
+enum stream_condition
+stream_error_of_peer(const struct stream *stream)
+{
+        return stream->peer_error;
 }
 
 bool

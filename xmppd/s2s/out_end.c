@@ -55,13 +55,18 @@ cause_of_end(const struct s2s *s2s, const char *why)
                 return (enum cause)s2s->gave_up;
         if (out_is_securing(s2s) || text_starts(why, "TLS"))
                 return is_about_our_certificate(why) ? CAUSE_OUR_CERTIFICATE : CAUSE_TLS_FAILED;
-        if (strstr(why, "stream error from peer: host-unknown") != NULL || strstr(why, "stream error from peer: host-gone") != NULL)
+        switch (stream_error_of_peer(s2s->stream)) {
+        case STREAM_CONDITIONS:
+                break;
+        case STREAM_HOST_UNKNOWN:
+        case STREAM_HOST_GONE:
                 return CAUSE_HOST_UNKNOWN;
-        if (strstr(why, "stream error from peer: policy-violation") != NULL ||
-                strstr(why, "stream error from peer: not-authorized") != NULL)
+        case STREAM_POLICY_VIOLATION:
+        case STREAM_NOT_AUTHORIZED:
                 return CAUSE_PEER_POLICY;
-        if (strstr(why, "stream error from peer") != NULL)
+        default:
                 return CAUSE_STREAM_ERROR;
+        }
         return stream_problem(s2s->stream) != XML_FINE || text_starts(why, "stream error ") ? CAUSE_NOT_XMPP : CAUSE_CLOSED;
 }
 
@@ -95,7 +100,7 @@ out_see_closed(struct s2s *s2s, const char *why)
 
         if (remote != NULL)
                 list_remove(&remote->outs, &s2s->in_remote);
-        bool by_peer = text_starts(why, "stream error from peer");
+        bool by_peer = stream_error_of_peer(s2s->stream) != STREAM_CONDITIONS;
 
         ledger_lost(s2s, by_peer);
         /* One that is ended as soon as it is open would be opened again and again. */

@@ -32,6 +32,7 @@ struct fixture {
         const char *on_element;    /* what the owner does with an element of this name */
         char said[1000];           /* events */
         char came[4000];           /* what the client got */
+        enum stream_condition peer_error;
 };
 
 static struct fixture now;
@@ -85,6 +86,7 @@ see_element(void *owner, struct arena *arena, struct element *element, const str
 static void
 see_closed(void *owner, const char *why)
 {
+        now.peer_error = stream_error_of_peer(now.stream);
         say("closed(%s)", why);
         now.stream = NULL;
         stop();
@@ -269,6 +271,11 @@ the_others_error_is_told_at_the_end(void **state)
                         "<text xmlns='urn:ietf:params:xml:ns:xmpp-streams'>replaced</text></stream:error></stream:stream>",
                         NULL });
         assert_string_equal(now.said, "open(a.example) closed(stream error from peer: conflict (replaced))");
+        assert_int_equal(now.peer_error, STREAM_CONFLICT);
+        play(NS_CLIENT, (const char *const[]){ HEADER "<stream:error><odd xmlns='urn:odd'/></stream:error>", NULL });
+        assert_int_equal(now.peer_error, STREAM_UNDEFINED_CONDITION);
+        play(NS_CLIENT, (const char *const[]){ HEADER "</stream:stream>", NULL });
+        assert_int_equal(now.peer_error, STREAM_CONDITIONS);
 }
 
 static void
