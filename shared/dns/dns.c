@@ -219,7 +219,7 @@ read_targets(const unsigned char *bytes, int len, uint32_t *ttl)
         }
         if (answer->count == 1 && is_root(&answer->targets[0]))
                 answer->count = 0;
-        answer->targets = mem_resize(answer->targets, answer->count + 1, sizeof(*answer->targets));
+        answer->targets = mem_resize(answer->targets, answer->count > 0 ? answer->count : 1, sizeof(*answer->targets));
         return answer;
 }
 

@@ -196,6 +196,13 @@ conn_peer(const struct conn *conn)
         return conn->tls == NULL ? NULL : tls_session_peer(conn->tls);
 }
 
+void
+conn_forget_peer(struct conn *conn)
+{
+        if (conn->tls != NULL)
+                tls_session_forget_peer(conn->tls);
+}
+
 struct tls_session *
 conn_tls(const struct conn *conn)
 {

@@ -45,8 +45,9 @@ struct conn *conn_dial_unix(const char *path, uint64_t timeout_ms, const struct 
  * chooses the certificate for a client that sends none; NULL: none. * The context is referenced. What was sent before leaves in clear text first. */
 void conn_start_tls(struct conn *conn, struct tls_context *context, enum tls_side side, const char *name);
 bool conn_is_secure(const struct conn *conn); /* the handshake is done */
-/* What the other side proved in the handshake; NULL before. Lives as long as the connection. */
+/* What the other side proved in the handshake; NULL before. Lives as long as the connection, or until conn_forget_peer. */
 const struct tls_peer *conn_peer(const struct conn *conn);
+void conn_forget_peer(struct conn *conn);              /* see tls_session_forget_peer */
 struct tls_session *conn_tls(const struct conn *conn); /* NULL without TLS; for channel bindings */
 
 /* Copies the bytes to the output. Ignored once closing. */

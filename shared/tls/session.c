@@ -170,9 +170,7 @@ tls_session_free(struct tls_session **where)
         buf_free(&session->kept);
         mem_free(session->findings.problem);
         mem_free(session->problem);
-        mem_free(session->peer);
-        if (session->arena != NULL)
-                arena_free(&session->arena);
+        tls_session_forget_peer(session);
         mem_free(session);
         *where = NULL;
 }
@@ -402,6 +400,15 @@ tls_session_peer(struct tls_session *session)
                 tls_peer_read(session->peer, session->arena, session->ssl, &session->findings);
         }
         return session->peer;
+}
+
+void
+tls_session_forget_peer(struct tls_session *session)
+{
+        mem_free(session->peer);
+        session->peer = NULL;
+        if (session->arena != NULL)
+                arena_free(&session->arena);
 }
 
 bool

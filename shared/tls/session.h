@@ -54,6 +54,8 @@ bool tls_session_asks(const struct tls_session *session);                       
 bool tls_session_has_certificate(const struct tls_session *session);             /* did the other side show one? Likewise cheap */
 /* Made at the first call after the handshake, then kept. */
 const struct tls_peer *tls_session_peer(struct tls_session *session);
+/* Gives its memory back until somebody asks again; what tls_session_peer has returned is no longer there. */
+void tls_session_forget_peer(struct tls_session *session);
 
 /* Channel bindings. tls-exporter (RFC 9266): 32 bytes; false where it does not bind (before TLS 1.3 without extended master secret). */
 bool tls_session_exporter(struct tls_session *session, unsigned char out[32]);

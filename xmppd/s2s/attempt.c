@@ -8,7 +8,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-enum { KEPT = 3, TEXT_MAX = 400 };
+enum { KEPT = 3, TEXT_MAX = 400, GROWTH = 4 };
 
 struct attempt *
 attempt_new(bool is_incoming, const char *local)
@@ -32,6 +32,7 @@ attempt_free(struct attempt **reference)
                 return;
         for (int i = 0; i < attempt->count; i++)
                 mem_free(attempt->steps[i].text);
+        mem_free(attempt->steps);
         mem_free(attempt->local);
         mem_free(attempt->detail);
         mem_free(attempt);
@@ -42,6 +43,8 @@ add_step(struct attempt *attempt, enum step step, enum cause cause, const char *
 {
         if (attempt->count == ATTEMPT_STEPS)
                 mem_free(attempt->steps[--attempt->count].text);
+        else if (attempt->count % GROWTH == 0)
+                attempt->steps = mem_resize(attempt->steps, (size_t)attempt->count + GROWTH, sizeof(*attempt->steps));
         attempt->steps[attempt->count++] = (struct attempt_step){
                 .ms = (uint32_t)(clock_mono_ms() - attempt->began_mono), .step = step, .cause = cause, .text = mem_strdup(text)
         };

@@ -25,8 +25,8 @@ struct attempt {
         bool is_incoming, is_done;
         int64_t began; /* wall clock, ms */
         uint64_t began_mono;
-        char *local; /* our domain; NULL: not known */
-        struct attempt_step steps[ATTEMPT_STEPS];
+        char *local;                /* our domain; NULL: not known */
+        struct attempt_step *steps; /* count of them, at most ATTEMPT_STEPS */
         int count;
         enum cause cause; /* of its end; CAUSE_NONE while it goes on, and where it went well */
         char *detail;     /* of the cause; may be NULL */

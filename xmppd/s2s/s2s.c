@@ -269,9 +269,9 @@ s2s_new(bool is_incoming, int fd, const char *local, const char *remote)
 
 static bool end_if_outlived(struct s2s *s2s);
 
-/* Until the next date on which a certificate of the other side ends. */
+/* Until the next date on which a certificate of the other side ends. All that was read of it is given back: who asks again has it read again. */
 static uint64_t
-until_expiry(const struct s2s *s2s)
+until_expiry(struct s2s *s2s)
 {
         const struct tls_peer *peer = s2s_is_secure(s2s) ? conn_peer(stream_conn(s2s->stream)) : NULL;
         int64_t now = clock_wall_ms(), next = INT64_MAX;
@@ -281,6 +281,7 @@ until_expiry(const struct s2s *s2s)
                 if (end > now && end - now < next)
                         next = end - now;
         }
+        conn_forget_peer(stream_conn(s2s->stream));
         return (uint64_t)next;
 }
 

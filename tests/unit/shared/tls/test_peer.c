@@ -88,7 +88,16 @@ meet(struct meeting *meeting, enum tls_side shows_as, const struct cert *shown, 
         buf_free(&wire[1]);
         tls_context_unref(&asker);
         tls_context_unref(&shower);
-        return tls_session_peer(meeting->asks);
+        /* What is read a second time is the same. */
+        struct tls_peer before = *tls_session_peer(meeting->asks);
+        tls_session_forget_peer(meeting->asks);
+        const struct tls_peer *peer = tls_session_peer(meeting->asks);
+        assert_int_equal(peer->chain_count, before.chain_count);
+        assert_int_equal(peer->name_count, before.name_count);
+        assert_int_equal(peer->fault, before.fault);
+        assert_string_equal(peer->problem, before.problem);
+        assert_memory_equal(peer->digest, before.digest, sizeof(before.digest));
+        return peer;
 }
 
 static void
