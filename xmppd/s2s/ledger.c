@@ -290,13 +290,26 @@ ledger_lost(struct s2s *s2s, bool by_peer)
         timer_start(&ledger->timer, (uint64_t)config_number(snapshot_section("s2s"), "max-wait") * 1000, expire);
 }
 
+/* A stream that carries no more, or not yet, with stanzas of which nobody knows whether they have arrived. */
+static bool
+any_holds_back(const struct list *streams)
+{
+        for (LIST_EACH(s2s, streams, struct s2s, in_remote)) {
+                const struct ledger *ledger = s2s->ledger;
+                if (ledger != NULL && !list_is_empty(&ledger->unacknowledged) &&
+                        (ledger->is_resuming || stream_is_closing(s2s->stream)))
+                        return true;
+        }
+        return false;
+}
+
 bool
 ledger_owes(const struct remote *remote)
 {
         for (LIST_EACH(ledger, &remote->ledgers, struct ledger, in_remote))
                 if (!list_is_empty(&ledger->unacknowledged))
                         return true;
-        return false;
+        return any_holds_back(&remote->outs) || any_holds_back(&remote->ins);
 }
 
 /* Where stanzas went both ways the other side may have lost some too, and cannot resume a stream that is ours. */

@@ -221,8 +221,8 @@ remote_lost(struct s2s *s2s)
                 spool_write(remote);
                 return;
         }
+        remote_flush(remote); /* another stream may carry what had to wait for this one */
         remote_want_all(remote);
-        remote_set_timer(remote);
 }
 
 void

@@ -173,7 +173,7 @@ bool ledger_may_send(const struct s2s *s2s);
 void ledger_receive(struct s2s *s2s, struct stanza *stanza); /* counts it; NULL: one that was refused */
 /* The stream has ended: what may be resumed stays with the remote domain, the rest waits for another stream. */
 void ledger_lost(struct s2s *s2s, bool by_peer); /* by_peer: with a stream error of the other side */
-/* Streams that were cut have left stanzas of ours that may not have arrived: others do not overtake them. */
+/* Streams that were cut, end or are being resumed have stanzas of ours that may not have arrived: others do not overtake them. */
 bool ledger_owes(const struct remote *remote);
 /* The local domain whose stream is to be resumed by us; NULL: none is. */
 const char *ledger_wants(const struct remote *remote);
