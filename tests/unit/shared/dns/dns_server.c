@@ -21,6 +21,7 @@ struct dns_server {
         pthread_t thread;
         _Atomic int asked;
         const struct dns_record *_Atomic zone;
+        pthread_mutex_t lock; /* of its records, where a test changes them */
         char address[40];
 };
 
@@ -119,6 +120,18 @@ answer(struct reply *reply, const struct dns_record *zone, const char *name, int
                 reply->code = 3;
 }
 
+void
+dns_server_lock(struct dns_server *server)
+{
+        pthread_mutex_lock(&server->lock);
+}
+
+void
+dns_server_unlock(struct dns_server *server)
+{
+        pthread_mutex_unlock(&server->lock);
+}
+
 static void *
 serve(void *arg)
 {
@@ -141,7 +154,9 @@ serve(void *arg)
                 reply.len = at + 5;
                 reply.answers = reply.code = reply.depth = 0;
                 reply.is_silent = false;
+                dns_server_lock(server);
                 answer(&reply, server->zone, name, type);
+                dns_server_unlock(server);
                 if (reply.is_silent)
                         continue;
                 reply.packet[2] = 0x84;
@@ -159,6 +174,7 @@ dns_server_start(const struct dns_record *zone)
         socklen_t len = sizeof(address);
         struct dns_server *server = calloc(1, sizeof(*server));
 
+        pthread_mutex_init(&server->lock, NULL);
         server->zone = zone;
         server->fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
         if (bind(server->fd, (struct sockaddr *)&address, len) < 0)

@@ -14,8 +14,10 @@ struct dns_record {
 
 struct dns_server;
 
-/* The zone ends with a record without a name and must stay. */
+/* The zone ends with a record without a name and must stay. Around changes of its records hold the lock. */
 struct dns_server *dns_server_start(const struct dns_record *zone);
+void dns_server_lock(struct dns_server *server);
+void dns_server_unlock(struct dns_server *server);
 void dns_server_use(struct dns_server *server, const struct dns_record *zone);
 const char *dns_server_address(const struct dns_server *server); /* "127.0.0.1:5353" */
 int dns_server_asked(const struct dns_server *server);           /* queries so far */

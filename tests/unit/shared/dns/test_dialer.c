@@ -37,9 +37,11 @@ static size_t door_count;
 static void
 publish(const char *name, int type, const char *text)
 {
+        dns_server_lock(server);
         snprintf(data[records], sizeof(data[0]), "%s", text);
         zone[records] = (struct dns_record){ name, type, data[records] };
         records++;
+        dns_server_unlock(server);
 }
 
 static void
