@@ -31,6 +31,21 @@ def test_small_numbers_give_every_figure(tmp_path):
     assert all(run["exit"] == 0 and run.get("lost", 0) == 0 for run in runs)
 
 
+def test_federation_in_small_numbers(tmp_path):
+    bench = start(tmp_path, "--quick", "--subjects", "xmppd", "--only", "s2s,domains,first")
+    text, _ = bench.communicate(timeout=60 * system.PATIENCE)
+    assert bench.returncode == 0, text
+    lines = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+    figures = {line["figure"]: line["xmppd"] for line in lines if "figure" in line}
+    assert {"s2s_us", "s2s_out_us", "s2s_in_us", "domain_kib", "domain_ms", "trips", "trips_dialback", "refused_ms"} <= set(figures)
+    # Delays of ours make these the same on every machine: the round trips that the protocols demand, and next to no time for a target that refuses.
+    assert int(figures["trips"]) == 8 and int(figures["trips_dialback"]) == 7, text
+    assert figures["refused_ms"] < 1000 * system.PATIENCE
+    runs = [line for line in lines if "mode" in line]
+    assert [run["mode"] for run in runs] == ["s2s"] * 3 + ["domains"] + ["first"] * 3
+    assert all(run["exit"] == 0 and run.get("lost", 0) == 0 for run in runs)
+
+
 def test_an_interrupted_benchmark_leaves_no_process(tmp_path):
     bench = start(tmp_path, "--quick", "--subjects", "xmppd", "--only", "scale")
     children = lambda: subprocess.run(["pgrep", "-P", str(bench.pid)], capture_output=True, text=True).stdout.split()
