@@ -268,7 +268,8 @@ ledger_lost(struct s2s *s2s, bool by_peer)
         /* The other side has found something wrong with it: what is not acknowledged begins anew. */
         if (by_peer && ledger->is_resuming)
                 ledger->can_resume = false;
-        if (!ledger->can_resume || s2s_is_stopping() || (list_is_empty(&ledger->unacknowledged) && stream_was_ended(s2s->stream))) {
+        /* Nobody resumes a stream that he has ended (XEP-0198 5): what he has not acknowledged goes by the next one at once. */
+        if (!ledger->can_resume || s2s_is_stopping() || stream_was_ended(s2s->stream)) {
                 if (list_is_empty(&ledger->unacknowledged))
                         ledger_free(ledger);
                 else

@@ -162,6 +162,21 @@ refuse(struct s2s *s2s, const char *condition)
         buf_printf(out, "<failed xmlns=\"" NS_SM "\"><%s xmlns=\"" NS_STANZA_ERRORS "\"/></failed>", condition);
 }
 
+/* Who begins anew has nothing to resume: he has been killed since, and what he may never have got does not wait for him any longer. */
+static void
+give_up_left(struct s2s *s2s)
+{
+        bool any = false;
+
+        for (LIST_EACH(left, &s2s->of->ledgers, struct ledger, in_remote))
+                if (left->is_incoming && strcmp(left->local, s2s->ledger->local) == 0) {
+                        ledger_give_up(left);
+                        any = true;
+                }
+        if (any)
+                remote_flush(s2s->of);
+}
+
 static void
 take_enable(struct s2s *s2s, const struct element *element)
 {
@@ -181,6 +196,7 @@ take_enable(struct s2s *s2s, const struct element *element)
                         (long long)config_number(snapshot_section("s2s"), "max-wait"));
         else
                 buf_puts(out, "<enabled xmlns=\"" NS_SM "\"/>");
+        give_up_left(s2s);
 }
 
 static struct ledger *
