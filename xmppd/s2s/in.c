@@ -38,13 +38,6 @@ static const char *const states[] = { "connected", "offered", "securing", "movin
 static const char *const events[] = { "header", "starttls", "secured", "bidi", "auth", "external holds", "claim", "claim holds",
         "home", "home, proven", "verify", "stream management", "stanza", "other" };
 
-struct step_row {
-        enum state in;
-        enum event when;
-        void (*act)(struct s2s *s2s, const struct element *element, struct arena *arena);
-        enum state then;
-};
-
 static void apply(struct s2s *s2s, enum event event, const struct element *element, struct arena *arena);
 
 static struct peer_rules
@@ -452,7 +445,7 @@ manage(struct s2s *s2s, const struct element *element, struct arena *arena)
                 settle(&s2s->settling);
 }
 
-static const struct step_row steps[] = {
+static const struct step_row rows[] = {
         /* in          when            act               then */
         { CONNECTED, HEADER, offer_early, OFFERED },
         { OFFERED, STARTTLS, start_tls, SECURING },
@@ -472,6 +465,8 @@ static const struct step_row steps[] = {
         { OPEN, SM, manage, OPEN },
 };
 
+static const struct steps steps = { rows, array_len(rows), states, events };
+
 static void
 refuse(struct s2s *s2s, enum event event)
 {
@@ -486,18 +481,8 @@ refuse(struct s2s *s2s, enum event event)
 static void
 apply(struct s2s *s2s, enum event event, const struct element *element, struct arena *arena)
 {
-        for (size_t i = 0; i < array_len(steps); i++) {
-                const struct step_row *step = &steps[i];
-                if (step->in != (enum state)s2s->state || step->when != event)
-                        continue;
-                log_trace(&s2s->log, "%s --%s--> %s", states[step->in], events[event], states[step->then]);
-                /* First the state, then the act: an act may bring about the next event. */
-                s2s->state = (char)step->then;
-                step->act(s2s, element, arena);
-                return;
-        }
-        log_debug(&s2s->log, "%s --%s--> refused", states[(int)s2s->state], events[event]);
-        refuse(s2s, event);
+        if (!steps_apply(&steps, s2s, event, element, arena))
+                refuse(s2s, event);
 }
 
 static enum event

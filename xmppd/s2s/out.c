@@ -38,13 +38,6 @@ static const char *const events[] = { "header", "header without version", "featu
         "secured", "prove by EXTERNAL", "prove by dialback", "challenge", "success", "failure", "result", "verified",
         "stream management", "stanza", "other" };
 
-struct step_row {
-        enum state in;
-        enum event when;
-        void (*act)(struct s2s *s2s, const struct element *element, struct arena *arena);
-        enum state then;
-};
-
 static void apply(struct s2s *s2s, enum event event, const struct element *element, struct arena *arena);
 static bool is_wanted(const struct s2s *s2s);
 
@@ -389,7 +382,7 @@ claim(struct s2s *s2s, const struct element *element, struct arena *arena)
         dialback_claim(s2s, pair);
 }
 
-static const struct step_row steps[] = {
+static const struct step_row rows[] = {
         /* in         when            act                 then */
         { OPENING, HEADER, take_header, WAITING },
         { OPENING, OLD_HEADER, take_old_header, OFFERED },
@@ -412,20 +405,13 @@ static const struct step_row steps[] = {
         { OPEN, SM, manage, OPEN },
 };
 
+static const struct steps steps = { rows, array_len(rows), states, events };
+
 static void
 apply(struct s2s *s2s, enum event event, const struct element *element, struct arena *arena)
 {
-        for (size_t i = 0; i < array_len(steps); i++) {
-                const struct step_row *step = &steps[i];
-                if (step->in != (enum state)s2s->state || step->when != event)
-                        continue;
-                log_trace(&s2s->log, "%s --%s--> %s", states[step->in], events[event], states[step->then]);
-                s2s->state = (char)step->then;
-                step->act(s2s, element, arena);
-                return;
-        }
-        log_debug(&s2s->log, "%s --%s--> refused", states[(int)s2s->state], events[event]);
-        stream_fail(s2s->stream, event == STANZA ? STREAM_NOT_AUTHORIZED : STREAM_UNSUPPORTED_STANZA_TYPE, NULL);
+        if (!steps_apply(&steps, s2s, event, element, arena))
+                stream_fail(s2s->stream, event == STANZA ? STREAM_NOT_AUTHORIZED : STREAM_UNSUPPORTED_STANZA_TYPE, NULL);
 }
 
 /* ---- what can be done now ---- */

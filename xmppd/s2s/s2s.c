@@ -391,6 +391,22 @@ s2s_domain(struct arena *arena, const struct element *element, const char *attri
         return text != NULL && jid_prepare_domain(domain, text) ? arena_strdup(arena, domain) : NULL;
 }
 
+bool
+steps_apply(const struct steps *steps, struct s2s *s2s, int event, const struct element *element, struct arena *arena)
+{
+        for (size_t i = 0; i < steps->count; i++) {
+                const struct step_row *row = &steps->rows[i];
+                if (row->in != s2s->state || row->when != event)
+                        continue;
+                log_trace(&s2s->log, "%s --%s--> %s", steps->states[row->in], steps->events[event], steps->states[row->then]);
+                s2s->state = (char)row->then;
+                row->act(s2s, element, arena);
+                return true;
+        }
+        log_debug(&s2s->log, "%s --%s--> refused", steps->states[(int)s2s->state], steps->events[event]);
+        return false;
+}
+
 /* ---- what the main thread asks of all streams ---- */
 
 void

@@ -120,6 +120,21 @@ void certificate_note(struct s2s *s2s);
 
 /* ---- negotiation ---- */
 
+/* A negotiation as a table: in this state, when this happens, this is done, and then it is in that state. States and events are enums of the file
+ * that has the table, and named for the log. */
+struct step_row {
+        int in, when;
+        void (*act)(struct s2s *s2s, const struct element *element, struct arena *arena);
+        int then;
+};
+struct steps {
+        const struct step_row *rows;
+        size_t count;
+        const char *const *states, *const *events;
+};
+/* First the state, then the act, which may bring about the next event. False: nothing of the kind is expected now. */
+bool steps_apply(const struct steps *steps, struct s2s *s2s, int event, const struct element *element, struct arena *arena);
+
 /* A connection has come to one of our ports; on the worker it was handed to. */
 void s2s_accept(int fd, bool is_direct, const struct ticket *ticket);
 void in_see_header(struct s2s *s2s, struct element *header);
