@@ -79,6 +79,12 @@ ticket_return(struct ticket *ticket)
         worker_post(ticket->crowd->keeper->worker, &departure->letter);
 }
 
+uint64_t
+ticket_address(const struct ticket *ticket)
+{
+        return ticket->crowd->address;
+}
+
 /* ---- what one address has ---- */
 
 /* Whoever has an IPv6 address has a whole /64 of them. */

@@ -29,6 +29,9 @@ void ticket_settle(struct ticket *ticket);
 /* The connection has gone. Any worker, once; settles it too. */
 void ticket_return(struct ticket *ticket);
 
+/* The same for all connections of one address. Any worker. */
+uint64_t ticket_address(const struct ticket *ticket);
+
 struct doorkeeper_rules {
         const char *listen, *listen_tls; /* settings with the addresses; NULL: there is none for TLS from the first byte */
         /* LIMITS where this kind has no such limit. An address is an IPv4 address or an IPv6 /64. */

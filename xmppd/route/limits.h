@@ -72,6 +72,7 @@ enum limit {
         LIMIT_S2S_DOMAINS,
         LIMIT_S2S_STREAMS,
         LIMIT_S2S_VERIFY,
+        LIMIT_S2S_CLAIMS,
         LIMITS
 };
 

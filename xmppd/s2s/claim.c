@@ -3,11 +3,14 @@
  *
  * A claim that fails ends a stream on which nothing else is proven. On one that other domains use already, it is refused and they go on.
  */
+#include "shared/base/map.h"
 #include "shared/base/mem.h"
 #include "shared/base/text.h"
 #include "xmppd/s2s/s2s_private.h"
 
 #include <stdio.h>
+
+enum { ADDRESSES = 1024 };
 
 /* ---- is it worth a look ---- */
 
@@ -125,6 +128,20 @@ proof_at_hand(const struct s2s *s2s, const char *remote)
         return PROOF_NONE;
 }
 
+/* Whoever has a domain can let any name below it lead to a server of others, and have us knock there: who makes claims is counted too. */
+static bool
+may_question(const struct s2s *s2s)
+{
+        static _Thread_local struct bucket claims[ADDRESSES]; /* by hash of the address: who meets another there shares its rate */
+        uint64_t who = s2s->is_incoming ? ticket_address(&s2s->ticket) : map_hash(s2s->remote, strlen(s2s->remote));
+        uint64_t each = BUCKET_SECOND_US / (uint64_t)limit_value(LIMIT_S2S_CLAIMS);
+
+        if (bucket_take_if(&claims[who % ADDRESSES], worker_now() * 1000, each, BUCKET_SECOND_US))
+                return true;
+        limit_note(LIMIT_S2S_CLAIMS);
+        return false;
+}
+
 void
 claim_settle(struct s2s *s2s, struct question *question)
 {
@@ -139,6 +156,10 @@ claim_settle(struct s2s *s2s, struct question *question)
                         attempt_note(s2s->attempt, STEP_AUTHENTICATION, "dialback: the certificate names %s", question->remote);
                 dialback_tell(s2s, question);
                 take(s2s, pair, proof);
+                question_free(&question);
+        } else if (!may_question(s2s)) {
+                question->cause = CAUSE_LIMIT;
+                dialback_tell(s2s, question);
                 question_free(&question);
         } else {
                 pair->theirs = PROOF_ASKED;
