@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from harness import authority, dnsmasq, foreign, peers, person, stream, system  # noqa: E402
 
+pytestmark = pytest.mark.slow                   # of each module that takes all of this
 US = "capulet.example"
 ACTIVITIES = ("message", "presence", "iq", "large", "block", "stream", "return", "restart")
 AT_LAST = ("return", "restart")                 # for all at once

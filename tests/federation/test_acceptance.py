@@ -4,6 +4,8 @@ import pytest
 from matrix import Scene
 
 from harness import peers, person  # matrix has set the path
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module", params=["prosody", "ejabberd"])
 def sides(request, tmp_path_factory):
