@@ -27,6 +27,7 @@ struct tls_session {
         struct tls_peer *peer;
         char *problem;
         bool established, failed, close_sent;
+        bool is_refused; /* an alert came about our certificate */
         /* What a stranger may make libssl hold. */
         unsigned short bound; /* of a record; 0: TLS's own */
         size_t left;          /* bytes of the record that libssl reads */
@@ -229,11 +230,32 @@ forget_errors(void)
                 ERR_clear_error();
 }
 
+/* Libssl reports an alert of the other side as a reason: its number and an offset. */
+static bool
+is_about_our_certificate(unsigned long error)
+{
+        if (ERR_GET_LIB(error) != ERR_LIB_SSL)
+                return false;
+        switch (ERR_GET_REASON(error) - SSL_AD_REASON_OFFSET) {
+        case SSL_AD_BAD_CERTIFICATE:
+        case SSL_AD_UNSUPPORTED_CERTIFICATE:
+        case SSL_AD_CERTIFICATE_REVOKED:
+        case SSL_AD_CERTIFICATE_EXPIRED:
+        case SSL_AD_CERTIFICATE_UNKNOWN:
+        case SSL_AD_UNKNOWN_CA:
+        case SSL_AD_CERTIFICATE_REQUIRED:
+                return true;
+        default:
+                return false;
+        }
+}
+
 static void
 fail(struct tls_session *session)
 {
         char why[160], text[200];
 
+        session->is_refused = is_about_our_certificate(ERR_peek_error());
         tls_explain_queue(why, sizeof(why));
         snprintf(text, sizeof(text), "TLS: %s", why);
         set_problem(session, text);
@@ -349,6 +371,12 @@ tls_session_close(struct tls_session *session, struct buf *wire)
         SSL_shutdown(session->ssl);
         session->wire = NULL;
         forget_errors();
+}
+
+bool
+tls_session_is_refused(const struct tls_session *session)
+{
+        return session->is_refused;
 }
 
 const char *

@@ -11,6 +11,7 @@
 #include "shared/base/random.h"
 #include "shared/base/text.h"
 #include "shared/loop/worker.h"
+#include "shared/tls/session.h"
 #include "shared/xml/frame.h"
 #include "shared/xml/writer.h"
 #include "shared/xmpp/ns.h"
@@ -43,6 +44,7 @@ struct stream {
         bool is_closing : 1; /* our closing tag was sent: elements are no longer told */
         bool is_gone : 1;    /* freed from inside an event */
         bool is_ended : 1;   /* the other side sent its closing tag first */
+        bool is_refused : 1; /* it would not have our certificate */
         struct xml_limits limits;
         enum xml_problem problem;
         enum stream_condition peer_error; /* STREAM_CONDITIONS: none */
@@ -357,6 +359,8 @@ static void
 see_closed(void *owner, const char *why)
 {
         struct stream *stream = owner;
+        const struct tls_session *tls = conn_tls(stream->conn);
+        stream->is_refused = tls != NULL && tls_session_is_refused(tls);
         stream->conn = NULL; /* freed when this returns */
         stream->is_closing = stream->is_deaf = true;
         timer_stop(&stream->timer);
@@ -573,6 +577,12 @@ enum stream_condition
 stream_error_of_peer(const struct stream *stream)
 {
         return stream->peer_error;
+}
+
+bool
+stream_certificate_is_refused(const struct stream *stream)
+{
+        return stream->is_refused;
 }
 
 bool

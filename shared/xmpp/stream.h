@@ -62,6 +62,8 @@ bool stream_is_closing(const struct stream *stream);
 enum xml_problem stream_problem(const struct stream *stream);
 /* The error that it sent (RFC 6120 4.9.3), undefined-condition where that has no known name; STREAM_CONDITIONS: it sent none. Known in closed() too. */
 enum stream_condition stream_error_of_peer(const struct stream *stream);
+/* The other side would not have our certificate; known in closed(). */
+bool stream_certificate_is_refused(const struct stream *stream);
 /* The other side closed it of its own accord, with its closing tag (RFC 6120 4.4); known in closed() too. */
 bool stream_was_ended(const struct stream *stream);
 /* At once, without closed(); from inside an event too. */

@@ -247,7 +247,7 @@ become_open(struct s2s *s2s, enum proof proof)
                 reach_succeeded(reach);
 }
 
-/* They are who they should be: we have dialled them, and their certificate was looked at. */
+/* Whom we have dialled is who answers dialback for the domain too; its certificate was looked at where the rules want one (XEP-0288 2.2). */
 static void
 trust_both_ways(struct s2s *s2s, struct pair *pair)
 {

@@ -38,15 +38,6 @@ out_cause_of_silence(const struct s2s *s2s)
         return CAUSE_NO_ANSWER;
 }
 
-/* The alerts of TLS about what we have shown: unknown ca, bad certificate, certificate expired, certificate required ... (RFC 8446 6.2). */
-static bool
-is_about_our_certificate(const char *why)
-{
-        const char *alert = strstr(why, " alert ");
-
-        return alert != NULL && (strstr(alert, "unknown ca") != NULL || strstr(alert, "certificate") != NULL);
-}
-
 /* What a connection that has ended says about its target. */
 static enum cause
 cause_of_end(const struct s2s *s2s, const char *why)
@@ -54,7 +45,7 @@ cause_of_end(const struct s2s *s2s, const char *why)
         if (s2s->gave_up != CAUSE_NONE)
                 return (enum cause)s2s->gave_up;
         if (out_is_securing(s2s) || text_starts(why, "TLS"))
-                return is_about_our_certificate(why) ? CAUSE_OUR_CERTIFICATE : CAUSE_TLS_FAILED;
+                return stream_certificate_is_refused(s2s->stream) ? CAUSE_OUR_CERTIFICATE : CAUSE_TLS_FAILED;
         switch (stream_error_of_peer(s2s->stream)) {
         case STREAM_CONDITIONS:
                 break;

@@ -266,6 +266,8 @@ required_means_no_session_without_a_certificate(void **state)
         assert_string_equal(tls_session_problem(pair.server), "TLS: peer did not return a certificate");
         /* In TLS 1.3 the client hears of it by the alert that follows. */
         assert_int_equal(tls_session_read(pair.client, got, sizeof(got), &pair.to_server), -1);
+        assert_true(tls_session_is_refused(pair.client));
+        assert_false(tls_session_is_refused(pair.server));
         free_pair(&pair);
         tls_context_unref(&server_side);
         tls_context_unref(&client_side);
