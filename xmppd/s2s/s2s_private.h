@@ -118,7 +118,7 @@ enum cause certificate_check(const struct s2s *s2s, const char *remote, char *de
 /* Into its attempt: version, cipher, and the verdict on each certificate the other side has shown. */
 void certificate_note(struct s2s *s2s);
 
-/* ---- negotiation ---- */
+/* ---- negotiation (in.c, out.c, out_end.c) ---- */
 
 /* A negotiation as a table: in this state, when this happens, this is done, and then it is in that state. States and events are enums of the file
  * that has the table, and named for the log. */
@@ -142,20 +142,22 @@ void in_see_secured(struct s2s *s2s);
 void in_see_element(struct s2s *s2s, const struct element *element, struct arena *arena);
 void in_see_closed(struct s2s *s2s);
 const char *in_state(const struct s2s *s2s);
-/* May this domain come to us? Ends the stream where not. */
+/* Does the policy let this domain come to us, and is it none of ours? Ends the stream where not. */
 bool in_may_come(struct s2s *s2s, const char *remote);
-/* Ends the stream where that does not hold. */
+/* certificate_check for it. Ends the stream where that is not met. */
 bool in_is_safe_enough(struct s2s *s2s, const char *remote);
+/* The other side is this remote domain: its stanzas are taken from now on, and where they go both ways ours are sent. Opens the stream. */
 void in_prove(struct s2s *s2s, struct pair *pair, enum proof proof);
 
-/* Begins on a connection that has just come about. */
+/* A stream of theirs that goes both ways: is it still open whether it will be under stream management? Nothing is sent on it so long. */
+bool in_is_settling(const struct s2s *s2s);
+
+/* Begins on a connection that has just come about. Takes fd. */
 struct s2s *out_new(struct reach *reach, int fd);
 void out_see_header(struct s2s *s2s, struct element *header);
 void out_see_secured(struct s2s *s2s);
 void out_see_element(struct s2s *s2s, const struct element *element, struct arena *arena);
 const char *out_state(const struct s2s *s2s);
-/* A stream of theirs that goes both ways: is it still open whether it will be under stream management? Nothing is sent on it so long. */
-bool in_is_settling(const struct s2s *s2s);
 /* Something waits: domains to be proven, questions to be asked. Does what can be done now. */
 void out_go_on(struct s2s *s2s);
 /* Will it carry the stanzas of this domain of ours, now or when negotiation is done? Sees to it that it does where it can. */
@@ -177,14 +179,14 @@ enum cause out_cause_of_silence(const struct s2s *s2s);
 /* Of an open stream. Takes the arena. */
 void receive_stanza(struct s2s *s2s, struct arena *arena, struct element *element, const struct xml_source *source);
 
-/* ---- stream management (ledger.c) ---- */
+/* ---- stream management (XEP-0198; ledger.c, ledger_start.c) ---- */
 
-void ledger_offer(struct buf *out); /* the stream feature */
+void ledger_offer(struct buf *out); /* writes the stream feature, if it is switched on */
 void ledger_begin(struct s2s *s2s); /* on an outgoing stream that is open: enables it, or resumes what was cut */
-void ledger_take(struct s2s *s2s, const struct element *element);
+void ledger_take(struct s2s *s2s, const struct element *element); /* one of its namespace */
 /* Sends the stanza and keeps it until it is acknowledged. Takes it. */
 void ledger_send(struct s2s *s2s, struct held *held);
-bool ledger_may_send(const struct s2s *s2s);
+bool ledger_may_send(const struct s2s *s2s);                 /* no: it is being resumed, or too much is not acknowledged */
 void ledger_receive(struct s2s *s2s, struct stanza *stanza); /* counts it; NULL: one that was refused */
 /* The stream has ended: what may be resumed stays with the remote domain, the rest waits for another stream. */
 void ledger_lost(struct s2s *s2s, bool by_peer); /* by_peer: with a stream error of the other side */
@@ -224,22 +226,7 @@ void spool_stop_here(void);
 
 enum { DIALBACK_KEY = 65 };
 
-/* "Did you make this key?", asked at the home of the remote domain in the name of a stream elsewhere. */
-struct question {
-        struct letter letter;
-        struct link in_remote;
-        struct worker *asker;
-        uint64_t serial; /* of the stream that wants to know */
-        char *local, *remote, *id, *key;
-        uint64_t asked_on; /* serial of the stream on which it was asked; 0: not asked yet */
-        uint64_t due;
-        enum cause cause;   /* the answer: CAUSE_NONE: it did */
-        enum cause beneath; /* where it could not be asked: why */
-        char detail[200];
-};
-void question_free(struct question **question);
-
-struct question *question_new(uint64_t serial, const char *local, const char *remote, const char *id, const char *key);
+/* The key by which originating shows itself to receiving on the stream that receiving has given this id. */
 void dialback_key(char key[DIALBACK_KEY], const char *receiving, const char *originating, const char *id);
 /* "This is the key of `local`; am I it?" on an outgoing stream. */
 void dialback_claim(struct s2s *s2s, struct pair *pair);
@@ -247,11 +234,12 @@ void dialback_claim(struct s2s *s2s, struct pair *pair);
 void dialback_ask(struct s2s *s2s, struct question *question);
 /* <db:verify/> of somebody who was shown a key in the name of one of our domains. */
 void dialback_answer(struct s2s *s2s, const struct element *verify, struct arena *arena);
-/* Tells the other side what came of its claim. */
+/* Tells the other side what came of its claim. Refuse: without having asked anybody; condition is that of a stanza error. */
 void dialback_tell(struct s2s *s2s, const struct question *answered);
 void dialback_refuse(struct s2s *s2s, const char *local, const char *remote, const char *condition, const char *text);
+/* Does the server that was asked say that it does not serve the domain? */
+bool dialback_is_unknown_there(const struct element *answer);
 /* The words of an answer that is not "valid". */
-bool dialback_is_unknown_there(const struct element *answer); /* the domain, to the server that was asked about it */
 void dialback_read_error(const struct element *answer, char *text, size_t room);
 
 /* ---- claims of the other side (claim.c) ---- */
@@ -271,21 +259,22 @@ struct remote {
         struct list waiting; /* struct held, oldest first */
         size_t waiting_bytes;
         struct list outs, ins; /* struct s2s: outgoing ones that connected, incoming ones that claim or have proven it */
-        struct list reaches;
-        struct list questions;
-        struct timer spooling;
-        struct timer timer; /* the next stanza to go back, or the next attempt */
-        uint32_t failures;  /* in a row */
-        uint64_t retry_at;  /* worker_now; 0: at once */
-        enum cause cause;   /* of the last failure */
-        char *detail;
-        struct bucket asked; /* rate of questions */
+        struct list reaches;   /* attempts that go on, one for a local domain */
+        struct list questions; /* to be asked, or asked and not answered; oldest first */
+        struct timer spooling; /* until what waits is written to disk */
+        struct timer timer;    /* the next stanza to go back, or the next attempt */
+        uint32_t failures;     /* in a row */
+        uint64_t retry_at;     /* worker_now; 0: at once */
+        enum cause cause;      /* of the last failure */
+        char *detail;          /* of that; NULL: none */
+        struct bucket asked;   /* rate of questions */
         struct attempts attempts;
-        struct list ledgers; /* XEP-0198: what streams that were cut have left */
+        struct list ledgers; /* struct ledger: what streams that were cut have left */
 };
 
+/* At home, with the prepared domain. Kept while anything is in it, and for a while after. */
 struct remote *remote_find(const char *domain);
-struct remote *remote_get(const char *domain); /* NULL: too many */
+struct remote *remote_get(const char *domain); /* made where there is none; NULL: too many */
 /* The other side has come to us and proven its domain: earlier failures count no more. */
 void remote_has_come(struct remote *remote);
 /* The last target was tried in vain: what waits goes back or waits for another attempt. */
@@ -325,8 +314,25 @@ void remote_drop_waiting(struct remote *remote);
 
 /* ---- questions at the home of the remote domain (question.c) ---- */
 
+/* "Did you make this key?", asked at the home of the remote domain in the name of a stream elsewhere. */
+struct question {
+        struct letter letter;
+        struct link in_remote;
+        struct worker *asker;
+        uint64_t serial; /* of the stream that wants to know */
+        char *local, *remote, *id, *key;
+        uint64_t asked_on;  /* serial of the stream on which it was asked; 0: not asked yet */
+        uint64_t due;       /* worker_now: it is given up then */
+        enum cause cause;   /* the answer: CAUSE_NONE: it did */
+        enum cause beneath; /* where it could not be asked: why */
+        char detail[200];
+};
+/* In the name of the stream with this serial number. Freed when it is answered, or with question_free by who has not posted it. */
+struct question *question_new(uint64_t serial, const char *local, const char *remote, const char *id, const char *key);
+void question_free(struct question **question);
 /* Any worker. Takes the question; the answer comes to claim_answered. */
 void question_post(struct question *question);
+/* Sends the answer to the worker of the stream. Takes the question. remote NULL: it is in no list of one yet. detail may be NULL. */
 void question_answer(struct remote *remote, struct question *question, enum cause cause, const char *detail);
 /* The answer to a question that was asked on this stream. False: nobody has asked. */
 bool
