@@ -1,4 +1,5 @@
-"""Two servers that are killed, one or the other: what a client has been told to be taken arrives on the other server, however often it is retold."""
+"""Two servers that are killed or stopped: what a client has been told to be taken arrives on the other server, however often it is retold; after a clean
+stop over there once only."""
 import random
 import sys
 import time
@@ -110,5 +111,27 @@ def test_what_was_acknowledged_arrives(workers):
         world.reader.read(world.other, lambda: not lost())
         assert not lost()
         assert sum(len(c.acknowledged["reader"]) for c in world.clients) > 20
+    finally:
+        world.stop()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, pytest.param(4, marks=pytest.mark.workers4)])
+def test_a_restart_over_there_doubles_nothing(workers):
+    random.seed(99 + workers)
+    world = World(workers)
+    try:
+        world.connect()
+        for number in range(5):
+            world.traffic(random.uniform(0.1, 0.5))
+            world.other.process.stop()
+            world.traffic(random.uniform(0, 0.3))
+            world.other.start()
+        world.traffic(0.3)
+        world.settle()
+        sent = sum(c.numbers["reader"] for c in world.clients)
+        world.reader.read(world.other, lambda: sum(len(set(world.reader.received[c.name])) for c in world.clients) == sent)
+        for client in world.clients:
+            assert world.reader.received[client.name] == list(range(1, client.numbers["reader"] + 1))
     finally:
         world.stop()

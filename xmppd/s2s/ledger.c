@@ -148,6 +148,16 @@ ledger_take_h(struct ledger *ledger, const char *text)
         return true;
 }
 
+/* At stop: each side knows what the other has got. */
+static bool
+end_if_settled(struct ledger *ledger)
+{
+        if (!s2s_is_stopping() || !list_is_empty(&ledger->unacknowledged) || ledger->handled != ledger->received)
+                return false;
+        s2s_fail(ledger->s2s, STREAM_SYSTEM_SHUTDOWN, CAUSE_NONE, "%s", "");
+        return true;
+}
+
 static void
 take_acknowledgement(struct ledger *ledger, const struct element *a)
 {
@@ -159,9 +169,9 @@ take_acknowledgement(struct ledger *ledger, const struct element *a)
         }
         ledger->is_asked = false;
         timer_stop(&ledger->timer);
-        if (s2s_is_stopping() && list_is_empty(&ledger->unacknowledged))
-                s2s_fail(ledger->s2s, STREAM_SYSTEM_SHUTDOWN, CAUSE_NONE, "%s", "");
-        else if (ledger->unacknowledged.count >= ASK_STANZAS)
+        if (end_if_settled(ledger))
+                return;
+        if (ledger->unacknowledged.count >= ASK_STANZAS)
                 ledger_ask(ledger);
         else if (!list_is_empty(&ledger->unacknowledged))
                 timer_start(&ledger->timer, ASK_MS, ask_in_time);
@@ -201,12 +211,14 @@ note_handled(void *owner, void *cookie)
         ledger->handled = (uint64_t)(uintptr_t)cookie;
         if (ledger->s2s == NULL)
                 return;
-        if (!ledger->is_resuming)
+        if (!ledger->is_resuming) {
                 send_a(ledger);
-        else if (ledger->is_incoming)
+                end_if_settled(ledger);
+        } else if (ledger->is_incoming) {
                 ledger_finish_resumption(ledger);
-        else if (ledger->handled == ledger->received)
+        } else if (ledger->handled == ledger->received) {
                 ledger_ask_to_resume(ledger);
+        }
 }
 
 /* All that has come by now is to be known as handled. */
@@ -349,7 +361,12 @@ ledger_is_settled(struct s2s *s2s)
 {
         struct ledger *ledger = s2s->ledger;
 
-        if (ledger == NULL || !ledger->is_up || list_is_empty(&ledger->unacknowledged))
+        if (ledger == NULL || !ledger->is_up)
+                return true;
+        bool is_told = ledger->handled == ledger->received;
+        if (!is_told)
+                close_pledge(ledger); /* what came is acknowledged, or it would come again */
+        if (is_told && list_is_empty(&ledger->unacknowledged))
                 return true;
         ledger_ask(ledger);
         timer_start(&ledger->timer, LAST_WORD_MS, end_anyway);
