@@ -13,7 +13,7 @@
 
 #include <stdio.h>
 
-enum { SASL_FAILURES = 3, ID_BYTES = 16, SETTLING_MS = 1000 };
+enum { SASL_FAILURES = 3, ID_BYTES = 16, SETTLING_MS = 500 };
 
 enum state { CONNECTED, OFFERED, SECURING, MOVING, PROVEN, OPEN };
 
