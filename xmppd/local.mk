@@ -56,6 +56,7 @@ xmppd_libxmppd_a_SOURCES += xmppd/s2s/receive.c
 xmppd_libxmppd_a_SOURCES += xmppd/s2s/remote.c
 xmppd_libxmppd_a_SOURCES += xmppd/s2s/remote_send.c
 xmppd_libxmppd_a_SOURCES += xmppd/s2s/spool.c
+xmppd_libxmppd_a_SOURCES += xmppd/s2s/review.c
 xmppd_libxmppd_a_SOURCES += xmppd/s2s/s2s.c xmppd/s2s/s2s.h
 xmppd_libxmppd_a_SOURCES += xmppd/s2s/s2s_private.h
 xmppd_libxmppd_a_SOURCES += xmppd/s2s/trial.c

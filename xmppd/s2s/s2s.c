@@ -267,30 +267,12 @@ s2s_new(bool is_incoming, int fd, const char *local, const char *remote)
         return s2s;
 }
 
-static bool end_if_outlived(struct s2s *s2s);
-
-/* Until the next date on which a certificate of the other side ends. All that was read of it is given back: who asks again has it read again. */
-static uint64_t
-until_expiry(struct s2s *s2s)
-{
-        const struct tls_peer *peer = s2s_is_secure(s2s) ? conn_peer(stream_conn(s2s->stream)) : NULL;
-        int64_t now = clock_wall_ms(), next = INT64_MAX;
-
-        for (size_t i = 0; peer != NULL && i < peer->chain_count; i++) {
-                int64_t end = (peer->chain[i].not_after + 1) * 1000;
-                if (end > now && end - now < next)
-                        next = end - now;
-        }
-        conn_forget_peer(stream_conn(s2s->stream));
-        return (uint64_t)next;
-}
-
 static void close_if_idle(struct timer *timer);
 
 static void
 look_again(struct s2s *s2s, uint64_t idle_in)
 {
-        uint64_t expiry_in = until_expiry(s2s);
+        uint64_t expiry_in = review_next(s2s);
 
         timer_start(&s2s->timer, expiry_in < idle_in ? expiry_in : idle_in, close_if_idle);
 }
@@ -302,7 +284,7 @@ close_if_idle(struct timer *timer)
         struct s2s *s2s = container_of(timer, struct s2s, timer);
         uint64_t most = (uint64_t)config_number(snapshot_section("s2s"), "idle") * 1000, silent = worker_now() - s2s->last_used;
 
-        if (end_if_outlived(s2s))
+        if (review_dates(s2s))
                 return;
         if (silent < most) {
                 look_again(s2s, most - silent);
@@ -431,60 +413,6 @@ s2s_is_stopping(void)
         return here.is_stopping;
 }
 
-/* By the settings in force now: may this pair go on? */
-static bool
-may_go_on(const struct s2s *s2s, const struct pair *pair)
-{
-        enum policy_direction direction = s2s->is_incoming ? POLICY_IN : POLICY_OUT;
-        struct policy_verdict verdict = policy_decide(snapshot_now(), pair->remote, direction);
-
-        if (verdict.is_allowed && s2s->has_bidi && direction == POLICY_OUT)
-                verdict = policy_decide(snapshot_now(), pair->remote, POLICY_IN); /* a new stream goes one way */
-        if (!verdict.is_allowed)
-                log_info(&s2s->log, "ended by policy: %s (%s)", verdict.rule, verdict.place);
-        return verdict.is_allowed && s2s_is_ours(pair->local) && snapshot_domain(pair->remote) == NULL;
-}
-
-/* A certificate that has expired proves nothing any more (RFC 6120 13.7.2.3). Where another proof will do, the next stream has it. */
-static bool
-end_if_outlived(struct s2s *s2s)
-{
-        char detail[200];
-
-        for (LIST_EACH(pair, &s2s->pairs, struct pair, in_stream)) {
-                bool counts = s2s_is_secure(s2s) &&
-                        (policy_peer(snapshot_now(), pair->remote).requires_valid || pair->theirs == PROOF_EXTERNAL ||
-                                pair->theirs == PROOF_CERTIFICATE);
-                if (!counts || certificate_judge(s2s, pair->remote, detail, sizeof(detail)) != CAUSE_EXPIRED)
-                        continue;
-                log_info(&s2s->log, "ended: the certificate of %s has %s", pair->remote, detail);
-                s2s_fail(s2s, STREAM_RESET, CAUSE_NONE, "the certificate has %s", detail);
-                return true;
-        }
-        return false;
-}
-
-static void
-check_stream(struct s2s *s2s)
-{
-        char detail[300];
-
-        for (LIST_EACH(pair, &s2s->pairs, struct pair, in_stream)) {
-                if (!may_go_on(s2s, pair)) {
-                        bool is_ours = s2s_is_ours(pair->local);
-                        ledger_bar(s2s);
-                        s2s_fail(s2s, is_ours ? STREAM_POLICY_VIOLATION : STREAM_HOST_GONE, CAUSE_NONE, "%s",
-                                is_ours ? "the policy has changed" : "");
-                        return;
-                }
-                if (certificate_check(s2s, pair->remote, detail, sizeof(detail)) != CAUSE_NONE) {
-                        log_info(&s2s->log, "ended: the settings for %s ask for more than it has", pair->remote);
-                        s2s_fail(s2s, STREAM_RESET, CAUSE_NONE, "the settings have changed");
-                        return;
-                }
-        }
-}
-
 void
 s2s_take_settings(void)
 {
@@ -493,7 +421,7 @@ s2s_take_settings(void)
                         continue;
                 struct xml_limits limits = limits_of(s2s);
                 stream_set_limits(s2s->stream, &limits);
-                check_stream(s2s);
+                review_settings(s2s);
         }
         remote_check_policy();
 }

@@ -118,6 +118,15 @@ enum cause certificate_check(const struct s2s *s2s, const char *remote, char *de
 /* Into its attempt: version, cipher, and the verdict on each certificate the other side has shown. */
 void certificate_note(struct s2s *s2s);
 
+/* ---- may a stream that is open go on (review.c) ---- */
+
+/* Ends it where the policy, the domains or the rules of the peer that are in force now do not allow it as it is. */
+void review_settings(struct s2s *s2s);
+/* Milliseconds until the next certificate of the other side expires. All that was read of them is given back: who asks again has it read again. */
+uint64_t review_next(struct s2s *s2s);
+/* Ends it where one that counts has expired. True: it has ended. */
+bool review_dates(struct s2s *s2s);
+
 /* ---- negotiation (in.c, out.c, out_end.c) ---- */
 
 /* A negotiation as a table: in this state, when this happens, this is done, and then it is in that state. States and events are enums of the file
