@@ -13,6 +13,7 @@ enum {
         BACKOFF_MS = 1000,
         BACKOFF_MAX = 5,   /* doublings: half a minute */
         REMEMBERED = 1000, /* domains without stream or stanza, on one worker */
+        LOOKS = 100,
 };
 
 static _Thread_local struct {
@@ -44,14 +45,20 @@ forget(struct remote *remote)
         mem_free(remote);
 }
 
+/* Makes room for one more. Those in use go to the end, so that a few looks at a time find the others. */
 static void
 forget_idle_ones(void)
 {
-        for (LIST_EACH(remote, &here.all, struct remote, in_all)) {
-                if (here.all.count <= REMEMBERED)
-                        return;
-                if (is_idle(remote))
-                        forget(remote);
+        size_t limit = (size_t)limit_value(LIMIT_S2S_DOMAINS), most = limit <= REMEMBERED ? limit - 1 : REMEMBERED;
+
+        for (int i = 0; i < LOOKS && here.all.count > most; i++) {
+                struct remote *oldest = LIST_ITEM(here.all.first, struct remote, in_all);
+                if (is_idle(oldest)) {
+                        forget(oldest);
+                } else {
+                        list_remove(&here.all, &oldest->in_all);
+                        list_append(&here.all, &oldest->in_all);
+                }
         }
 }
 
