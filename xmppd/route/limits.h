@@ -71,6 +71,7 @@ enum limit {
         LIMIT_S2S_WAITING_BYTES,
         LIMIT_S2S_DOMAINS,
         LIMIT_S2S_STREAMS,
+        LIMIT_S2S_PAIRS,
         LIMIT_S2S_VERIFY,
         LIMIT_S2S_CLAIMS,
         LIMITS

@@ -149,7 +149,7 @@ claim_settle(struct s2s *s2s, struct question *question)
         enum proof proof = pair == NULL ? PROOF_NONE : proof_at_hand(s2s, question->remote);
 
         if (pair == NULL) {
-                s2s_fail(s2s, STREAM_POLICY_VIOLATION, CAUSE_LIMIT, "too many domains on one stream");
+                dialback_refuse(s2s, question->local, question->remote, "resource-constraint", "too many domains on one stream");
                 question_free(&question);
         } else if (proof_holds(proof)) {
                 if (proof == PROOF_CERTIFICATE)

@@ -15,7 +15,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
-enum { PAIRS_MAX = 1000, BRAKE_LETTERS = 20000 };
+enum { BRAKE_LETTERS = 20000 };
 
 static _Thread_local struct {
         struct list streams;
@@ -341,8 +341,12 @@ s2s_add_pair(struct s2s *s2s, const char *local, const char *remote)
 {
         struct pair *pair = s2s_pair(s2s, local, remote);
 
-        if (pair != NULL || s2s->pairs.count >= PAIRS_MAX)
+        if (pair != NULL)
                 return pair;
+        if ((int64_t)s2s->pairs.count >= limit_value(LIMIT_S2S_PAIRS)) {
+                limit_note(LIMIT_S2S_PAIRS);
+                return NULL;
+        }
         pair = MEM_NEW(pair);
         pair->local = mem_strdup(local);
         pair->remote = mem_strdup(remote);
