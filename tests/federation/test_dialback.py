@@ -16,7 +16,7 @@ class House:
 
     def __init__(self):
         self.names, self.peers = dns.Server(ttl=0), []
-        self.server = servers.Xmppd([US], {"dns": {"servers": [self.names.address]}},
+        self.server = servers.Xmppd([US], {"dns": {"servers": [self.names.address]}, "limits": {"max-s2s-streams": 3}},
                                     {"xmpp-federation": {"tls": "none"}, ("xmpp-policy", "denied.example"): {"action": "deny", "direction": "in"},
                                      ("xmpp-peer", "careful.example"): {"tls": "required"}})
         self.server.settings["s2s"]["listen"] = [f"127.0.0.1:{self.server.s2s}"]
@@ -99,3 +99,36 @@ def test_a_server_that_is_back_is_believed_at_once(house):
     s = house.come("phoenix.example")
     assert claim(s, "phoenix.example").get("type") == "valid"
     s.close()
+
+
+def judge(domain):
+    """A server that knows its own key, and says nothing about others."""
+
+    def serve(s):
+        s.header(domain, s.wait("stream").get("from", ""), f"<dialback xmlns='{foreign.DIALBACK_FEATURE}'/>")
+        while (event := s.receive(60)) is not None and event[0] != "end":
+            node = event[1]
+            if event[0] == "stanza" and node.local == "verify" and node.text() == "right":
+                s.send(f"<db:verify from='{domain}' to='{node.get('from')}' id='{node.get('id')}' type='valid'/>")
+
+    return serve
+
+
+def test_who_claims_a_domain_in_vain_does_not_use_up_its_streams(house):
+    """It has another one, and is on the same worker with the one that it claims."""
+    for domain in ("victim.example", "thief.example"):
+        house.peers.append(foreign.Peer(judge(domain)))
+        house.lead(domain, house.peers[-1].port)
+    thieves = [house.come("victim.example") for _ in range(3)]
+    for s in thieves:
+        s.send(f"<db:result from='victim.example' to='{US}'>wrong</db:result><db:result from='thief.example' to='{US}'>right</db:result>")
+    for s in thieves:
+        answer = s.wait("result", "error", seconds=10)
+        assert answer.get("to") == "thief.example" and answer.get("type") == "valid", str(answer)
+    s = house.come("victim.example")
+    s.send(f"<db:result from='victim.example' to='{US}'>right</db:result>")
+    assert s.wait("result", "error", seconds=10).get("type") == "valid"
+    s.send(f"<message from='v@victim.example' to='juliet@{US}' type='chat'><body>of the victim</body></message>")
+    house.juliet.expect("of the victim", lambda n: n.local == "message" and n.find("body") is not None and n.find("body").text() == "of the victim")
+    for s in [s, *thieves]:
+        s.cut()

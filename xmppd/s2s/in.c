@@ -175,20 +175,21 @@ in_is_settling(const struct s2s *s2s)
         return timer_is_running(&s2s->settling);
 }
 
+/* Only streams that have proven the domain count for it: one may be here because it has claimed this domain in vain, and then proven another. */
 static bool
-has_enough(const struct remote *remote)
+has_enough(const struct remote *at, const char *domain)
 {
         int64_t count = 0;
 
-        for (LIST_EACH(s2s, &remote->ins, struct s2s, in_remote))
-                count += s2s->is_open;
+        for (LIST_EACH(s2s, &at->ins, struct s2s, in_remote))
+                count += s2s->is_open && s2s_has_proven(s2s, domain);
         return count >= limit_value(LIMIT_S2S_STREAMS);
 }
 
 void
 in_prove(struct s2s *s2s, struct pair *pair, enum proof proof)
 {
-        if (!s2s->is_open && has_enough(s2s->of)) {
+        if (!s2s->is_open && has_enough(s2s->of, pair->remote)) {
                 limit_note(LIMIT_S2S_STREAMS);
                 s2s_fail(s2s, STREAM_RESOURCE_CONSTRAINT, CAUSE_LIMIT, "this domain has enough streams to here");
                 return;
