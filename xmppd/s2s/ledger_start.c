@@ -177,12 +177,20 @@ give_up_left(struct s2s *s2s)
                 remote_flush(s2s->of);
 }
 
+/* A ledger belongs to the domain at whose home the stream is. Who has claimed that in vain and proven another one has no part in it: he would take
+ * over what was proven on the stream that he resumes. */
+static bool
+may_have_ledger(const struct s2s *s2s)
+{
+        return s2s->ledger == NULL && s2s->of != NULL && s2s_has_proven(s2s, s2s->of->domain);
+}
+
 static void
 take_enable(struct s2s *s2s, const struct element *element)
 {
         const char *resume = element_attribute(element, "resume");
 
-        if (s2s->ledger != NULL || s2s->of == NULL || !config_bool(snapshot_section("s2s"), "sm")) {
+        if (!may_have_ledger(s2s) || !config_bool(snapshot_section("s2s"), "sm")) {
                 refuse(s2s, "unexpected-request");
                 return;
         }
@@ -256,7 +264,7 @@ take_resume(struct s2s *s2s, const struct element *resume)
 {
         const char *id = element_attribute(resume, "previd"), *h = element_attribute(resume, "h");
         int64_t number = h == NULL ? -1 : text_number(h, UINT32_MAX);
-        struct ledger *ledger = s2s->ledger != NULL || id == NULL || number < 0 ? NULL : find_for_resumption(s2s->of, id);
+        struct ledger *ledger = !may_have_ledger(s2s) || id == NULL || number < 0 ? NULL : find_for_resumption(s2s->of, id);
 
         if (ledger == NULL) {
                 refuse(s2s, "item-not-found");
