@@ -54,6 +54,13 @@ ledger_free(struct ledger *ledger)
         mem_free(ledger);
 }
 
+void
+ledger_settle(struct ledger *ledger)
+{
+        for (LIST_EACH(held, &ledger->unacknowledged, struct held, in_list))
+                drop(ledger, held, false);
+}
+
 /* What the other side may never have got: to be sent again on a stream that knows nothing of it, oldest first. */
 void
 ledger_give_up(struct ledger *ledger)

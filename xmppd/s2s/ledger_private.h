@@ -31,6 +31,8 @@ struct ledger {
 
 struct ledger *ledger_new(struct s2s *s2s); /* of this stream from now on */
 void ledger_free(struct ledger *ledger);
+/* There will be no acknowledgements: what was sent has left, and its rows go. */
+void ledger_settle(struct ledger *ledger);
 /* What the other side may never have got waits for another stream. Frees the ledger. */
 void ledger_give_up(struct ledger *ledger);
 /* For an acknowledgement, if there is anything to acknowledge and none is on its way. */

@@ -148,6 +148,7 @@ take_failed(struct ledger *ledger, const struct element *failed)
                 enable(s2s);
                 remote_flush(s2s->of);
         } else {
+                ledger_settle(ledger);
                 ledger_free(ledger);
         }
 }

@@ -227,8 +227,18 @@ remote_let_wait_first(struct remote *remote, struct held *held)
 void
 remote_take_up(struct held *held)
 {
-        struct remote *remote = remote_get(held->stanza->to.domain);
+        struct policy_verdict verdict = policy_decide(snapshot_now(), held->stanza->to.domain, POLICY_OUT);
+        struct remote *remote;
 
+        if (!s2s_is_ours(held->stanza->from.domain)) {
+                held_drop(held, false); /* nobody is left who could hear of it */
+                return;
+        }
+        if (!verdict.is_allowed) {
+                send_back_for(held_take(held), cause_of_policy(&verdict), NULL);
+                return;
+        }
+        remote = remote_get(held->stanza->to.domain);
         if (remote == NULL) {
                 held_drop(held, true);
                 return;

@@ -313,7 +313,7 @@ bool remote_wants(const struct remote *remote, const char *local);
 void remote_want_all(struct remote *remote);
 /* Before all that waits already: it was sent on a stream that is gone. Takes it. */
 void remote_let_wait_first(struct remote *remote, struct held *held);
-/* At the start: it was waiting when the server ended. Takes it. */
+/* At the start: it was waiting when the server ended. The settings may be others now. Takes it. */
 void remote_take_up(struct held *held);
 /* Back to its sender, with the cause as the error: one that waits; or all of this local domain, NULL: of all. */
 void remote_send_one_back(struct remote *remote, struct held *held, enum cause cause, const char *detail);

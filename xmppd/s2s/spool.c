@@ -220,12 +220,23 @@ struct found {
         int64_t due; /* wall ms */
 };
 
+/* The clock may have been set meanwhile, and the row be damaged: no longer than any other. */
+static uint64_t
+still_waits(int64_t due)
+{
+        int64_t now = clock_wall_ms(), most = config_number(snapshot_section("s2s"), "max-wait") * 1000;
+        int64_t left = due > now ? due - now : 0;
+
+        if (left > most)
+                left = most;
+        return (uint64_t)(left > AFTER_START_MS ? left : AFTER_START_MS);
+}
+
 static void
 bring(struct letter *letter)
 {
         struct found *found = container_of(letter, struct found, letter);
-        int64_t left = found->due - clock_wall_ms();
-        struct held *held = held_new(found->stanza, worker_now() + (uint64_t)(left > AFTER_START_MS ? left : AFTER_START_MS));
+        struct held *held = held_new(found->stanza, worker_now() + still_waits(found->due));
 
         held->row = found->row;
         remote_take_up(held);
@@ -247,7 +258,7 @@ read_row(void *arg, const void *key, size_t key_len, const void *value, size_t v
                 ? NULL
                 : stanza_read_document(document, len);
 
-        if (row > atomic_load(&last_row))
+        if (decode_ok(&at) && row > atomic_load(&last_row) && row < UINT64_MAX)
                 atomic_store(&last_row, row);
         if (stanza != NULL && stanza->from.full != NULL && stanza->to.full != NULL) {
                 struct found *found = MEM_NEW(found);
