@@ -544,3 +544,17 @@ def test_a_server_that_does_not_read(stage):
     stage.peers.pop().stop()
     while (event := stage.juliet.receive(1)) is not None:
         assert event[0] == "stanza", event
+
+
+def test_answers_that_are_not_read(stage):
+    """Who asks on and on, and reads nothing, is not written to without end."""
+    s = stage.prove("flood.example")
+    question = f"<db:verify from='flood.example' to='nobody.example' id='{'x' * 100000}'>key</db:verify>"
+    before = stage.hits("max-s2s-queue")
+    try:
+        for _ in range(400):
+            s.send(question)
+    except OSError:
+        pass
+    assert stage.hits("max-s2s-queue") == before + 1
+    s.cut()

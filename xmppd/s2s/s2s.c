@@ -173,6 +173,18 @@ is_stanza(const struct element *element)
                 element_is(element, "iq", XML_CONTENT_NS);
 }
 
+/* Stanzas wait for the domain when the stream is full; answers to what it asks here (claims, keys, acknowledgements) are written at once. */
+static bool
+is_flooded(const struct s2s *s2s)
+{
+        bool is_one = conn_queued(stream_conn(s2s->stream)) >
+                2 * (size_t)limit_value(LIMIT_S2S_QUEUE) + (size_t)limit_value(LIMIT_S2S_STANZA);
+
+        if (is_one)
+                limit_note(LIMIT_S2S_QUEUE);
+        return is_one;
+}
+
 static void
 see_element(void *owner, struct arena *arena, struct element *element, const struct xml_source *source)
 {
@@ -184,7 +196,9 @@ see_element(void *owner, struct arena *arena, struct element *element, const str
                 return;
         }
         handler_note("negotiation with another server");
-        if (s2s->is_incoming)
+        if (is_flooded(s2s))
+                s2s_fail(s2s, STREAM_RESOURCE_CONSTRAINT, CAUSE_LIMIT, "answers are asked for, and not read");
+        else if (s2s->is_incoming)
                 in_see_element(s2s, element, arena);
         else
                 out_see_element(s2s, element, arena);
