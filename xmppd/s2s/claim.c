@@ -90,7 +90,9 @@ take(struct s2s *s2s, struct pair *pair, enum proof proof)
                 in_prove(s2s, pair, proof);
                 return;
         }
-        pair->theirs = pair->ours = proof; /* XEP-0288 2.2: it goes both ways */
+        pair->theirs = proof;
+        if (pair->ours != PROOF_ASKED) /* else the answer to our own claim is on its way */
+                pair->ours = proof;    /* XEP-0288 2.2: it goes both ways */
         log_info(&s2s->log, "also %s to=%s proof=%s", pair->remote, pair->local, s2s_proof_name(proof));
 }
 
