@@ -1,4 +1,4 @@
-"""What had not left when our server stopped: what becomes of it after the next start."""
+"""What has not left, or was not acknowledged: after the next start of ours, and at a server that goes down again and again."""
 import sys
 import time
 from pathlib import Path
@@ -106,3 +106,24 @@ def test_what_went_without_stream_management_does_not_go_again(house):
     system.wait_until(lambda: "then" in got, 10)
     time.sleep(0.5)
     assert got == ["then"]
+
+
+def test_a_server_that_goes_down_at_each_resumption_is_not_dialled_without_end(house):
+    """What it stumbles over may be the very message that is sent again."""
+
+    def serve(s):
+        s.header("frail.example", s.wait("stream").get("from", ""), f"<dialback xmlns='{foreign.DIALBACK_FEATURE}'/><sm xmlns='{NS_SM}'/>")
+        while (event := s.receive(60)) is not None and event[0] == "stanza" and event[1].local != "message":
+            if event[1].local == "result":
+                s.send(f"<db:result from='frail.example' to='{US}' type='valid'/>")
+            elif event[1].local == "enable":
+                s.send(f"<enabled xmlns='{NS_SM}' id='abc' resume='true'/>")
+            elif event[1].local == "resume":
+                s.send(f"<resumed xmlns='{NS_SM}' previd='abc' h='0'/>")
+
+    house.peers.append(foreign.Peer(serve))
+    house.lead("frail.example", house.peers[0].port)
+    house.say("frail.example", "poison")
+    system.wait_until(lambda: len(house.peers[0].connections) >= 3, 5)
+    time.sleep(3)
+    assert len(house.peers[0].connections) <= 12

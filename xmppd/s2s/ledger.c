@@ -148,6 +148,8 @@ ledger_take_h(struct ledger *ledger, const char *text)
         uint32_t more = (uint32_t)h - (uint32_t)ledger->acknowledged;
         if (more > ledger->unacknowledged.count)
                 return false;
+        if (more > 0)
+                ledger->remote->vain = 0;
         for (; more > 0; more--) {
                 drop(ledger, container_of(ledger->unacknowledged.first, struct held, in_list), false);
                 ledger->acknowledged++;

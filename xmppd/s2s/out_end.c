@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { SOON_MS = 2000 };
+enum { SOON_MS = 2000, VAIN_MAX = 3 };
 
 void
 out_give_up(struct s2s *s2s, enum cause cause, const char *format, ...)
@@ -84,6 +84,20 @@ lose_target(struct s2s *s2s, const char *why)
         }
 }
 
+/* One that is ended as soon as it is open would be opened again and again: what goes on it may be what the other side stumbles over. A cable may be
+ * pulled so soon too, but not each time before anything has come, or was acknowledged. */
+static bool
+was_in_vain(const struct s2s *s2s, bool by_peer)
+{
+        if (!s2s->was_open)
+                return false;
+        if (worker_now() - s2s->last_used >= SOON_MS || s2s->in > 0) {
+                s2s->of->vain = 0;
+                return false;
+        }
+        return ++s2s->of->vain > VAIN_MAX || by_peer;
+}
+
 void
 out_see_closed(struct s2s *s2s, const char *why)
 {
@@ -94,8 +108,7 @@ out_see_closed(struct s2s *s2s, const char *why)
         bool by_peer = stream_error_of_peer(s2s->stream) != STREAM_CONDITIONS;
 
         ledger_lost(s2s, by_peer);
-        /* One that is ended as soon as it is open would be opened again and again. */
-        if (remote != NULL && by_peer && s2s->was_open && worker_now() - s2s->last_used < SOON_MS && s2s->in == 0)
+        if (remote != NULL && was_in_vain(s2s, by_peer))
                 remote_note_failure(remote, cause_of_end(s2s, why), why);
         if (s2s->reach != NULL)
                 lose_target(s2s, why);

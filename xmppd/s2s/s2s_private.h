@@ -273,6 +273,7 @@ struct remote {
         struct timer spooling; /* until what waits is written to disk */
         struct timer timer;    /* the next stanza to go back, or the next attempt */
         uint32_t failures;     /* in a row */
+        uint32_t vain;         /* streams in a row that ended before anything had come of them */
         uint64_t retry_at;     /* worker_now; 0: at once */
         enum cause cause;      /* of the last failure */
         char *detail;          /* of that; NULL: none */
