@@ -542,7 +542,7 @@ def test_a_server_that_does_not_read(stage):
             error = event[1]
     assert error.find("error").find("resource-constraint") is not None
     stage.peers.pop().stop()
-    while (event := stage.juliet.receive(1)) is not None:
+    while (event := stage.juliet.receive(4)) is not None:       # all that waits is back after max-wait
         assert event[0] == "stanza", event
 
 
@@ -558,3 +558,17 @@ def test_answers_that_are_not_read(stage):
         pass
     assert stage.hits("max-s2s-queue") == before + 1
     s.cut()
+
+
+def test_streams_that_are_left_to_be_resumed():
+    """Each is kept for a while, but not more of them than might be open."""
+    stage = Stage(**{"max-s2s-streams": 3})
+    try:
+        for _ in range(6):
+            s = stage.prove("fickle.example")
+            s.send("<enable xmlns='urn:xmpp:sm:3' resume='true'/>")
+            s.wait("enabled")
+            s.cut()
+        system.wait_until(lambda: stage.hits("max-s2s-streams") >= 3, 2)
+    finally:
+        stage.stop()

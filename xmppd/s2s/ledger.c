@@ -279,6 +279,21 @@ ledger_bar(struct s2s *s2s)
                 s2s->ledger->can_resume = false;
 }
 
+/* Who comes, is cut and comes again leaves no more behind than it could have open. One to which we owe something stays. */
+static void
+limit_left(struct remote *remote)
+{
+        if ((int64_t)remote->ledgers.count <= limit_value(LIMIT_S2S_STREAMS))
+                return;
+        for (LIST_EACH(ledger, &remote->ledgers, struct ledger, in_remote)) {
+                if (!ledger->is_incoming || !list_is_empty(&ledger->unacknowledged))
+                        continue;
+                limit_note(LIMIT_S2S_STREAMS);
+                ledger_free(ledger);
+                return;
+        }
+}
+
 void
 ledger_lost(struct s2s *s2s, bool by_peer)
 {
@@ -310,6 +325,7 @@ ledger_lost(struct s2s *s2s, bool by_peer)
         }
         list_append(&ledger->remote->ledgers, &ledger->in_remote);
         timer_start(&ledger->timer, (uint64_t)config_number(snapshot_section("s2s"), "max-wait") * 1000, expire);
+        limit_left(ledger->remote);
 }
 
 /* A stream that carries no more, or not yet, with stanzas of which nobody knows whether they have arrived. */
