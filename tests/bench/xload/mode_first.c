@@ -78,5 +78,6 @@ int mode_first(void)
             json_num("round_trips", ms[0] / opt.delay, 2);
     }
     json_end();
+    free(ms);
     return done == opt.domains ? 0 : 1;
 }
