@@ -18,6 +18,12 @@ _counter = itertools.count(1)
 _run_mark = format(int(time.time()) % 46656, "x")
 
 
+def milliseconds(text):
+    if not re.fullmatch(r"[0-9]+ms", text):
+        raise ValueError(f"{text}: expected milliseconds, 300ms")
+    return int(text[:-2])
+
+
 class TalkError(Exception):
     def __init__(self, line, text):
         super().__init__(f"{line.path}:{line.number}: {line.first}\n    {text}" if line else text)
@@ -324,7 +330,7 @@ class Player(SipPlayer, ServerPlayer):
         if words[0] == "sipcomp":
             return self.do_part(self.house.sipcomp, words[1])
         if words[0] == "pause":
-            return time.sleep(float(words[1].rstrip("ms")) / 1000)
+            return time.sleep(milliseconds(words[1]) / 1000)
         declare = {"client": self.do_client, "user": lambda w: None, "stream": self.do_stream, "component": self.do_component, "peer": self.do_peer}
         if words[0] in declare:
             return declare[words[0]](line.words())
@@ -535,7 +541,7 @@ class Player(SipPlayer, ServerPlayer):
         """`silent 300ms`: nothing for so long. `silent`: nothing before the answer to a ping to the server."""
         link = party.stream
         if rest:
-            event = party.receive(float(rest.rstrip("ms")) / 1000)
+            event = party.receive(milliseconds(rest) / 1000)
             if event is not None:
                 self.fail(f"awaited nothing, came {event[1]}")
             return
