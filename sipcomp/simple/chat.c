@@ -233,15 +233,28 @@ is_under_way(const struct chat *chat)
         return chat->pager != NULL;
 }
 
+/* No text waits: the end of the chat, or whether our user types. That may have changed while a request was under way; the latest is told. */
+static void
+send_state(struct chat *chat, struct session *session)
+{
+        if (chat->leaving) {
+                chat->leaving = false;
+                session_apply(session, SESSION_CLOSE, NULL);
+        } else if (chat->typing != chat->told_typing || (chat->typing && chat->tell_again)) {
+                chat->told_typing = chat->typing;
+                chat->tell_again = false;
+                chat->told_at = worker_now();
+                session_send_typing(session, chat->typing);
+        }
+}
+
 void
 chat_pump(struct chat *chat)
 {
         struct session *session = choose_session(chat);
         if (list_is_empty(&chat->texts)) {
-                if (chat->leaving && session != NULL && session_can_send(session)) {
-                        chat->leaving = false;
-                        session_apply(session, SESSION_CLOSE, NULL);
-                }
+                if (session != NULL && session_can_send(session))
+                        send_state(chat, session);
                 return;
         }
         if (session != NULL) {
@@ -271,7 +284,7 @@ enqueue(void *arg, enum store_outcome outcome)
                 return;
         }
         chat->leaving = false;
-        chat->told_typing = false; /* a text ends typing by itself */
+        chat->typing = chat->told_typing = false; /* a text ends typing by itself */
         chat->bytes += text->len;
         list_append(&chat->texts, &text->link);
         chat_pump(chat);
@@ -308,21 +321,17 @@ void
 simple_typing(struct simple *simple, const struct pair *pair, enum simple_typing typing)
 {
         struct chat *chat = chat_find(simple, pair);
-        struct session *session = chat == NULL ? NULL : choose_session(chat);
-        if (session == NULL) /* no session is opened for typing alone */
+        if (chat == NULL || list_is_empty(&chat->sessions)) /* no session is opened for typing alone */
                 return;
         if (typing == TYPING_GONE) {
                 chat->leaving = true;
                 chat_pump(chat);
                 return;
         }
-        bool active = typing == TYPING_ACTIVE;
-        bool repeats = active && chat->told_typing && worker_now() - chat->told_at < TYPING_AGAIN_MS;
-        if (repeats || (!active && !chat->told_typing) || !session_can_send(session) || !list_is_empty(&chat->texts))
-                return;
-        chat->told_typing = active;
-        chat->told_at = worker_now();
-        session_send_typing(session, active);
+        chat->typing = typing == TYPING_ACTIVE;
+        if (chat->typing && worker_now() - chat->told_at >= TYPING_AGAIN_MS)
+                chat->tell_again = true;
+        chat_pump(chat);
 }
 
 bool

@@ -31,7 +31,8 @@ struct chat {
         struct list sessions;     /* oldest first */
         struct sip_client *pager; /* a MESSAGE outside a dialog under way */
         bool leaving;             /* the user closed the chat: BYE when the queue is empty */
-        bool told_typing;         /* the other side was told that our user types */
+        bool typing, told_typing; /* our user types; the other side was told so */
+        bool tell_again;          /* and that has grown old */
         uint64_t told_at;
         struct timer composing; /* without renewal they have paused (RFC 3994) */
 };

@@ -50,6 +50,8 @@ void
 session_free(struct session *session)
 {
         list_remove(&session->chat->sessions, &session->link);
+        if (list_is_empty(&session->chat->sessions)) /* who types in the next one has told nobody yet */
+                session->chat->typing = session->chat->told_typing = false;
         ear_forget(session->chat->simple, &session->ear);
         sip_client_forget(&session->client);
         sip_dialog_free(&session->dialog);
