@@ -112,6 +112,20 @@ text_type(const struct text *text)
         return text->plainer ? "text/plain" : "text/plain; charset=UTF-8";
 }
 
+bool
+text_change(struct text *text, const struct message_failure *failure)
+{
+        if (failure->step == STEP_PLAINER && !text->plainer) {
+                text->plainer = true;
+                return true;
+        }
+        if (failure->step == STEP_SPLIT && text->piece_max > PIECE_SMALL && text->len - text->done > PIECE_SMALL) {
+                text->piece_max = PIECE_SMALL;
+                return true;
+        }
+        return false;
+}
+
 void
 text_done(struct chat *chat)
 {

@@ -17,7 +17,6 @@ struct text {
         size_t piece, piece_max;
         unsigned sessions; /* started anew for it after a 481 */
         bool plainer;      /* without parameters in Content-Type */
-        bool split;
 };
 
 /* Owned by simple->chats. */
@@ -101,6 +100,8 @@ void chat_tidy(struct chat *chat);
 void text_done(struct chat *chat); /* the first one was taken, or a piece of it */
 void text_fail(struct chat *chat, const struct message_failure *failure, const char *why); /* the first one */
 void text_fail_all(struct chat *chat, const struct message_failure *failure, const char *why);
+/* Plainer, or in smaller pieces, where the refusal asks for that and it has not been done yet. */
+bool text_change(struct text *text, const struct message_failure *failure);
 /* The next piece of the first text, as it goes on the wire. */
 void text_piece(struct text *text, struct buf *out);
 const char *text_type(const struct text *text);

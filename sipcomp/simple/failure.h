@@ -32,7 +32,7 @@ uint32_t failure_wait(const struct subscribe_failure *rule, unsigned tries);
 /* What the texts get when an INVITE, a MESSAGE in the session or one in pager mode is refused. */
 enum message_step {
         STEP_FAIL,        /* error to the sender */
-        STEP_RETRY_LATER, /* once more after 2 s, then as FAIL */
+        STEP_RETRY_LATER, /* once more after 2 s or, from 500 on, after a short Retry-After; then as FAIL */
         STEP_NEW_SESSION, /* certain: not delivered. Drop the session, send again in a new one, once */
         STEP_DROP,        /* the session is dead; the text may have arrived, it is not sent again */
         STEP_PLAINER,     /* once more as text/plain without parameters */

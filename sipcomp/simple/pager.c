@@ -18,7 +18,8 @@ finish(void *owner, struct sip_client *client, const struct sip_message *respons
                 const struct message_failure *failure = failure_of_message(response, sent);
                 failure_text(why, response, failure->text);
                 log_info(&chat->log, "MESSAGE failed: %s", why);
-                text_fail(chat, failure, why);
+                if (!text_change(LIST_ITEM(chat->texts.first, struct text, link), failure))
+                        text_fail(chat, failure, why);
         }
         chat_pump(chat);
         chat_tidy(chat);

@@ -14,7 +14,7 @@
 
 #include <string.h>
 
-enum { PAUSE_MS = 2000, BYE_MS = 40000, TRIES_ANEW = 1 };
+enum { PAUSE_MS = 2000, PAUSE_MAX_S = 10, BYE_MS = 40000, TRIES_ANEW = 1 };
 
 static const char composing_xml[] = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\r\n"
                                     "<isComposing xmlns=\"urn:ietf:params:xml:ns:im-iscomposing\"><state>%s</state>"
@@ -123,11 +123,21 @@ invite(struct session *session, const struct sip_message *cause)
         session->client = start(session, request, &invite_events);
 }
 
+/* What Retry-After asks for (20.33), where it is short enough to keep a text waiting; 0: it is not. Without one 2 s after 481 and 491. */
+static uint64_t
+pause_after(const struct sip_message *response)
+{
+        int64_t seconds = sip_message_number(response, "Retry-After", PAUSE_MAX_S);
+        if (seconds == -1)
+                return response->status < 500 ? PAUSE_MS : 0;
+        return seconds > 0 ? (uint64_t)seconds * 1000 : 0;
+}
+
 static void
 pause_invite(struct session *session, const struct sip_message *cause)
 {
         session->once_later = true;
-        timer_start(&session->timer, PAUSE_MS, fire);
+        timer_start(&session->timer, pause_after(cause), fire);
 }
 
 static void
@@ -248,7 +258,7 @@ static const struct step {
         { SESSION_INVITING, SESSION_ANSWERED,     open_session,         SESSION_READY    },
         { SESSION_INVITING, SESSION_UNUSABLE,     refuse_answer,        SESSION_ENDING   },
         { SESSION_INVITING, SESSION_AGAIN,        invite,               SESSION_INVITING }, /* 52035, 3xx */
-        { SESSION_INVITING, SESSION_LATER,        pause_invite,         SESSION_PAUSED   }, /* 481, 491 */
+        { SESSION_INVITING, SESSION_LATER,        pause_invite,         SESSION_PAUSED   }, /* 481, 491, Retry-After */
         { SESSION_INVITING, SESSION_TO_PAGER,     turn_to_pager,        SESSION_OVER     },
         { SESSION_INVITING, SESSION_REFUSED,      fail_all,             SESSION_OVER     },
         { SESSION_PAUSED,   SESSION_TIME,         invite,               SESSION_INVITING },
@@ -352,7 +362,7 @@ event_of_refusal(struct session *session, const struct sip_message *response)
         }
         if (may_follow(session, response))
                 return SESSION_AGAIN;
-        if (failure->step == STEP_RETRY_LATER && !session->once_later)
+        if (failure->step == STEP_RETRY_LATER && !session->once_later && pause_after(response) > 0)
                 return SESSION_LATER;
         if (failure->step == STEP_PAGER && dialect_for(chat->simple, chat->pair.domain)->pager)
                 return SESSION_TO_PAGER;
@@ -429,19 +439,8 @@ event_of_failure(struct session *session, const struct sip_message *response, bo
                 return SESSION_LOST;
         case STEP_DROP:
                 return SESSION_DEAD;
-        case STEP_PLAINER:
-                if (text->plainer)
-                        return SESSION_TEXT_REFUSED;
-                text->plainer = true;
-                return SESSION_ONCE_MORE;
-        case STEP_SPLIT:
-                if (text->split || text->len - text->done <= PIECE_SMALL)
-                        return SESSION_TEXT_REFUSED;
-                text->split = true;
-                text->piece_max = PIECE_SMALL;
-                return SESSION_ONCE_MORE;
         default:
-                return SESSION_TEXT_REFUSED;
+                return text_change(text, failure) ? SESSION_ONCE_MORE : SESSION_TEXT_REFUSED;
         }
 }
 

@@ -61,6 +61,16 @@ session_expires(const struct sip_message *request)
         return seconds >= 0 && seconds < MIN_SE ? -1 : seconds < 0 ? 0 : seconds;
 }
 
+/* RFC 4028 9: answered where the interval is too short. */
+static bool
+refuse_hurry(struct sip_server *server, const struct sip_message *request)
+{
+        if (session_expires(request) >= 0)
+                return false;
+        answer(server, request, 422, "Min-SE", "90");
+        return true;
+}
+
 static void
 give_up(struct timer *timer)
 {
@@ -139,10 +149,8 @@ session_invited(struct simple *simple, struct sip_server *server, const struct s
         }
         if (!read_offer(server, request, &accept_types))
                 goto out;
-        if (session_expires(request) < 0) {
-                answer(server, request, 422, "Min-SE", "90");
+        if (refuse_hurry(server, request))
                 goto out;
-        }
         if (chat->sessions.count >= CHAT_SESSIONS_MAX || has_too_many(simple, pair->foreign)) {
                 answer(server, request, 503, "Retry-After", "60");
                 goto out;
@@ -177,10 +185,8 @@ hear_reinvite(struct session *session, struct sip_server *server, const struct s
                 refuse_group(simple, server, request);
                 return;
         }
-        if (session_expires(request) < 0) {
-                answer(server, request, 422, "Min-SE", "90");
+        if (refuse_hurry(server, request))
                 return;
-        }
         if (request->body_len > 0 && !read_offer(server, request, &accept_types))
                 return;
         mem_free(accept_types);
@@ -227,7 +233,7 @@ hear_update(struct session *session, struct sip_server *server, const struct sip
 {
         if (request->body_len > 0)
                 sip_server_status(server, 488);
-        else
+        else if (!refuse_hurry(server, request))
                 send_description(session, server, request);
 }
 

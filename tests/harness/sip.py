@@ -251,13 +251,13 @@ class Peer:
         except queue.Empty:
             return None
 
-    def send(self, message, wire=None):
+    def send(self, message, wire=None, behind=None):
         if wire is None or not wire.open:
             wire = self.connect()
         message.wire = wire
         if self.observer:
             self.observer(">", message)
-        wire.send(message.bytes())
+        wire.send(message.bytes() + (behind.bytes() if behind else b""))
 
     @property
     def wire_name(self):
@@ -286,7 +286,8 @@ class Peer:
         """A dialog that we begin."""
         return Dialog(f"{secrets.token_hex(12)}@{self.host}", f"<sip:{user}@{self.domain}>;tag={secrets.token_hex(5)}", f"<{to_uri}>", 0, to_uri)
 
-    def request(self, method, dialog, headers=(), body=b"", cseq=None, wire=None):
+    def request(self, method, dialog, headers=(), body=b"", cseq=None, wire=None, cancelled=False):
+        """cancelled: a CANCEL follows in the same breath."""
         if cseq is None:
             dialog.cseq += 1
             cseq = dialog.cseq
@@ -299,8 +300,14 @@ class Peer:
         given = {n.lower() for n, _ in headers}
         fields = [(n, v) for n, v in fields if n.lower() not in given] + list(headers)
         message = Message(f"{method} {dialog.target} SIP/2.0", fields, body)
-        self.send(message, wire or dialog.wire)
+        self.send(message, wire or dialog.wire, self.cancel(message) if cancelled else None)
         return message
+
+    @staticmethod
+    def cancel(request):
+        """RFC 3261 9.1: the same top Via, and nobody else is meant."""
+        fields = [(n, request.get(n)) for n in ("Via", "Max-Forwards", "From", "To", "Call-ID")]
+        return Message(f"CANCEL {request.uri} SIP/2.0", fields + [("CSeq", f"{request.get('CSeq').split()[0]} CANCEL")])
 
     def ack(self, response):
         """The ACK of a 2xx, on the dialog the INVITE made."""

@@ -44,6 +44,7 @@ class SipParty(Party):
         self.last_response = None
         self.dialogs = {}
         self.requests = {}
+        self.invites = {}                       # what we sent last to begin a dialog, for CANCEL
         self.kept = []
 
     def finish(self):

@@ -46,26 +46,26 @@ class SipPlayer:
         headers, body = [], []
         for field in fields:
             if field.startswith("|"):
-                body.append(xmlnode.substitute(field[2:], self.values))
+                body.append(xmlnode.substitute_bytes(field[2:], self.values))
             elif field.startswith("pidf "):
                 words = shlex.split(field)[1:]
-                body = [sip.pidf(entity, *words)]
+                body = [sip.pidf(entity, *words).encode()]
                 headers.append(("Content-Type", "application/pidf+xml"))
             elif field.startswith("sdp"):
-                body = [sip.sdp(*field.split()[1:])]
+                body = [sip.sdp(*field.split()[1:]).encode()]
                 headers.append(("Content-Type", "application/sdp"))
             elif field.startswith("text "):
-                body = [xmlnode.substitute(field[5:], self.values)]
+                body = [xmlnode.substitute(field[5:], self.values).encode()]
                 headers.append(("Content-Type", "text/plain;charset=UTF-8"))
             else:
                 name, colon, value = field.partition(":")
                 if not colon:
                     self.fail(f"neither header nor body: {field}")
                 headers.append((name.strip(), xmlnode.substitute(value.strip(), self.values)))
-        return headers, "\r\n".join(body).encode()
+        return headers, b"\r\n".join(body)
 
     def send_sip(self, party, head, fields):
-        """> 200 OK [in NAME] | > METHOD URI from USER [as NAME] | > METHOD in NAME | > ACK"""
+        """> 200 OK [in NAME] | > METHOD URI from USER [as NAME] | > METHOD in NAME | > ACK | > CANCEL in NAME"""
         head = xmlnode.substitute(head, self.values)
         name = None
         m = re.search(r"\s(?:as|in)\s+(\w+)$", head)
@@ -83,6 +83,8 @@ class SipPlayer:
             party.peer.respond(request, int(words[0]), " ".join(words[1:]) or "Answer", headers, body, tag)
         elif words[0] == "ACK":
             party.peer.ack(party.last_response)
+        elif words[0] == "CANCEL" and len(words) == 1:
+            party.peer.send(party.peer.cancel(party.invites[name]))
         elif len(words) == 1:
             dialog = party.dialogs[name]
             headers, body = self.compose(party, fields, sip.address_of(dialog.local))
@@ -91,8 +93,9 @@ class SipPlayer:
             user = words[words.index("from") + 1] if "from" in words else "carol"
             dialog = party.peer.new_dialog(user, words[1])
             party.dialogs[name or words[0]] = dialog
-            headers, body = self.compose(party, fields, sip.address_of(dialog.local))
-            party.peer.request(words[0], dialog, headers, body)
+            self.values[f"{name}.call"] = dialog.call_id
+            headers, body = self.compose(party, [f for f in fields if f != "cancelled"], sip.address_of(dialog.local))
+            party.invites[name] = party.peer.request(words[0], dialog, headers, body, cancelled="cancelled" in fields)
 
     def await_sip(self, party, head, fields, any_order, at_last=False):
         """< METHOD URI [as NAME] | < STATUS [METHOD]. <+ answers such requests with 200 until the right one comes."""
@@ -125,7 +128,7 @@ class SipPlayer:
         if message.is_response:
             party.last_response = message
             for dialog in party.dialogs.values():
-                if dialog.call_id == message.get("Call-ID") and message.status < 300:
+                if dialog.call_id == message.get("Call-ID") and message.status < 300 and message.method != "CANCEL":
                     dialog.learn(message)
         else:
             party.last_request = message
@@ -156,7 +159,7 @@ class SipPlayer:
         body = []
         for field in fields:
             if field.startswith("|"):
-                body.append(field[2:])
+                body.append(xmlnode.repeat(field[2:]))
             elif field.startswith("pidf "):
                 want = tuple((shlex.split(field)[1:] + [None])[:2])
                 if sip.read_pidf(message.text()) != want:
@@ -170,7 +173,11 @@ class SipPlayer:
                 if why:
                     return why
             elif field.startswith("text "):
-                body.append(field[5:])
+                body.append(xmlnode.repeat(field[5:]))
+            elif field.startswith("not "):
+                key, _, pattern = field[4:].partition(":")
+                if any(xmlnode.fits(pattern.strip(), v, trial) for v in message.all(key.strip())):
+                    return f"{key} is {pattern.strip()}"
             elif field.startswith("no "):
                 if message.all(field[3:].strip()):
                     return f"it has a {field[3:]}"

@@ -144,6 +144,16 @@ def substitute(text, values):
     return re.sub(r"\{base64:([^{}]*)\}", lambda m: base64.b64encode(m.group(1).encode()).decode(), text)
 
 
+def substitute_bytes(text, values):
+    """The same as bytes; {raw:text:charset} is the text in that charset, with \\xNN and \\uNNNN in it."""
+    out, at = b"", 0
+    for m in re.finditer(r"\{raw:(.*?):([\w-]+)\}", text):
+        raw = re.sub(r"\\x([0-9a-f]{2})|\\u([0-9a-f]{4})", lambda e: chr(int(e.group(1) or e.group(2), 16)), m.group(1))
+        out += substitute(text[at:m.start()], values).encode() + raw.encode(m.group(2))
+        at = m.end()
+    return out + substitute(text[at:], values).encode()
+
+
 def fits(pattern, text, values):
     """Whether text is what pattern says; new names are bound in values. {_} fits anything, any number of times."""
     new, out, at = [], [], 0

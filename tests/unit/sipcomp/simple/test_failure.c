@@ -55,7 +55,8 @@ knows_what_to_tell_and_when_to_try_again(void **state)
 static struct sip_message *
 response(int status, const char *name, const char *value)
 {
-        struct sip_message *request = sip_request_new("MESSAGE", "sip:carol@lync.test", NULL, "sip:alice@example.com", "sip:carol@lync.test");
+        struct sip_message *request =
+                sip_request_new("MESSAGE", "sip:carol@lync.test", NULL, "sip:alice@example.com", "sip:carol@lync.test");
         struct sip_message *answer = sip_response_new(request, status, NULL, NULL);
         if (name != NULL)
                 sip_message_add(answer, name, value);
@@ -80,8 +81,8 @@ knows_what_a_refused_message_deserves(void **state)
                 { 481, STEP_RETRY_LATER, STEP_NEW_SESSION, RECIPIENT_UNAVAILABLE },
                 { 486, STEP_FAIL, STEP_FAIL, RECIPIENT_UNAVAILABLE },
                 { 488, STEP_PAGER, STEP_PAGER, NOT_ACCEPTABLE },
-                { 503, STEP_FAIL, STEP_FAIL, SERVICE_UNAVAILABLE },
-                { 504, STEP_FAIL, STEP_FAIL, REMOTE_SERVER_TIMEOUT },
+                { 503, STEP_RETRY_LATER, STEP_RETRY_LATER, SERVICE_UNAVAILABLE },
+                { 504, STEP_RETRY_LATER, STEP_RETRY_LATER, REMOTE_SERVER_TIMEOUT },
                 { 603, STEP_FAIL, STEP_FAIL, FORBIDDEN },
                 { 606, STEP_FAIL, STEP_FAIL, NOT_ACCEPTABLE },
         };
