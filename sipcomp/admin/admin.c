@@ -6,6 +6,7 @@
 #include "shared/base/json.h"
 #include "shared/base/mem.h"
 #include "shared/control/common.h"
+#include "sipcomp/admin/admin_private.h"
 
 static struct admin_doors doors;
 static struct control *control;
@@ -78,41 +79,10 @@ tell_dialogs(struct control_request *request, int argc, char *const *argv)
         common_answer(request, &out);
 }
 
-/* The hops of a domain in the order in which the next request would try them, and who may speak for it. */
 static void
 tell_routes(struct control_request *request, int argc, char *const *argv)
 {
-        const struct federation *federation = gateway_federation(gateway);
-        const struct foreign_domain *domain = argc == 1 ? federation_domain(federation, argv[0]) : NULL;
-        struct sip_hop hops[FEDERATION_HOPS];
-        const char *subjects[FEDERATION_SUBJECTS];
-        struct buf out = { 0 };
-        struct json_writer json = { .out = &out };
-        if (domain == NULL) {
-                control_refuse(request,
-                        argc == 1 ? "there is no sip-domain \"%.100s\"; define it in federation.conf" : "routes DOMAIN",
-                        argc == 1 ? argv[0] : "");
-                return;
-        }
-        json_open_object(&json, NULL);
-        json_put_text(&json, "domain", domain->name);
-        json_open_array(&json, "hops");
-        size_t count = federation_hops(federation, domain->name, hops);
-        for (size_t i = 0; i < count; i++) {
-                json_open_object(&json, NULL);
-                json_put_text(&json, "host", hops[i].host);
-                json_put_number(&json, "port", hops[i].port);
-                json_put_text(&json, "transport", hops[i].wire == SIP_TCP ? "tcp" : "tls");
-                json_close_object(&json);
-        }
-        json_close_array(&json);
-        json_open_array(&json, "subjects");
-        count = federation_subjects(federation, domain->name, subjects);
-        for (size_t i = 0; i < count; i++)
-                json_put_text(&json, NULL, subjects[i]);
-        json_close_array(&json);
-        json_close_object(&json);
-        common_answer(request, &out);
+        routes_tell(gateway, request, argc, argv);
 }
 
 static void
@@ -139,6 +109,7 @@ admin_start(const char *socket_path, struct gateway *of, const struct admin_door
 void
 admin_stop(void)
 {
+        routes_stop();
         if (control != NULL)
                 control_close(&control);
 }

@@ -5,6 +5,7 @@
 
 #include "shared/base/clock.h"
 #include "shared/base/text.h"
+#include "sipcomp/route/search.h"
 
 #include <string.h>
 
@@ -52,6 +53,33 @@ may_carry(void *owner, const char *domain, const struct tls_peer *peer, const st
         struct gateway *gateway = owner;
         struct err why;
         return federation_may_speak(gateway->federation, domain, peer, peer == NULL, address, &why);
+}
+
+static struct sip_search *
+seek(void *owner, const char *domain, const struct sip_place *wanted, sip_hops_found *found, void *client)
+{
+        struct gateway *gateway = owner;
+        return route_search(gateway->federation, &(struct route_wish){ .domain = domain, .wanted = wanted }, found, client);
+}
+
+static void
+seek_no_more(void *owner, struct sip_search *search)
+{
+        route_search_end(&search);
+}
+
+static void
+hear_back(void *owner, const char *domain)
+{
+        struct gateway *gateway = owner;
+        simple_domain_back(gateway->simple, domain);
+}
+
+static bool
+is_wanted(void *owner, const char *domain)
+{
+        struct gateway *gateway = owner;
+        return federation_domain(gateway->federation, domain) != NULL;
 }
 
 static const char *
@@ -136,6 +164,10 @@ miss_ack(void *owner, const char *call_id, const char *local_tag)
 const struct sip_user front_user = {
         .access = access_of,
         .may_carry = may_carry,
+        .seek = seek,
+        .seek_no_more = seek_no_more,
+        .back = hear_back,
+        .is_wanted = is_wanted,
         .request = take_request,
         .acked = take_ack,
         .unacked = miss_ack,

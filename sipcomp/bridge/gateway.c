@@ -361,7 +361,7 @@ gateway_free(struct gateway **where)
         mem_free(gateway);
 }
 
-const struct federation *
+struct federation *
 gateway_federation(const struct gateway *gateway)
 {
         return gateway->federation;

@@ -22,7 +22,7 @@ void gateway_stop(struct gateway *gateway, uint64_t patience_ms, void (*done)(vo
 void gateway_free(struct gateway **gateway);
 
 /* For the control socket. */
-const struct federation *gateway_federation(const struct gateway *gateway);
+struct federation *gateway_federation(const struct gateway *gateway);
 struct sip_transactions *gateway_transactions(const struct gateway *gateway);
 bool gateway_is_attached(const struct gateway *gateway, const char *domain);
 void gateway_counters(const struct gateway *gateway, const char *domain, struct simple_counters *counters);

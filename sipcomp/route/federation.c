@@ -3,55 +3,12 @@
  *
  * A domain covers itself only, never its subdomains; a subject speaks for the domains listed at its sip-peer and for nobody else.
  */
-#include "sipcomp/route/federation.h"
-
-#include "shared/base/arena.h"
-#include "shared/base/list.h"
-#include "shared/base/log.h"
-#include "shared/base/map.h"
 #include "shared/base/mem.h"
-#include "shared/base/random.h"
 #include "shared/base/text.h"
-#include "shared/tls/context.h"
+#include "sipcomp/route/federation_private.h"
 
 #include <string.h>
 #include <strings.h>
-
-enum { RESOLVED_MAX = 16 };
-
-/* One sip-peer. */
-struct peer {
-        const char *subject;
-        const char **domains;
-        size_t domain_count;
-        struct tls_context *tls; /* NULL: the general one */
-};
-
-/* The addresses behind a TCP hop that is given by name. */
-struct resolved {
-        struct link link;
-        const char *host;
-        struct address addresses[RESOLVED_MAX];
-        size_t count;
-        struct dns_query *query;
-};
-
-struct federation {
-        struct arena *arena;
-        struct map *by_name; /* of foreign_domain */
-        struct foreign_domain *domains;
-        size_t domain_count;
-        const char **locals;
-        size_t local_count;
-        struct static_route *routes;
-        size_t route_count;
-        struct peer *peers;
-        size_t peer_count;
-        const char *default_domain;
-        struct list resolved;
-};
-
-static const struct log_scope scope = { .room = "route" };
 
 static size_t
 count_sections(const struct section *top, const char *name)
@@ -146,8 +103,8 @@ read_peers(struct federation *federation, const struct section *top, struct err 
         return 0;
 }
 
-static struct tls_context *
-context_for(const struct federation *federation, const char *host)
+struct tls_context *
+federation_context(const struct federation *federation, const char *host)
 {
         for (size_t i = 0; i < federation->peer_count; i++)
                 if (strcasecmp(federation->peers[i].subject, host) == 0)
@@ -155,34 +112,8 @@ context_for(const struct federation *federation, const char *host)
         return NULL;
 }
 
-static void
-found_addresses(void *owner, enum dns_outcome outcome, const struct address *addresses, size_t count)
-{
-        struct resolved *resolved = owner;
-        resolved->query = NULL;
-        resolved->count = count < RESOLVED_MAX ? count : RESOLVED_MAX;
-        if (resolved->count > 0)
-                memcpy(resolved->addresses, addresses, resolved->count * sizeof(addresses[0]));
-        if (outcome != DNS_FOUND)
-                log_warn(&scope, "no address for the hop %s: requests from it over TCP will be refused", resolved->host);
-}
-
-/* TCP has no certificate: the source address speaks, so the names of TCP hops are looked up ahead. */
-static void
-resolve(struct federation *federation, const struct sip_hop *hop, struct dns *dns)
-{
-        struct address literal;
-        if (hop->wire != SIP_TCP || address_from_host(&literal, hop->host, 0))
-                return;
-        struct resolved *resolved = MEM_NEW(resolved);
-        resolved->host = hop->host;
-        list_append(&federation->resolved, &resolved->link);
-        if (dns != NULL)
-                resolved->query = dns_lookup(dns, hop->host, hop->port, found_addresses, resolved);
-}
-
 static int
-read_routes(struct federation *federation, const struct section *top, struct dns *dns, struct err *err)
+read_routes(struct federation *federation, const struct section *top, struct err *err)
 {
         federation->routes = arena_alloc(federation->arena, (count_sections(top, "sip-route") + 1) * sizeof(federation->routes[0]));
         for (const struct section *at = section_next(top, "sip-route", NULL); at != NULL; at = section_next(top, "sip-route", at)) {
@@ -202,22 +133,26 @@ read_routes(struct federation *federation, const struct section *top, struct dns
                         hop->hop.wire = strcmp(config_text(in, "transport"), "tcp") == 0 ? SIP_TCP : SIP_TLS;
                         hop->priority = (uint16_t)config_number(in, "priority");
                         hop->weight = (uint16_t)config_number(in, "weight");
-                        hop->hop.tls = context_for(federation, hop->hop.host);
-                        resolve(federation, &hop->hop, dns);
+                        hop->hop.tls = federation_context(federation, hop->hop.host);
                 }
                 route->hops = hops;
         }
         return 0;
 }
 
-/* Lync and AOL: TLS only; OCS too unless it is direct. */
+bool
+federation_allows_tcp(const struct foreign_domain *domain)
+{
+        return !domain->dialect->tls_only || (domain->direct && domain->dialect->tcp_if_direct);
+}
+
 static int
 check_wires(const struct federation *federation, const struct section *top, struct err *err)
 {
         for (size_t i = 0; i < federation->domain_count; i++) {
                 const struct foreign_domain *domain = &federation->domains[i];
                 const struct static_route *route = route_match(federation->routes, federation->route_count, domain->name);
-                if (route == NULL || !domain->dialect->tls_only || (domain->direct && domain->dialect->tcp_if_direct))
+                if (route == NULL || federation_allows_tcp(domain))
                         continue;
                 for (size_t h = 0; h < route->hop_count; h++)
                         if (route->hops[h].hop.wire == SIP_TCP)
@@ -235,10 +170,14 @@ federation_new(struct config *config, struct dns *dns, struct err *err)
         const struct section *top = config_top(config);
         struct federation *federation = MEM_NEW(federation);
         federation->arena = arena_new(4096);
+        federation->dns = dns;
         federation->by_name = map_new();
+        federation->hosts = map_new();
         if (read_domains(federation, top, err) != 0 || read_peers(federation, top, err) != 0 ||
-                read_routes(federation, top, dns, err) != 0 || check_wires(federation, top, err) != 0)
+                read_routes(federation, top, err) != 0 || check_wires(federation, top, err) != 0)
                 federation_free(&federation);
+        else
+                hosts_look_up(federation);
         return federation;
 }
 
@@ -249,11 +188,8 @@ federation_free(struct federation **where)
         if (federation == NULL)
                 return;
         *where = NULL;
-        for (LIST_EACH(resolved, &federation->resolved, struct resolved, link)) {
-                if (resolved->query != NULL)
-                        dns_cancel(&resolved->query);
-                mem_free(resolved);
-        }
+        searches_end(federation);
+        hosts_free(federation);
         for (size_t i = 0; i < federation->peer_count; i++)
                 if (federation->peers[i].tls != NULL)
                         tls_context_unref(&federation->peers[i].tls);
@@ -289,24 +225,6 @@ federation_is_local(const struct federation *federation, const char *domain)
         return false;
 }
 
-/* A hosted AOL domain without a route of its own goes the way of the default domain. */
-static const struct static_route *
-route_of(const struct federation *federation, const char *name)
-{
-        const struct foreign_domain *domain = federation_domain(federation, name);
-        const struct static_route *route = route_match(federation->routes, federation->route_count, name);
-        if (route == NULL && domain != NULL && domain->dialect->default_domain)
-                route = route_match(federation->routes, federation->route_count, federation->default_domain);
-        return route;
-}
-
-size_t
-federation_hops(const struct federation *federation, const char *domain, struct sip_hop hops[FEDERATION_HOPS])
-{
-        const struct static_route *route = route_of(federation, domain);
-        return route == NULL ? 0 : route_order(route->hops, route->hop_count, hops, FEDERATION_HOPS, random_below);
-}
-
 static bool
 speaks_for(const struct peer *peer, const char *domain)
 {
@@ -327,32 +245,17 @@ federation_subjects(const struct federation *federation, const char *domain, con
 }
 
 static bool
-is_address_of(const struct federation *federation, const struct sip_hop *hop, const struct address *address)
+may_speak_tcp(struct federation *federation, const char *domain, const struct address *address, struct err *why)
 {
-        struct address literal;
-        if (address_from_host(&literal, hop->host, 0))
-                return address_same_host(&literal, address);
-        for (LIST_EACH(resolved, &federation->resolved, struct resolved, link))
-                for (size_t i = 0; i < resolved->count && strcmp(resolved->host, hop->host) == 0; i++)
-                        if (address_same_host(&resolved->addresses[i], address))
-                                return true;
-        return false;
-}
-
-static bool
-may_speak_tcp(const struct federation *federation, const char *domain, const struct address *address, struct err *why)
-{
-        const struct static_route *route = route_of(federation, domain);
         char text[ADDRESS_TEXT];
-        for (size_t i = 0; route != NULL && i < route->hop_count; i++)
-                if (route->hops[i].hop.wire == SIP_TCP && is_address_of(federation, &route->hops[i].hop, address))
-                        return true;
+        if (hosts_may_speak(federation, domain, address))
+                return true;
         err_set(why, "%s is no tcp hop of the sip-route for %s", address_format_host(text, address), domain);
         return false;
 }
 
 bool
-federation_may_speak(const struct federation *federation, const char *domain, const struct tls_peer *peer, bool tcp,
+federation_may_speak(struct federation *federation, const char *domain, const struct tls_peer *peer, bool tcp,
         const struct address *address, struct err *why)
 {
         if (federation_domain(federation, domain) == NULL) {
@@ -374,7 +277,7 @@ federation_may_speak(const struct federation *federation, const char *domain, co
 }
 
 bool
-federation_is_peer(const struct federation *federation, const struct tls_peer *peer, bool tcp, const struct address *address)
+federation_is_peer(struct federation *federation, const struct tls_peer *peer, bool tcp, const struct address *address)
 {
         for (size_t i = 0; i < federation->domain_count; i++)
                 if (federation_may_speak(federation, federation->domains[i].name, peer, tcp, address, NULL))

@@ -7,7 +7,6 @@
 #include "shared/dns/dns.h"
 #include "shared/tls/peer.h"
 #include "sipcomp/dialect/dialect.h"
-#include "sipcomp/route/order.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -25,7 +24,8 @@ enum { FEDERATION_HOPS = 16, FEDERATION_SUBJECTS = 64 };
 /* From the sections sip-domain, sip-route, sip-peer, aol and the list local-domains. Texts are copied. NULL with "FILE:LINE: ..." for what the
  * tables alone cannot check. dns may be NULL: then only literal addresses count for TCP (as with `sipcomp -t`). */
 struct federation *federation_new(struct config *config, struct dns *dns, struct err *err);
-/* The hops handed out name its TLS contexts: let it live until requests that were started with it are over. */
+/* The hops handed out name its TLS contexts: let it live until requests that were started with it are over. Searches that are still under way find
+ * nothing. */
 void federation_free(struct federation **federation);
 
 const struct foreign_domain *federation_domain(const struct federation *federation, const char *name);
@@ -33,17 +33,15 @@ size_t federation_count(const struct federation *federation);
 const struct foreign_domain *federation_at(const struct federation *federation, size_t i);
 bool federation_is_local(const struct federation *federation, const char *domain);
 
-/* The hops of this foreign domain's static route, in the order to try; at most FEDERATION_HOPS. */
-size_t federation_hops(const struct federation *federation, const char *domain, struct sip_hop hops[FEDERATION_HOPS]);
 /* The sip-peer subjects that may speak for it. */
 size_t federation_subjects(const struct federation *federation, const char *domain, const char *subjects[FEDERATION_SUBJECTS]);
 
 /* May this connection speak for the domain (2.4)? peer: what a TLS certificate proved; NULL over TCP or without one, tcp tells which.
  * Where it may not, why names the setting that is missing, for the log. */
-bool federation_may_speak(const struct federation *federation, const char *domain, const struct tls_peer *peer, bool tcp,
+bool federation_may_speak(struct federation *federation, const char *domain, const struct tls_peer *peer, bool tcp,
         const struct address *address, struct err *why);
 
 /* Does this connection belong to anybody we federate with? For OPTIONS that an edge sends in its own name. */
-bool federation_is_peer(const struct federation *federation, const struct tls_peer *peer, bool tcp, const struct address *address);
+bool federation_is_peer(struct federation *federation, const struct tls_peer *peer, bool tcp, const struct address *address);
 
 #endif

@@ -96,6 +96,14 @@ try_later(struct watcher *watcher)
         timer_start(&watcher->timer, SECOND_TRY_MS, fire);
 }
 
+/* What has failed before counts no more. */
+static void
+begin_again(struct watcher *watcher)
+{
+        watcher->failed = false;
+        send_soon(watcher);
+}
+
 static void
 end_dialog(struct watcher *watcher)
 {
@@ -135,6 +143,7 @@ static const struct step {
         { NOTIFY_RETRYING,  NOTIFY_TIME,      send_now,     NOTIFY_SENDING   },
         { NOTIFY_RETRYING,  NOTIFY_ASKED,     send_soon,    NOTIFY_RESTING   },
         { NOTIFY_RETRYING,  NOTIFY_CHANGED,   mark,         NOTIFY_RETRYING  },
+        { NOTIFY_RETRYING,  NOTIFY_BACK,      begin_again,  NOTIFY_RESTING   },
 
         { NOTIFY_LAST,      NOTIFY_TAKEN,     end_dialog,   NOTIFY_OVER      },
         { NOTIFY_LAST,      NOTIFY_FAILED,    end_dialog,   NOTIFY_OVER      },
@@ -148,7 +157,7 @@ static const struct step {
 /* clang-format on */
 
 static const char *const state_names[] = { "new", "quiet", "sending", "resting", "retrying", "last", "over", "any" };
-static const char *const event_names[] = { "asked", "changed", "taken", "gone", "failed", "time", "ended", "any" };
+static const char *const event_names[] = { "asked", "changed", "taken", "gone", "failed", "time", "back", "ended", "any" };
 
 void
 watcher_apply(struct watcher *watcher, enum notify_event event)

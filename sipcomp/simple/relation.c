@@ -174,6 +174,16 @@ relation_resume(struct simple *simple)
 }
 
 void
+relation_notify_again(struct simple *simple, const char *domain)
+{
+        struct relation *relation;
+        for (size_t at = 0; (relation = map_next(simple->relations, &at)) != NULL;)
+                for (LIST_EACH(watcher, &relation->watchers, struct watcher, link))
+                        if (strcmp(relation->pair.domain, domain) == 0 && watcher->stage == NOTIFY_RETRYING)
+                                watcher_apply(watcher, NOTIFY_BACK);
+}
+
+void
 relation_drop(struct simple *simple, const char *domain)
 {
         struct relation *relation;

@@ -101,6 +101,13 @@ simple_drop(struct simple *simple, const char *domain)
 }
 
 void
+simple_domain_back(struct simple *simple, const char *domain)
+{
+        watch_renew_all(simple, domain);
+        relation_notify_again(simple, domain);
+}
+
+void
 simple_counters(const struct simple *simple, const char *domain, struct simple_counters *counters)
 {
         *counters = (struct simple_counters){ 0 };
@@ -247,20 +254,16 @@ struct sip_client *
 send_request(struct simple *simple, struct sip_message *request, const char *domain, const struct sip_dialog *dialog,
         const struct sip_client_events *events, void *owner)
 {
-        struct sip_hop hops[FEDERATION_HOPS + 1];
-        const char *subjects[FEDERATION_SUBJECTS];
-        struct sip_target target = { .domain = domain, .hops = hops };
+        struct sip_target target = { .domain = domain };
         struct arena *arena = arena_new(512);
         struct sip_uri next;
 
-        /* A domain that is no longer configured is sent nothing: without a hop the request fails at once. */
-        if (federation_domain(simple->federation, domain) != NULL)
-                target.hop_count = federation_hops(simple->federation, domain, hops);
         if (dialog != NULL) {
                 target.flow = dialog->flow;
-                if (target.hop_count > 0 && sip_dialog_next(dialog, arena, &next))
-                        target.hop_count = sip_hops_prefer(
-                                hops, target.hop_count, &next, subjects, federation_subjects(simple->federation, domain, subjects));
+                if (sip_dialog_next(dialog, arena, &next) && strlen(next.host) < sizeof(target.wanted.host)) {
+                        strcpy(target.wanted.host, next.host);
+                        target.wanted.port = (uint16_t)next.port;
+                }
         }
         struct sip_client *client = sip_client_start(simple->options.transactions, request, &target, events, owner);
         arena_free(&arena);

@@ -73,6 +73,9 @@ void simple_set_federation(struct simple *simple, const struct federation *feder
 void simple_resume(struct simple *simple);
 /* The domain is served no more: its subscriptions, dialogs and texts are forgotten, on disk too; before its federation goes. */
 void simple_drop(struct simple *simple, const char *domain);
+/* The hops of this domain can be reached again after an outage; whoever is behind them may have lost our dialogs: all subscriptions are renewed at
+ * subscribe_rate, and what watchers could not be told goes out. */
+void simple_domain_back(struct simple *simple, const char *domain);
 /* Ends all sessions with BYE; for a clean stop. */
 void simple_end_sessions(struct simple *simple);
 

@@ -62,6 +62,7 @@ void forget(struct simple *simple, enum table table, const void *key, size_t key
 void watch_resume(struct simple *simple);
 void watch_free_all(struct simple *simple);
 void watch_tell_all(struct simple *simple, const char *domain); /* what is known of the contacts there */
+void watch_renew_all(struct simple *simple, const char *domain);
 void watch_drop(struct simple *simple, const char *domain);
 void watch_count(const struct simple *simple, const char *domain, struct simple_counters *counters);
 
@@ -70,6 +71,7 @@ void
 watcher_subscribe(struct simple *simple, struct sip_server *server, const struct sip_message *request, const struct pair *pair);
 void relation_resume(struct simple *simple);
 void relation_free_all(struct simple *simple);
+void relation_notify_again(struct simple *simple, const char *domain); /* what could not be told */
 void relation_drop(struct simple *simple, const char *domain);
 void relation_count(const struct simple *simple, const char *domain, struct simple_counters *counters);
 

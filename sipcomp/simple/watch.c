@@ -379,6 +379,24 @@ fire(struct timer *timer)
         watch_apply(watch, sends && dialog_lives(watch) ? WATCH_TURN : WATCH_TIME, NULL);
 }
 
+/* fire() lets each of them wait for its turn. Who waits for the user, or has a SUBSCRIBE under way, is left alone. */
+void
+watch_renew_all(struct simple *simple, const char *domain)
+{
+        struct watch *watch;
+        size_t count = 0;
+        for (size_t at = 0; (watch = map_next(simple->watches, &at)) != NULL;) {
+                if (strcmp(watch->pair.domain, domain) != 0 || !timer_is_running(&watch->timer) || watch->has_turn)
+                        continue;
+                if (watch->stage == WATCH_SETTLED || watch->stage == WATCH_WAITING) {
+                        timer_start(&watch->timer, 0, fire);
+                        count++;
+                }
+        }
+        if (count > 0)
+                log_info(&room, "%s is back: %zu subscription%s will be renewed", domain, count, count == 1 ? "" : "s");
+}
+
 /* The dialog has run out without being refreshed: nothing is known about the contact any more. */
 static void
 expire(struct timer *timer)

@@ -36,6 +36,7 @@ enum notify_event {
         NOTIFY_GONE,
         NOTIFY_FAILED,
         NOTIFY_TIME,
+        NOTIFY_BACK, /* the way is free again */
         NOTIFY_ENDED,
         NOTIFY_ANY_EVENT
 };

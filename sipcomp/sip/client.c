@@ -1,7 +1,7 @@
 /*
  * client.c - requests of ours (RFC 3261 17.1, 9.1, 13.2.2.4; RFC 6026; RFC 3263 4.3)
  *
- *     SEEKING     a connection to the next hop is being made
+ *     SEEKING     the hops are being looked up, or a connection to the next one is being made
  *     CALLING     sent, no answer at all: the only state from which another hop may be tried after sending
  *     PROCEEDING  a provisional answer came
  *     ACCEPTED    a 2xx to INVITE was given to the user; retransmissions of it get their ACK again
@@ -28,6 +28,9 @@ struct sip_client {
         struct sip_message *request;
         struct sip_message *ack; /* to the 2xx the user took */
         char *domain;
+        struct sip_place wanted;
+        struct sip_search *search; /* for the hops, or NULL */
+        bool knows_hops;
         struct sip_hop *hops; /* those that were reachable lately first */
         size_t hop_count, next_hop;
         uint64_t hint, flow, began;
@@ -76,11 +79,20 @@ list_branch(struct sip_client *client)
 }
 
 static void
+stop_search(struct sip_client *client)
+{
+        if (client->search != NULL)
+                client->layer->user->seek_no_more(client->layer->owner, client->search);
+        client->search = NULL;
+}
+
+static void
 free_client(struct sip_client *client)
 {
         unlist_branch(client);
         timer_stop(&client->timer);
         worker_forget_chore(&client->start);
+        stop_search(client);
         sip_dial_cancel(&client->dial);
         list_remove(&client->layer->clients, &client->link);
         for (size_t i = 0; i < client->hop_count; i++)
@@ -343,25 +355,47 @@ try_next_hop(struct sip_client *client)
                 client->layer->transport, hop, client->domain, client->hint, client->request->to.tag != NULL, hear_ready, client);
 }
 
-static void
-run_start(struct chore *chore)
-{
-        try_next_hop(container_of(chore, struct sip_client, start));
-}
-
 /* Those that could be reached lately first; otherwise the order given. */
 static void
-take_hops(struct sip_client *client, const struct sip_target *target)
+take_hops(struct sip_client *client, const struct sip_hop *hops, size_t count)
 {
-        size_t count = target->hop_count < HOPS_MAX ? target->hop_count : HOPS_MAX;
+        if (count > HOPS_MAX)
+                count = HOPS_MAX;
+        client->knows_hops = true;
         client->hops = mem_array(count > 0 ? count : 1, sizeof *client->hops);
         for (int shunned = 0; shunned <= 1; shunned++)
                 for (size_t i = 0; i < count; i++)
-                        if (sip_transport_shuns(client->layer->transport, &target->hops[i]) == (shunned == 1))
-                                client->hops[client->hop_count++] = target->hops[i];
+                        if (sip_transport_shuns(client->layer->transport, &hops[i]) == (shunned == 1))
+                                client->hops[client->hop_count++] = hops[i];
         for (size_t i = 0; i < client->hop_count; i++)
                 if (client->hops[i].tls != NULL)
                         client->hops[i].tls = tls_context_ref(client->hops[i].tls);
+}
+
+static void
+hear_hops(void *arg, const struct sip_hop *hops, size_t count, const char *why)
+{
+        struct sip_client *client = arg;
+        client->search = NULL;
+        take_hops(client, hops, count);
+        if (count == 0)
+                snprintf(client->why, sizeof client->why, "%s", why);
+        try_next_hop(client);
+}
+
+static void
+run_start(struct chore *chore)
+{
+        struct sip_client *client = container_of(chore, struct sip_client, start);
+        struct sip_transactions *layer = client->layer;
+        if (client->knows_hops || client->cancelled) {
+                try_next_hop(client);
+                return;
+        }
+        /* The answer may come before the call returns, and end the client. */
+        struct sip_search *search = layer->user->seek(layer->owner, client->domain, &client->wanted, hear_hops, client);
+        if (search != NULL)
+                client->search = search;
 }
 
 struct sip_client *
@@ -377,12 +411,14 @@ sip_client_start(struct sip_transactions *layer, struct sip_message *request, co
         client->subscribe = sip_message_is(request, "SUBSCRIBE");
         client->domain = mem_strdup(target->domain);
         client->hint = target->flow;
+        client->wanted = target->wanted;
         client->events = events;
         client->owner = owner;
         client->began = worker_now();
         client->start.run = run_start;
         list_append(&layer->clients, &client->link);
-        take_hops(client, target);
+        if (target->hops != NULL)
+                take_hops(client, target->hops, target->hop_count);
         worker_at_turn_end(&client->start);
         return client;
 }
@@ -487,6 +523,7 @@ sip_client_cancel(struct sip_client *client)
         client->cancelled = true;
         if (client->state == CLIENT_SEEKING) {
                 /* Nothing was sent: the end comes at the end of this turn. */
+                stop_search(client);
                 sip_dial_cancel(&client->dial);
                 worker_at_turn_end(&client->start);
         } else if (client->state == CLIENT_PROCEEDING) {

@@ -54,7 +54,7 @@ void sip_dialog_answered(struct sip_dialog *dialog, const struct sip_message *re
 struct sip_message *sip_dialog_request(struct sip_dialog *dialog, const char *method, bool with_contact);
 /* ACK to the 2xx of the INVITE with this CSeq number. */
 struct sip_message *sip_dialog_ack(const struct sip_dialog *dialog, uint32_t cseq);
-/* Where the next request wants to go: first route or target; for sip_hops_prefer. False if it names no host. */
+/* Where the next request wants to go: first route or target. False if it names no host. */
 bool sip_dialog_next(const struct sip_dialog *dialog, struct arena *arena, struct sip_uri *next);
 
 /* For the store: a version number first. */

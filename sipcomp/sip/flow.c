@@ -92,7 +92,7 @@ become_ready(struct sip_flow *flow)
         flow->state = FLOW_READY;
         flow->was_ready = true;
         if (flow->outgoing)
-                transport_shun(flow->transport, &flow->hop, false);
+                hop_up(flow->transport, &flow->hop);
         const struct tls_peer *peer = sip_flow_peer(flow);
         log_debug(&flow->log, "open %s", peer != NULL ? peer->subject : sip_wire_name(flow->wire));
         transport_settle(flow, NULL);
@@ -229,10 +229,19 @@ hear_data(void *owner, const char *bytes, size_t len)
 
 static bool dial_next(struct sip_flow *flow);
 
+/* The other end has gone, not we, and not after a silence: what it knew of our dialogs may be gone with it. */
+static bool
+is_a_loss(const struct sip_flow *flow)
+{
+        uint64_t heard = conn_last_heard(flow->conn), last = heard > flow->last_sent ? heard : flow->last_sent;
+        return flow->state == FLOW_READY && flow->kept && flow->hop.host[0] != '\0' && worker_now() - last < FLOW_QUIET_MS;
+}
+
 static void
 hear_closed(void *owner, const char *why)
 {
         struct sip_flow *flow = owner;
+        bool lost = is_a_loss(flow);
 
         flow->conn = NULL;
         if (flow->outgoing && flow->state == FLOW_MAKING && dial_next(flow))
@@ -241,9 +250,11 @@ hear_closed(void *owner, const char *why)
                 snprintf(flow->why, sizeof flow->why, "%s", why);
         if (flow->outgoing && !flow->was_ready) {
                 log_info(&flow->log, "no connection: %s", flow->why);
-                transport_shun(flow->transport, &flow->hop, true);
+                hop_down(flow->transport, &flow->hop, flow->why);
         } else {
                 log_debug(&flow->log, "closed: %s", flow->why);
+                if (lost)
+                        hop_broken(flow->transport, &flow->hop, flow->why);
         }
         flow->state = FLOW_ENDING;
         bury(flow);
@@ -329,9 +340,10 @@ hear_addresses(void *owner, enum dns_outcome outcome, const struct address *addr
         if (flow->state != FLOW_MAKING || outcome == DNS_CANCELLED)
                 return;
         if (!dial_next(flow)) {
-                transport_shun(flow->transport, &flow->hop, true);
-                log_info(&flow->log, "no connection: no address");
-                end_flow(flow, outcome == DNS_FAILED ? "its address could not be looked up" : "its name has no address");
+                const char *why = outcome == DNS_FAILED ? "its address could not be looked up" : "its name has no address";
+                log_info(&flow->log, "no connection: %s", why);
+                hop_down(flow->transport, &flow->hop, why);
+                end_flow(flow, why);
         }
 }
 
@@ -386,11 +398,23 @@ flow_fits(const struct sip_flow *flow, const struct sip_hop *hop, const char *do
 
         if (flow->state != FLOW_READY || flow->wire != hop->wire)
                 return false;
-        if (flow->wire == SIP_TLS && (peer == NULL || tls_peer_is(peer, hop->host)))
-                return peer != NULL;
+        if (flow->wire == SIP_TLS && peer == NULL)
+                return false;
+        if (flow->wire == SIP_TLS && !hop->named_by_dns && tls_peer_is(peer, hop->host))
+                return true;
         if (flow->wire == SIP_TCP && flow->outgoing)
                 return true;
         return transport->events->may_carry != NULL && transport->events->may_carry(transport->owner, domain, peer, &flow->peer);
+}
+
+void
+flow_leads_to(struct sip_flow *flow, const struct sip_hop *hop)
+{
+        if (flow->hop.host[0] != '\0')
+                return;
+        flow->hop = *hop;
+        if (hop->tls != NULL)
+                flow->hop.tls = tls_context_ref(hop->tls);
 }
 
 uint64_t

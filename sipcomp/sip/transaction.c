@@ -55,7 +55,10 @@ receive_request(struct sip_transactions *layer, struct sip_flow *flow, struct si
                                 sip_flow_text(flow));
                 refuse(layer, request, status);
                 sip_message_free(&request);
-        } else if (sip_message_is(request, "ACK")) {
+                return;
+        }
+        sip_transport_heard(layer->transport, request->from.uri.host);
+        if (sip_message_is(request, "ACK")) {
                 server_receive_ack(layer, request);
         } else if (sip_message_is(request, "CANCEL")) {
                 server_receive_cancel(layer, request);
@@ -95,11 +98,28 @@ ask_carry(void *owner, const char *domain, const struct tls_peer *peer, const st
         return layer->user->may_carry != NULL && layer->user->may_carry(layer->owner, domain, peer, address);
 }
 
+static void
+hear_back(void *owner, const char *domain)
+{
+        struct sip_transactions *layer = owner;
+        if (layer->user->back != NULL)
+                layer->user->back(layer->owner, domain);
+}
+
+static bool
+ask_wanted(void *owner, const char *domain)
+{
+        struct sip_transactions *layer = owner;
+        return layer->user->is_wanted == NULL || layer->user->is_wanted(layer->owner, domain);
+}
+
 static const struct sip_transport_events transport_events = {
         .may_carry = ask_carry,
         .message = hear_message,
         .refused = hear_refused,
         .lost = hear_lost,
+        .back = hear_back,
+        .is_wanted = ask_wanted,
 };
 
 /* --- life */

@@ -16,6 +16,10 @@
 struct sip_transactions;
 struct sip_server; /* a request of theirs, until it is answered for good */
 struct sip_client; /* a request of ours, until its final answer was given up */
+struct sip_search; /* of the user: the hops of a request are being looked up */
+
+/* The hops for a request, in the order to try; copied. None: why says so in a sentence. */
+typedef void sip_hops_found(void *client, const struct sip_hop *hops, size_t count, const char *why);
 
 /* What the user fills in. */
 struct sip_user {
@@ -24,6 +28,14 @@ struct sip_user {
         int (*access)(void *owner, const struct sip_flow *flow, const struct sip_message *request);
         /* As in transport.h. */
         bool (*may_carry)(void *owner, const char *domain, const struct tls_peer *peer, const struct address *address);
+        /* Finds the hops of this foreign domain; wanted: the place a dialog's route or target names (its host "" for none). Calls found exactly once:
+         * before it returns, which is NULL then, or later, unless seek_no_more was called. */
+        struct sip_search *(*seek)(
+                void *owner, const char *domain, const struct sip_place *wanted, sip_hops_found *found, void *client);
+        void (*seek_no_more)(void *owner, struct sip_search *search);
+        /* As in transport.h. */
+        void (*back)(void *owner, const char *domain);
+        bool (*is_wanted)(void *owner, const char *domain);
         /* (An INVITE comes at the end of the turn, so that a CANCEL right behind it is seen first.)
          * A new request that passed access and sip_message_check; not ACK, not CANCEL, no retransmission. The request lives as long as the
          * transaction. Answer now or later with sip_server_answer; not answering BENOTIFY is done with sip_server_drop.
@@ -71,12 +83,13 @@ struct sip_client_events {
 
 struct sip_target {
         const char *domain;         /* foreign domain whose route this is; for may_carry */
-        const struct sip_hop *hops; /* in the order to try; copied */
-        size_t hop_count;           /* 0: final 503 at once */
-        uint64_t flow;              /* a flow of this dialog (sip_dialog.flow); 0: none */
+        const struct sip_hop *hops; /* in the order to try; copied. NULL: seek() of the user finds them */
+        size_t hop_count;
+        struct sip_place wanted; /* for seek() */
+        uint64_t flow;           /* a flow of this dialog (sip_dialog.flow); 0: none */
 };
 
-/* Takes the request (built by sip_request_new or sip_dialog_request). A hop that cannot be reached is skipped for 60 s; the next one is
+/* Takes the request (built by sip_request_new or sip_dialog_request). Without any hop it ends with 503. A hop that is down comes last; the next one is
  * tried; once sent, only INVITE and SUBSCRIBE without any answer are tried on another hop. INVITE: 32 s without any answer or 90 s in
  * all, then CANCEL where an answer came, and 408. */
 struct sip_client *sip_client_start(struct sip_transactions *transactions, struct sip_message *request,

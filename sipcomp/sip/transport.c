@@ -15,8 +15,6 @@
 #include <strings.h>
 #include <unistd.h>
 
-enum { SHUNNED_MAX = 1024 };
-
 struct sip_transport *
 sip_transport_new(const struct sip_transport_options *options, const struct sip_transport_events *events, void *owner)
 {
@@ -33,7 +31,7 @@ sip_transport_new(const struct sip_transport_options *options, const struct sip_
         transport->events = events;
         transport->owner = owner;
         transport->by_id = map_new();
-        transport->shunned = map_new();
+        transport->hops = map_new();
         log_scope_set(&transport->log, "sip.transport", "%s", transport->fqdn);
         return transport;
 }
@@ -45,15 +43,6 @@ free_dial(struct sip_dial *dial)
         list_remove(&dial->transport->dials, &dial->link);
         mem_free(dial->domain);
         mem_free(dial);
-}
-
-static void
-forget_shunned(struct sip_transport *transport)
-{
-        size_t at = 0;
-        for (void *until; (until = map_next(transport->shunned, &at)) != NULL;)
-                mem_free(until);
-        map_free(&transport->shunned);
 }
 
 void
@@ -70,7 +59,7 @@ sip_transport_free(struct sip_transport **where)
                 free_dial(dial);
         tls_context_unref(&transport->tls);
         map_free(&transport->by_id);
-        forget_shunned(transport);
+        hops_free_all(transport);
         mem_free(transport);
 }
 
@@ -185,45 +174,6 @@ sip_transport_each(const struct sip_transport *transport, size_t *at)
         return map_next(transport->by_id, at);
 }
 
-/* --- hops that are down */
-
-static size_t
-write_hop_key(char *key, size_t room, const struct sip_hop *hop)
-{
-        int len = snprintf(key, room, "%s %u %d", hop->host, hop->port, hop->wire);
-        return (size_t)len;
-}
-
-void
-transport_shun(struct sip_transport *transport, const struct sip_hop *hop, bool shun)
-{
-        char key[300];
-        size_t len = write_hop_key(key, sizeof key, hop);
-
-        if (!shun) {
-                mem_free(map_remove(transport->shunned, key, len));
-                return;
-        }
-        if (map_count(transport->shunned) >= SHUNNED_MAX) {
-                forget_shunned(transport);
-                transport->shunned = map_new();
-        }
-        uint64_t *until = map_get(transport->shunned, key, len);
-        if (until == NULL) {
-                until = MEM_NEW(until);
-                map_put(transport->shunned, key, len, until);
-        }
-        *until = worker_now() + HOP_SHUN_MS;
-}
-
-bool
-sip_transport_shuns(const struct sip_transport *transport, const struct sip_hop *hop)
-{
-        char key[300];
-        const uint64_t *until = map_get(transport->shunned, key, write_hop_key(key, sizeof key, hop));
-        return until != NULL && worker_now() < *until;
-}
-
 /* --- dialling */
 
 static void
@@ -264,6 +214,8 @@ transport_settle(struct sip_flow *flow, const char *why)
                         log_warn(&flow->log, "%s", text);
                         settle_dial(dial, NULL, text);
                 } else {
+                        if (why == NULL)
+                                flow_leads_to(flow, &dial->hop);
                         settle_dial(dial, why == NULL ? flow : NULL, why);
                 }
         }
@@ -275,9 +227,8 @@ is_same_hop(const struct sip_hop *a, const struct sip_hop *b)
         return a->port == b->port && a->wire == b->wire && strcasecmp(a->host, b->host) == 0;
 }
 
-/* A connection of ours to this hop, ready or being made. */
-static struct sip_flow *
-find_outgoing(const struct sip_transport *transport, const struct sip_hop *hop)
+struct sip_flow *
+transport_outgoing(const struct sip_transport *transport, const struct sip_hop *hop)
 {
         for (LIST_EACH(flow, &transport->flows, struct sip_flow, link))
                 if (flow->outgoing && flow->state != FLOW_ENDING && is_same_hop(&flow->hop, hop))
@@ -312,8 +263,9 @@ sip_transport_dial(struct sip_transport *transport, const struct sip_hop *hop, c
         dial->owner = owner;
         dial->tell.run = run_tell;
         list_append(&transport->dials, &dial->link);
+        hop_used(transport, hop, domain);
 
-        struct sip_flow *flow = find_outgoing(transport, hop);
+        struct sip_flow *flow = transport_outgoing(transport, hop);
         if (flow == NULL || !flow_fits(flow, hop, domain)) {
                 struct sip_flow *incoming = find_incoming(transport, hop, domain, hint, in_dialog);
                 if (incoming != NULL)
@@ -343,7 +295,7 @@ sip_dial_cancel(struct sip_dial **where)
 /* --- which hop first */
 
 static bool
-names_hop(const struct sip_uri *wanted, const struct sip_hop *hop)
+names_hop(const struct sip_place *wanted, const struct sip_hop *hop)
 {
         return strcasecmp(wanted->host, hop->host) == 0 && (wanted->port == 0 || wanted->port == hop->port);
 }
@@ -358,19 +310,21 @@ is_subject(const char *host, const char *const *subjects, size_t count)
 }
 
 size_t
-sip_hops_prefer(struct sip_hop *hops, size_t count, const struct sip_uri *wanted, const char *const *subjects, size_t subject_count)
+sip_hops_prefer(
+        struct sip_hop *hops, size_t count, const struct sip_place *wanted, const char *const *subjects, size_t subject_count)
 {
-        if (count == 0 || wanted->host == NULL)
+        if (count == 0 || wanted->host[0] == '\0')
                 return count;
         struct sip_hop first = hops[0];
         size_t from = 0;
         while (from < count && !names_hop(wanted, &hops[from]))
                 from++;
         if (from == count) {
-                if (!is_subject(wanted->host, subjects, subject_count) || strlen(wanted->host) >= sizeof first.host)
+                if (!is_subject(wanted->host, subjects, subject_count))
                         return count;
                 snprintf(first.host, sizeof first.host, "%s", wanted->host);
                 first.port = wanted->port != 0 ? wanted->port : first.wire == SIP_TLS ? 5061 : 5060;
+                first.named_by_dns = false;
                 count++;
         } else {
                 first = hops[from];

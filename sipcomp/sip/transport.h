@@ -28,6 +28,7 @@ struct sip_hop {
         char host[256]; /* a name or an IP literal; for TLS also the name the certificate is held against */
         uint16_t port;
         enum sip_wire wire;
+        bool named_by_dns;       /* SRV named it: the certificate must be a sip-peer's, its fitting the name alone proves nothing */
         struct tls_context *tls; /* for this peer; NULL: the transport's. Not referenced: must live while the hop is in use */
 };
 
@@ -54,6 +55,11 @@ struct sip_transport_events {
         void (*refused)(void *owner, struct sip_flow *flow, const struct sip_message *message, const struct sip_fault *fault);
         /* The connection is gone; nothing sent on it that is unanswered will be answered. Its id is not found any more. */
         void (*lost)(void *owner, uint64_t flow);
+        /* A hop that could not be reached, or to which a connection broke, can be reached again: once for each domain whose requests went
+         * there. NULL: nobody cares. */
+        void (*back)(void *owner, const char *domain);
+        /* Is this domain still served? Hops of others are not probed. NULL: yes. */
+        bool (*is_wanted)(void *owner, const char *domain);
 };
 
 /* On the worker that will use it. */
@@ -102,16 +108,33 @@ struct sip_dial *sip_transport_dial(struct sip_transport *transport, const struc
         bool in_dialog, sip_dial_ready *ready, void *owner);
 void sip_dial_cancel(struct sip_dial **dial); /* ready will not come */
 
-/* Could this hop not be reached within the last 60 s? Then others are tried first. */
+/* Could this hop not be reached when it was tried last? Then others are tried first. It is probed meanwhile, every 0.5 to 30 s. */
 bool sip_transport_shuns(const struct sip_transport *transport, const struct sip_hop *hop);
+/* This domain has just spoken to us: its hops that are down are probed now. */
+void sip_transport_heard(struct sip_transport *transport, const char *domain);
+
+enum sip_hop_state { SIP_HOP_UNTRIED, SIP_HOP_UP, SIP_HOP_DOWN };
+struct sip_hop_report {
+        enum sip_hop_state state;
+        uint64_t since_ms;    /* it has been so for this long */
+        const char *why;      /* what failed last, "" for nothing; valid until the next turn */
+        unsigned failures;    /* in a row */
+        uint64_t probe_in_ms; /* 0: none is planned */
+};
+void sip_transport_report(const struct sip_transport *transport, const struct sip_hop *hop, struct sip_hop_report *report);
 
 /* Visits all flows (for `status`): start with *at = 0, NULL at the end. */
 struct sip_flow *sip_transport_each(const struct sip_transport *transport, size_t *at);
 
+/* A host and port as a URI names them. */
+struct sip_place {
+        char host[256]; /* "": none */
+        uint16_t port;  /* 0: not said */
+};
 /* The hop rule of DIALECTS.md 3.4: the place a dialog's route or target names is put first when it is one of these hops, or when it equals one of
  * the peer's subjects (then it becomes a hop of its own, same wire and tls as the first); any other name changes nothing, it is only written into the message. hops has
  * room for one more. Returns the new count. */
 size_t sip_hops_prefer(
-        struct sip_hop *hops, size_t count, const struct sip_uri *wanted, const char *const *subjects, size_t subject_count);
+        struct sip_hop *hops, size_t count, const struct sip_place *wanted, const char *const *subjects, size_t subject_count);
 
 #endif

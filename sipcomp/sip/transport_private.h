@@ -20,7 +20,7 @@ enum {
         FLOW_IDLE_MS = 1800 * 1000,    /* silence on one that carries none */
         FLOW_QUEUE_MAX = 4 << 20,      /* bytes a peer may leave unread */
         FLOW_ADDRESSES = 8,
-        HOP_SHUN_MS = 60 * 1000,
+        FLOW_QUIET_MS = 60 * 1000, /* whoever closes after this long a silence only tidies up */
 };
 
 struct sip_listener {
@@ -45,7 +45,8 @@ struct sip_transport {
 
         struct list flows, listeners, dials;
         struct map *by_id;
-        struct map *shunned; /* hops that could not be reached: until when */
+        struct map *hops;  /* struct hop_state by place */
+        unsigned troubled; /* of them: down, or a connection broke */
         uint64_t last_id;
         struct log_scope log;
 };
@@ -79,7 +80,8 @@ struct sip_flow {
         bool outgoing, kept;
         bool was_ready;
         struct conn *conn;
-        struct sip_hop hop; /* outgoing; its context is referenced */
+        struct sip_hop
+                hop; /* where it leads: outgoing, and incoming once requests of ours take it (else host is empty); its context is referenced */
         char listener[64];
         enum tls_ask ask;
         struct address peer;
@@ -106,9 +108,21 @@ bool flow_may_complain(struct sip_flow *flow);
 void flow_discard(struct sip_flow *flow);
 /* May requests for this domain, meant for this hop, leave on it? */
 bool flow_fits(const struct sip_flow *flow, const struct sip_hop *hop, const char *domain);
+/* A request meant for this hop takes this flow. */
+void flow_leads_to(struct sip_flow *flow, const struct sip_hop *hop);
 
 /* The flow is ready, or it failed (then why says how): everybody who waits for it hears at the end of this turn. */
 void transport_settle(struct sip_flow *flow, const char *why);
-void transport_shun(struct sip_transport *transport, const struct sip_hop *hop, bool shun);
+/* A connection of ours to this hop, ready or being made; NULL: none. */
+struct sip_flow *transport_outgoing(const struct sip_transport *transport, const struct sip_hop *hop);
+
+/* hop.c */
+/* Requests of this domain go there. */
+void hop_used(struct sip_transport *transport, const struct sip_hop *hop, const char *domain);
+/* It could not be reached; a connection to it was made; one that stood has broken. */
+void hop_down(struct sip_transport *transport, const struct sip_hop *hop, const char *why);
+void hop_up(struct sip_transport *transport, const struct sip_hop *hop);
+void hop_broken(struct sip_transport *transport, const struct sip_hop *hop, const char *why);
+void hops_free_all(struct sip_transport *transport);
 
 #endif

@@ -1,0 +1,50 @@
+/* federation_private.h - the tables of the federation, for the files that find hops and addresses in them */
+#ifndef SIPCOMP_ROUTE_FEDERATION_PRIVATE_H
+#define SIPCOMP_ROUTE_FEDERATION_PRIVATE_H
+
+#include "shared/base/arena.h"
+#include "shared/base/list.h"
+#include "shared/base/map.h"
+#include "sipcomp/route/federation.h"
+#include "sipcomp/route/order.h"
+
+/* One sip-peer. */
+struct peer {
+        const char *subject;
+        const char **domains;
+        size_t domain_count;
+        struct tls_context *tls; /* NULL: the general one */
+};
+
+struct federation {
+        struct arena *arena;
+        struct dns *dns;     /* NULL: nothing is looked up */
+        struct map *by_name; /* of foreign_domain */
+        struct foreign_domain *domains;
+        size_t domain_count;
+        const char **locals;
+        size_t local_count;
+        struct static_route *routes;
+        size_t route_count;
+        struct peer *peers;
+        size_t peer_count;
+        const char *default_domain;
+        struct list searches;
+        struct map *hosts; /* struct host by name: whose addresses may speak over TCP */
+};
+
+/* Lync and AOL: TLS only; OCS too unless it is direct. */
+bool federation_allows_tcp(const struct foreign_domain *domain);
+
+/* What a sip-peer of this name is shown, and asked for at least; NULL: the general context. */
+struct tls_context *federation_context(const struct federation *federation, const char *host);
+
+/* search.c */
+void searches_end(struct federation *federation);
+
+/* hosts.c: TCP has no certificate, the source address speaks; so the names of TCP hops are looked up ahead. */
+void hosts_look_up(struct federation *federation);
+void hosts_free(struct federation *federation);
+bool hosts_may_speak(struct federation *federation, const char *domain, const struct address *address);
+
+#endif
