@@ -28,6 +28,8 @@ struct tls_session {
         char *problem;
         bool established, failed, close_sent;
         bool is_refused; /* an alert came about our certificate */
+        bool is_unlike;  /* no version, cipher or strength in common */
+        bool is_clear;   /* no TLS came */
         /* What a stranger may make libssl hold. */
         unsigned short bound; /* of a record; 0: TLS's own */
         size_t left;          /* bytes of the record that libssl reads */
@@ -250,12 +252,41 @@ is_about_our_certificate(unsigned long error)
         }
 }
 
+/* An alert of the other side about what we offer, or what libssl says about what it offers. */
+static bool
+is_about_rules(unsigned long error)
+{
+        static const int reasons[] = { SSL_R_UNSUPPORTED_PROTOCOL, SSL_R_NO_PROTOCOLS_AVAILABLE, SSL_R_VERSION_TOO_LOW,
+                SSL_R_NO_SHARED_CIPHER, SSL_R_NO_CIPHERS_AVAILABLE, SSL_R_UNKNOWN_CIPHER_RETURNED, SSL_R_WRONG_CIPHER_RETURNED,
+                SSL_R_DH_KEY_TOO_SMALL, SSL_R_EE_KEY_TOO_SMALL, SSL_R_CA_KEY_TOO_SMALL, SSL_R_CA_MD_TOO_WEAK,
+                SSL_R_NO_SHARED_SIGNATURE_ALGORITHMS, SSL_R_NO_SUITABLE_SIGNATURE_ALGORITHM, SSL_R_WRONG_SIGNATURE_TYPE,
+                SSL_R_LEGACY_SIGALG_DISALLOWED_OR_UNSUPPORTED, SSL_R_UNSAFE_LEGACY_RENEGOTIATION_DISABLED,
+                SSL_R_TLSV1_ALERT_PROTOCOL_VERSION, SSL_R_TLSV1_ALERT_INSUFFICIENT_SECURITY, SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE };
+
+        for (size_t i = 0; i < array_len(reasons); i++)
+                if (ERR_GET_LIB(error) == ERR_LIB_SSL && ERR_GET_REASON(error) == reasons[i])
+                        return true;
+        return false;
+}
+
+static bool
+is_about_no_tls(unsigned long error)
+{
+        int reason = ERR_GET_REASON(error);
+
+        return ERR_GET_LIB(error) == ERR_LIB_SSL &&
+                (reason == SSL_R_WRONG_VERSION_NUMBER || reason == SSL_R_HTTP_REQUEST || reason == SSL_R_HTTPS_PROXY_REQUEST ||
+                        reason == SSL_R_PACKET_LENGTH_TOO_LONG || reason == SSL_R_RECORD_TOO_SMALL);
+}
+
 static void
 fail(struct tls_session *session)
 {
         char why[160], text[200];
 
         session->is_refused = is_about_our_certificate(ERR_peek_error());
+        session->is_unlike = !session->established && is_about_rules(ERR_peek_error());
+        session->is_clear = !session->established && is_about_no_tls(ERR_peek_error());
         tls_explain_queue(why, sizeof(why));
         snprintf(text, sizeof(text), "TLS: %s", why);
         set_problem(session, text);
@@ -377,6 +408,18 @@ bool
 tls_session_is_refused(const struct tls_session *session)
 {
         return session->is_refused;
+}
+
+bool
+tls_session_is_unlike(const struct tls_session *session)
+{
+        return session->is_unlike;
+}
+
+bool
+tls_session_is_clear(const struct tls_session *session)
+{
+        return session->is_clear;
 }
 
 const char *

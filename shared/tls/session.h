@@ -47,6 +47,11 @@ void tls_session_close(struct tls_session *session, struct buf *wire);
 const char *tls_session_problem(const struct tls_session *session);
 /* It failed because the other side would not have our certificate, and has said so by an alert (RFC 8446 6.2). */
 bool tls_session_is_refused(const struct tls_session *session);
+/* The handshake failed because the two sides have no version, no cipher or no strength of keys and signatures in common, whichever of them
+ * has found it out: other settings on one side would help. */
+bool tls_session_is_unlike(const struct tls_session *session);
+/* What the other side has sent is no TLS at all. */
+bool tls_session_is_clear(const struct tls_session *session);
 /* Did an earlier session's keys save the key exchange (1.2) or the proof of the certificate (1.3)? */
 bool tls_session_is_resumed(const struct tls_session *session);
 /* "TLSv1.3"; without the cost of tls_session_peer. */

@@ -26,7 +26,6 @@ struct gateway {
         struct map *crowds;    /* struct crowd by pair key */
         struct map *aliases;   /* struct alias by pair key */
         struct map *names;     /* struct known_name by foreign JID */
-        uint64_t last_refusal; /* ms; one line a second at most */
         struct timer patience;
         uint64_t patience_ends;
         bool closed_streams;

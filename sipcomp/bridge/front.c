@@ -3,23 +3,47 @@
  */
 #include "sipcomp/bridge/bridge_private.h"
 
-#include "shared/base/clock.h"
+#include "shared/base/mem.h"
 #include "shared/base/text.h"
+#include "sipcomp/dialect/diagnostics.h"
 #include "sipcomp/route/search.h"
+#include "sipcomp/simple/failure.h"
+#include "sipcomp/sip/cause.h"
 
 #include <string.h>
 
-enum { REFUSALS_EVERY_MS = 1000 };
-
-/* One line a second at most: who knocks in vain may knock often. */
-static void
-log_refusal(struct gateway *gateway, const struct sip_flow *flow, const struct sip_message *request, const char *why)
+/* Kept for whoever asks afterwards, and one line now and then: who knocks in vain may knock often. */
+static int
+refuse(struct gateway *gateway, const struct sip_flow *flow, const struct sip_message *request, const char *why)
 {
-        uint64_t now = clock_mono_ms();
-        if (gateway->last_refusal != 0 && now - gateway->last_refusal < REFUSALS_EVERY_MS)
-                return;
-        gateway->last_refusal = now;
-        log_warn(LOG_ABOUT("bridge", request->from.uri.text), "refused %s on %s: %s", request->method, sip_flow_text(flow), why);
+        struct refusals *refusals = sip_transport_refusals(sip_transactions_transport(gateway->transactions));
+        char place[ADDRESS_TEXT];
+        const struct refusal refusal = { .kind = REFUSAL_REQUEST,
+                .domain = request->from.uri.host,
+                .place = address_format_host(place, sip_flow_address(flow)),
+                .what = request->method,
+                .why = why };
+        if (refusals_note(refusals, &refusal))
+                log_warn(LOG_ABOUT("bridge", request->from.uri.text), "refused %s with 403 on %s: %s", request->method,
+                        sip_flow_text(flow), why);
+        return 403;
+}
+
+/* TLS without a certificate that counts: what is wrong with it, as far as this connection shows. */
+static bool
+explain_certificate(const struct sip_flow *flow, const char *domain, struct err *why)
+{
+        struct sip_flow_view view;
+        sip_flow_look(flow, &view);
+        if (view.wire != SIP_TLS || view.peer == NULL || !view.peer->has_certificate || view.peer->valid)
+                return false;
+        struct buf text = { 0 };
+        buf_printf(&text, "only a valid certificate may speak for %s: ", domain);
+        sip_cause_say(&text, sip_cause_of_fault(view.peer->fault),
+                &(struct sip_case){ .domain = domain, .subject = view.peer->subject }, view.peer->problem);
+        err_set(why, "%s", buf_text(&text));
+        buf_free(&text);
+        return true;
 }
 
 static int
@@ -28,13 +52,11 @@ access_of(void *owner, const struct sip_flow *flow, const struct sip_message *re
         struct gateway *gateway = owner;
         const char *domain = request->from.uri.host;
         struct err why;
-        if (domain == NULL || request->from.uri.scheme == SIP_SCHEME_OTHER) {
-                log_refusal(gateway, flow, request, "From names no domain");
-                return 403;
-        }
+        if (domain == NULL || request->from.uri.scheme == SIP_SCHEME_OTHER)
+                return refuse(gateway, flow, request, "From names no domain");
         if (federation_is_local(gateway->federation, domain)) {
-                log_refusal(gateway, flow, request, "our own domain from outside");
-                return 403;
+                err_set(&why, "From names %s, which is a domain of ours (local-domains): nobody outside may speak for it", domain);
+                return refuse(gateway, flow, request, why.text);
         }
         bool tcp = sip_flow_wire(flow) == SIP_TCP;
         if (federation_may_speak(gateway->federation, domain, sip_flow_peer(flow), tcp, sip_flow_address(flow), &why))
@@ -43,8 +65,9 @@ access_of(void *owner, const struct sip_flow *flow, const struct sip_message *re
         bool asks = sip_message_is(request, "OPTIONS") && request->to.tag == NULL;
         if (asks && federation_is_peer(gateway->federation, sip_flow_peer(flow), tcp, sip_flow_address(flow)))
                 return 0;
-        log_refusal(gateway, flow, request, why.text);
-        return 403;
+        if (federation_domain(gateway->federation, domain) != NULL)
+                explain_certificate(flow, domain, &why);
+        return refuse(gateway, flow, request, why.text);
 }
 
 static bool
@@ -161,6 +184,41 @@ miss_ack(void *owner, const char *call_id, const char *local_tag)
         simple_unacked(gateway->simple, call_id, local_tag);
 }
 
+/* Statuses that say something about a person, not about the two systems. */
+static bool
+is_personal(int status)
+{
+        static const int statuses[] = { 404, 410, 423, 480, 481, 486, 487, 488, 489, 491, 600, 603, 604 };
+        for (size_t i = 0; i < array_len(statuses); i++)
+                if (statuses[i] == status)
+                        return true;
+        return status < 400;
+}
+
+/* What a partner refuses is kept for the troubleshooter; the line in the log is of those whose request it was. */
+static void
+keep_refusal(void *owner, const char *domain, const struct sip_message *request, const struct sip_message *response)
+{
+        struct gateway *gateway = owner;
+        struct sip_transport *transport = sip_transactions_transport(gateway->transactions);
+        const struct sip_flow *flow = sip_flow_find(transport, response->flow);
+        struct diagnostics found;
+        char text[FAILURE_TEXT];
+        struct buf why = { 0 };
+        if (is_personal(response->status))
+                return;
+        buf_puts(&why, failure_text(text, response, NULL));
+        if (diagnostics_read(&found, response) && found.advice != NULL)
+                buf_printf(&why, ": %s", found.advice);
+        const struct refusal refusal = { .kind = REFUSAL_ANSWER,
+                .domain = domain,
+                .place = flow != NULL ? sip_flow_text(flow) : domain,
+                .what = request->method,
+                .why = buf_text(&why) };
+        refusals_note(sip_transport_refusals(transport), &refusal);
+        buf_free(&why);
+}
+
 const struct sip_user front_user = {
         .access = access_of,
         .may_carry = may_carry,
@@ -171,4 +229,5 @@ const struct sip_user front_user = {
         .request = take_request,
         .acked = take_ack,
         .unacked = miss_ack,
+        .refused = keep_refusal,
 };

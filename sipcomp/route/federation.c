@@ -6,6 +6,7 @@
 #include "shared/base/mem.h"
 #include "shared/base/text.h"
 #include "sipcomp/route/federation_private.h"
+#include "sipcomp/sip/cause.h"
 
 #include <string.h>
 #include <strings.h>
@@ -250,8 +251,43 @@ may_speak_tcp(struct federation *federation, const char *domain, const struct ad
         char text[ADDRESS_TEXT];
         if (hosts_may_speak(federation, domain, address))
                 return true;
-        err_set(why, "%s is no tcp hop of the sip-route for %s", address_format_host(text, address), domain);
+        address_format_host(text, address);
+        const struct foreign_domain *foreign = federation_domain(federation, domain);
+        if (!federation_allows_tcp(foreign))
+                err_set(why, "it came over TCP, and %s is of type %s, which speaks TLS only: the partner has to call our TLS port",
+                        domain, foreign->dialect->name);
+        else
+                err_set(why,
+                        "it came over TCP from %s, which is no tcp hop of the sip-route for %s: if it is the partner's, xmppctl sip-route add %s %s:5060 --transport tcp",
+                        text, domain, domain, text);
         return false;
+}
+
+/* A sip-peer of this certificate that speaks for others. */
+static const struct peer *
+find_other_peer(const struct federation *federation, const struct tls_peer *peer)
+{
+        for (size_t i = 0; i < federation->peer_count; i++)
+                if (tls_peer_is(peer, federation->peers[i].subject))
+                        return &federation->peers[i];
+        return NULL;
+}
+
+/* The setting that is missing for this certificate. */
+static void
+explain_peer(const struct federation *federation, const char *domain, const struct tls_peer *peer, struct err *why)
+{
+        const char *name = peer->name_count > 0 ? peer->names[0].text : peer->subject;
+        const struct peer *other = find_other_peer(federation, peer);
+        struct buf text = { 0 };
+        if (other != NULL)
+                buf_printf(&text,
+                        "the peer's certificate is %s; sip-peer \"%s\" does not list %s: add it to its domains in federation.conf",
+                        name, other->subject, domain);
+        else
+                sip_cause_say(&text, SIP_CAUSE_NOT_ALLOWED, &(struct sip_case){ .domain = domain, .subject = name }, NULL);
+        err_set(why, "%s", buf_text(&text));
+        buf_free(&text);
 }
 
 bool
@@ -259,20 +295,22 @@ federation_may_speak(struct federation *federation, const char *domain, const st
         const struct address *address, struct err *why)
 {
         if (federation_domain(federation, domain) == NULL) {
-                err_set(why, "there is no sip-domain \"%s\"", domain);
+                err_set(why, "there is no sip-domain \"%s\": if it is a partner's, xmppctl sip-domain add %s lync|ocs|aol|simple",
+                        domain, domain);
                 return false;
         }
         if (tcp)
                 return may_speak_tcp(federation, domain, address, why);
         if (peer == NULL || !peer->valid) {
-                err_set(why, "no valid certificate was shown, and only a sip-peer may speak for %s", domain);
+                err_set(why,
+                        "no valid certificate was shown, and only that of a sip-peer may speak for %s: the partner must show one, and our listener ask for it (client-certificate)",
+                        domain);
                 return false;
         }
         for (size_t i = 0; i < federation->peer_count; i++)
                 if (speaks_for(&federation->peers[i], domain) && tls_peer_is(peer, federation->peers[i].subject))
                         return true;
-        err_set(why, "no sip-peer section allows %s to speak for %s", peer->name_count > 0 ? peer->names[0].text : peer->subject,
-                domain);
+        explain_peer(federation, domain, peer, why);
         return false;
 }
 

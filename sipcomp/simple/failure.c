@@ -8,6 +8,7 @@
 
 #include "shared/base/mem.h"
 #include "shared/base/text.h"
+#include "sipcomp/dialect/diagnostics.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -162,16 +163,12 @@ failure_of_message(const struct sip_message *response, bool sent)
 char *
 failure_text(char text[FAILURE_TEXT], const struct sip_message *response, const char *added)
 {
-        static const char *const telling[] = { "ms-diagnostics-public", "Ms-Diagnostics", "Ms-client-diagnostics", "Warning" };
         size_t len = (size_t)snprintf(text, FAILURE_TEXT, "SIP %d %.80s", response->status,
                 response->reason[0] == '\0' ? sip_reason(response->status) : response->reason);
-        for (size_t i = 0; i < array_len(telling); i++) {
-                const char *value = sip_message_get(response, telling[i]);
-                if (value == NULL)
-                        continue;
-                len += (size_t)snprintf(text + len, FAILURE_TEXT - len, " (%s %.180s)", telling[i], value);
-                break;
-        }
+        struct diagnostics found;
+        char words[260];
+        if (diagnostics_read(&found, response))
+                len += (size_t)snprintf(text + len, FAILURE_TEXT - len, " (%s)", diagnostics_text(words, sizeof words, &found));
         if (added != NULL && len < FAILURE_TEXT)
                 snprintf(text + len, FAILURE_TEXT - len, ": %s", added);
         if (!text_is_xml(text, strlen(text))) /* a header may hold any bytes above 0x7f */

@@ -52,7 +52,7 @@ const struct message_failure *failure_of_invite(const struct sip_message *respon
 /* sent: as in the final event of the transaction. */
 const struct message_failure *failure_of_message(const struct sip_message *response, bool sent);
 
-/* "SIP 403 Forbidden (ms-diagnostics 1034: ...)" into text; returns text. */
+/* "SIP 403 Forbidden (ms-diagnostics 1002: the user there may not ...)" into text; returns text. */
 enum { FAILURE_TEXT = 400 };
 char *failure_text(char text[FAILURE_TEXT], const struct sip_message *response, const char *added);
 

@@ -117,6 +117,10 @@ static void
 finish(struct sip_client *client, const struct sip_message *response)
 {
         const struct sip_client_events *events = client->events;
+        const struct sip_user *user = client->layer->user;
+
+        if (response->status >= 300 && user->refused != NULL)
+                user->refused(client->layer->owner, client->domain, client->request, response);
 
         unlist_branch(client);
         timer_stop(&client->timer);

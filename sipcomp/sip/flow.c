@@ -4,8 +4,10 @@
  * A flow that goes away tells three parties in this order: who waits for it to be ready, the room above (lost), and then it is freed. It goes
  * from conn's closed() or from a chore, never from inside a call of somebody who may still hold the pointer.
  */
+#include "shared/base/clock.h"
 #include "shared/base/mem.h"
 #include "shared/base/panic.h"
+#include "shared/base/text.h"
 #include "sipcomp/sip/sip_private.h"
 #include "sipcomp/sip/transport_private.h"
 
@@ -28,6 +30,35 @@ flow_may_complain(struct sip_flow *flow)
                 return false;
         flow->last_complaint = now;
         return true;
+}
+
+void
+flow_turn_down(struct sip_flow *flow, enum sip_cause cause, const char *domain, const char *detail)
+{
+        const struct tls_peer *peer = flow->conn != NULL && conn_tls(flow->conn) != NULL ? conn_peer(flow->conn) : NULL;
+        const struct sip_dial *dial = LIST_ITEM(flow->waiting.first, struct sip_dial, waiting);
+        const struct sip_case of = { .domain = domain != NULL ? domain
+                        : dial != NULL                        ? dial->domain
+                                                              : NULL,
+                .host = flow->outgoing ? flow->hop.host : NULL,
+                .subject = peer != NULL && peer->name_count > 0 ? peer->names[0].text
+                        : flow->outgoing                        ? flow->hop.host
+                                                                : NULL };
+        char place[sizeof flow->hop.host + 8];
+        struct buf why = { 0 };
+
+        if (flow->outgoing)
+                snprintf(place, sizeof place, "%s:%u", flow->hop.host, flow->hop.port);
+        else
+                address_format_host(place, &flow->peer);
+        sip_cause_say(&why, cause, &of, detail);
+        const struct refusal refusal = { .kind = flow->outgoing ? REFUSAL_HOP : REFUSAL_CONNECTION,
+                .domain = of.domain,
+                .place = place,
+                .why = buf_text(&why) };
+        if (refusals_note(flow->transport->refusals, &refusal))
+                log_warn(&flow->log, "%s: %s", flow->outgoing ? "no connection" : "turned away", buf_text(&why));
+        buf_free(&why);
 }
 
 static void
@@ -104,7 +135,7 @@ static void
 hear_connected(void *owner)
 {
         struct sip_flow *flow = owner;
-        struct tls_context *tls = flow->hop.tls != NULL ? flow->hop.tls : flow->transport->tls;
+        struct tls_context *tls = transport_client_tls(flow->transport, &flow->hop);
         struct address literal;
 
         if (flow->state != FLOW_MAKING)
@@ -115,6 +146,7 @@ hear_connected(void *owner)
                 return;
         }
         if (tls == NULL) {
+                flow_turn_down(flow, SIP_CAUSE_NO_TLS_HERE, NULL, NULL);
                 end_flow(flow, "no TLS is configured");
                 return;
         }
@@ -134,8 +166,9 @@ hear_secured(void *owner)
                 char why[256];
                 snprintf(why, sizeof why, "certificate refused: %.160s",
                         peer != NULL && peer->has_certificate ? peer->problem : "none was shown");
-                if (flow_may_complain(flow))
-                        log_warn(&flow->log, "%s", why);
+                flow_turn_down(flow,
+                        peer != NULL && peer->has_certificate ? sip_cause_of_fault(peer->fault) : SIP_CAUSE_NO_CERTIFICATE, NULL,
+                        peer != NULL && peer->has_certificate ? peer->problem : NULL);
                 end_flow(flow, why);
                 return;
         }
@@ -150,6 +183,21 @@ answer_refused(struct sip_flow *flow, struct sip_message *message, const struct 
 }
 
 static void
+tap(const struct sip_flow *flow, const struct sip_message *message, bool is_sent, const struct sip_frame *frame)
+{
+        struct sip_transport *transport = flow->transport;
+        if (transport->tap != NULL)
+                transport->tap(transport->tap_owner,
+                        &(struct sip_tapped){ .flow = flow,
+                                .message = message,
+                                .is_sent = is_sent,
+                                .head = frame->head,
+                                .head_len = frame->head_len,
+                                .body = frame->body,
+                                .body_len = frame->body_len });
+}
+
+static void
 take_message(struct sip_flow *flow, const struct sip_frame *frame)
 {
         struct sip_fault fault;
@@ -157,6 +205,8 @@ take_message(struct sip_flow *flow, const struct sip_frame *frame)
                 *message = sip_message_parse(frame->head, frame->head_len, frame->body, frame->body_len, &fault, &partial);
 
         log_trace(&flow->log, "received %.*s%.*s", (int)frame->head_len, frame->head, (int)frame->body_len, frame->body);
+        flow->messages_received++;
+        tap(flow, message != NULL ? message : partial, false, frame);
         if (message != NULL) {
                 message->flow = flow->id;
                 flow->transport->events->message(flow->transport->owner, flow, message);
@@ -237,25 +287,40 @@ is_a_loss(const struct sip_flow *flow)
         return flow->state == FLOW_READY && flow->kept && flow->hop.host[0] != '\0' && worker_now() - last < FLOW_QUIET_MS;
 }
 
+/* Nobody is blamed for a bare connect-and-close (DIALECTS.md 3.7): it looks like a handshake that was not begun. */
+static void
+explain_end(struct sip_flow *flow, const char *why)
+{
+        const struct tls_session *tls = conn_tls(flow->conn);
+        bool is_last = flow->next_address == flow->address_count;
+
+        if (flow->state == FLOW_MAKING && flow->outgoing && tls != NULL)
+                flow_turn_down(flow, sip_cause_of_handshake(tls, why), NULL, why);
+        else if (flow->state == FLOW_MAKING && flow->outgoing && is_last)
+                flow_turn_down(flow, sip_cause_of_connect(why), NULL, why);
+        else if (flow->state == FLOW_MAKING && tls != NULL && text_starts(why, "TLS:"))
+                flow_turn_down(flow, sip_cause_of_handshake(tls, why), NULL, why);
+        else if (flow->state == FLOW_READY && tls != NULL && tls_session_is_refused(tls))
+                flow_turn_down(flow, SIP_CAUSE_OUR_CERTIFICATE, NULL, why); /* TLS 1.3 says so after the handshake */
+}
+
 static void
 hear_closed(void *owner, const char *why)
 {
         struct sip_flow *flow = owner;
         bool lost = is_a_loss(flow);
 
+        explain_end(flow, why);
         flow->conn = NULL;
         if (flow->outgoing && flow->state == FLOW_MAKING && dial_next(flow))
                 return;
         if (flow->state != FLOW_ENDING)
                 snprintf(flow->why, sizeof flow->why, "%s", why);
-        if (flow->outgoing && !flow->was_ready) {
-                log_info(&flow->log, "no connection: %s", flow->why);
+        log_debug(&flow->log, "closed: %s", flow->why);
+        if (flow->outgoing && !flow->was_ready)
                 hop_down(flow->transport, &flow->hop, flow->why);
-        } else {
-                log_debug(&flow->log, "closed: %s", flow->why);
-                if (lost)
-                        hop_broken(flow->transport, &flow->hop, flow->why);
-        }
+        else if (lost)
+                hop_broken(flow->transport, &flow->hop, flow->why);
         flow->state = FLOW_ENDING;
         bury(flow);
 }
@@ -270,6 +335,15 @@ static const struct conn_events events = {
 /* --- time */
 
 static void
+give_up_waiting(struct sip_flow *flow)
+{
+        if (flow->outgoing)
+                flow_turn_down(flow, flow->conn != NULL && conn_tls(flow->conn) != NULL ? SIP_CAUSE_TLS_SILENT : SIP_CAUSE_SILENT,
+                        NULL, NULL);
+        end_flow(flow, "no answer to the handshake");
+}
+
+static void
 keep_time(struct timer *timer)
 {
         struct sip_flow *flow = container_of(timer, struct sip_flow, tick);
@@ -279,7 +353,7 @@ keep_time(struct timer *timer)
         if (flow->state == FLOW_MAKING) {
                 /* Several addresses may be tried one after the other. */
                 if (now - flow->born > FLOW_HANDSHAKE_MS + (flow->outgoing ? FLOW_ADDRESSES * FLOW_CONNECT_MS / 2 : 0))
-                        end_flow(flow, "no answer to the handshake");
+                        give_up_waiting(flow);
                 return;
         }
         if (flow->state != FLOW_READY)
@@ -308,6 +382,7 @@ new_flow(struct sip_transport *transport, enum sip_wire wire)
         flow->id = ++transport->last_id;
         flow->wire = wire;
         flow->born = flow->last_sent = worker_now();
+        flow->opened = clock_wall_ms();
         flow->fail.run = run_fail;
         list_append(&transport->flows, &flow->link);
         map_put(transport->by_id, &flow->id, sizeof flow->id, flow);
@@ -341,7 +416,7 @@ hear_addresses(void *owner, enum dns_outcome outcome, const struct address *addr
                 return;
         if (!dial_next(flow)) {
                 const char *why = outcome == DNS_FAILED ? "its address could not be looked up" : "its name has no address";
-                log_info(&flow->log, "no connection: %s", why);
+                flow_turn_down(flow, outcome == DNS_FAILED ? SIP_CAUSE_DNS_FAILED : SIP_CAUSE_NO_ADDRESS, NULL, NULL);
                 hop_down(flow->transport, &flow->hop, why);
                 end_flow(flow, why);
         }
@@ -457,6 +532,27 @@ sip_flow_text(const struct sip_flow *flow)
 }
 
 void
+sip_flow_look(const struct sip_flow *flow, struct sip_flow_view *view)
+{
+        bool is_secure = flow->conn != NULL && conn_tls(flow->conn) != NULL && conn_is_secure(flow->conn);
+        const struct tls_peer *peer = is_secure ? conn_peer(flow->conn) : NULL;
+        uint64_t heard = flow->conn != NULL ? conn_last_heard(flow->conn) : 0, now = worker_now();
+        uint64_t quiet_since = heard > flow->last_sent ? heard : flow->last_sent;
+
+        *view = (struct sip_flow_view){ .id = flow->id,
+                .wire = flow->wire,
+                .is_outgoing = flow->outgoing,
+                .is_ready = flow->state == FLOW_READY,
+                .host = flow->outgoing ? flow->hop.host : flow->listener,
+                .address = &flow->peer,
+                .peer = peer,
+                .opened = flow->opened,
+                .received = flow->messages_received,
+                .sent = flow->messages_sent,
+                .quiet_ms = now > quiet_since ? now - quiet_since : 0 };
+}
+
+void
 sip_flow_keep(struct sip_flow *flow)
 {
         flow->kept = true;
@@ -509,6 +605,13 @@ sip_flow_send(struct sip_flow *flow, struct sip_message *message, const char *br
         struct buf text = { 0 };
         message_print(message, &extra, &text);
         log_trace(&flow->log, "sent %.*s", (int)text.len, buf_data(&text));
+        flow->messages_sent++;
+        size_t head_len = text.len - message->body_len;
+        tap(flow, message, true,
+                &(struct sip_frame){ .head = buf_data(&text),
+                        .head_len = head_len,
+                        .body = buf_data(&text) + head_len,
+                        .body_len = message->body_len });
         conn_send(flow->conn, buf_data(&text), text.len);
         buf_free(&text);
         flow->last_sent = worker_now();

@@ -9,6 +9,17 @@
 
 #include <string.h>
 
+/* May what belongs to the sender of this request leave on another connection than the one it came on? */
+static bool
+may_answer_on(struct sip_transactions *layer, const struct sip_flow *flow, const struct sip_message *request)
+{
+        const struct tls_peer *peer = sip_flow_peer(flow);
+        bool has_proof = peer != NULL || sip_flow_wire(flow) == SIP_TCP;
+
+        return has_proof && request->from.uri.host != NULL && layer->user->may_carry != NULL &&
+                layer->user->may_carry(layer->owner, request->from.uri.host, peer, sip_flow_address(flow));
+}
+
 void
 transactions_respond(struct sip_transactions *layer, const struct sip_message *request, struct sip_message *response)
 {
@@ -17,8 +28,7 @@ transactions_respond(struct sip_transactions *layer, const struct sip_message *r
                 size_t at = 0;
                 /* RFC 3261 18.2.2 would dial the Via; a Via can name anybody, so only a connection that has proved itself is used. */
                 for (struct sip_flow *other; flow == NULL && (other = sip_transport_each(layer->transport, &at)) != NULL;)
-                        if (sip_flow_find(layer->transport, sip_flow_id(other)) != NULL && request->from.uri.host != NULL &&
-                                layer->user->access(layer->owner, other, request) == 0)
+                        if (sip_flow_find(layer->transport, sip_flow_id(other)) != NULL && may_answer_on(layer, other, request))
                                 flow = other;
                 if (flow == NULL || !sip_flow_send(flow, response, NULL))
                         log_debug(&layer->log, "no connection for the answer %d to %s", response->status, request->method);
@@ -50,7 +60,8 @@ receive_request(struct sip_transactions *layer, struct sip_flow *flow, struct si
         if (status == 0 && has_looped(layer, request))
                 status = 482;
         if (status != 0) {
-                if (flow_may_complain(flow))
+                /* A 403 has had its line, with the setting that is missing. */
+                if (status != 403 && flow_may_complain(flow))
                         log_info(&layer->log, "refused: %s from %s with %d, on %s", request->method, request->from.uri.text, status,
                                 sip_flow_text(flow));
                 refuse(layer, request, status);

@@ -32,6 +32,7 @@ sip_transport_new(const struct sip_transport_options *options, const struct sip_
         transport->owner = owner;
         transport->by_id = map_new();
         transport->hops = map_new();
+        transport->refusals = refusals_new();
         log_scope_set(&transport->log, "sip.transport", "%s", transport->fqdn);
         return transport;
 }
@@ -60,6 +61,7 @@ sip_transport_free(struct sip_transport **where)
         tls_context_unref(&transport->tls);
         map_free(&transport->by_id);
         hops_free_all(transport);
+        refusals_free(&transport->refusals);
         mem_free(transport);
 }
 
@@ -69,6 +71,25 @@ sip_transport_set_tls(struct sip_transport *transport, struct tls_context *tls)
         struct tls_context *old = transport->tls;
         transport->tls = tls != NULL ? tls_context_ref(tls) : NULL;
         tls_context_unref(&old);
+}
+
+struct refusals *
+sip_transport_refusals(struct sip_transport *transport)
+{
+        return transport->refusals;
+}
+
+void
+sip_transport_tap(struct sip_transport *transport, sip_tap *tap, void *owner)
+{
+        transport->tap = tap;
+        transport->tap_owner = owner;
+}
+
+struct tls_context *
+transport_client_tls(const struct sip_transport *transport, const struct sip_hop *hop)
+{
+        return hop->tls != NULL ? hop->tls : transport->tls;
 }
 
 /* --- listening */
@@ -211,7 +232,7 @@ transport_settle(struct sip_flow *flow, const char *why)
                         const struct tls_peer *peer = sip_flow_peer(flow);
                         snprintf(text, sizeof text, "its certificate (%.80s) is neither for this name nor a sip-peer of %.60s",
                                 peer != NULL ? peer->subject : "", dial->domain);
-                        log_warn(&flow->log, "%s", text);
+                        flow_turn_down(flow, SIP_CAUSE_NOT_ALLOWED, dial->domain, NULL);
                         settle_dial(dial, NULL, text);
                 } else {
                         if (why == NULL)

@@ -12,6 +12,7 @@
 #include "shared/tls/context.h"
 #include "shared/tls/peer.h"
 #include "sipcomp/sip/message.h"
+#include "sipcomp/sip/refusals.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -91,6 +92,19 @@ const struct tls_peer *sip_flow_peer(const struct sip_flow *flow);
 const struct address *sip_flow_address(const struct sip_flow *flow);
 /* "edge.lync.test 192.0.2.7:41522 TLS in": for the log. Valid until the next call. */
 const char *sip_flow_text(const struct sip_flow *flow);
+/* What `status` and `peers` tell of it. Valid until the next turn. */
+struct sip_flow_view {
+        uint64_t id;
+        enum sip_wire wire;
+        bool is_outgoing, is_ready;
+        const char *host; /* that was dialled; of an incoming one the name of the listener */
+        const struct address *address;
+        const struct tls_peer *peer; /* also where it is not valid; NULL: none */
+        int64_t opened;              /* wall clock, ms */
+        uint64_t received, sent;     /* messages */
+        uint64_t quiet_ms;           /* since the last byte either way */
+};
+void sip_flow_look(const struct sip_flow *flow, struct sip_flow_view *view);
 /* Dialogs live on it: it is pinged after 120 s of silence (DIALECTS.md 3.1). */
 void sip_flow_keep(struct sip_flow *flow);
 void sip_flow_close(struct sip_flow *flow);
@@ -131,6 +145,20 @@ struct sip_place {
         char host[256]; /* "": none */
         uint16_t port;  /* 0: not said */
 };
+/* Who was turned away of late, and which hops were not reached; the transport's own, for others to add to. */
+struct refusals *sip_transport_refusals(struct sip_transport *transport);
+
+/* A tap hears each message that is read or sent, as it is on the wire. message is NULL where it could not be read. tap NULL: nobody listens. */
+struct sip_tapped {
+        const struct sip_flow *flow;
+        const struct sip_message *message;
+        bool is_sent;
+        const char *head, *body;
+        size_t head_len, body_len;
+};
+typedef void sip_tap(void *owner, const struct sip_tapped *tapped);
+void sip_transport_tap(struct sip_transport *transport, sip_tap *tap, void *owner);
+
 /* The hop rule of DIALECTS.md 3.4: the place a dialog's route or target names is put first when it is one of these hops, or when it equals one of
  * the peer's subjects (then it becomes a hop of its own, same wire and tls as the first); any other name changes nothing, it is only written into the message. hops has
  * room for one more. Returns the new count. */

@@ -9,6 +9,7 @@
 #include "shared/loop/listener.h"
 #include "shared/loop/timer.h"
 #include "shared/loop/worker.h"
+#include "sipcomp/sip/cause.h"
 #include "sipcomp/sip/frame.h"
 #include "sipcomp/sip/transport.h"
 
@@ -47,6 +48,9 @@ struct sip_transport {
         struct map *by_id;
         struct map *hops;  /* struct hop_state by place */
         unsigned troubled; /* of them: down, or a connection broke */
+        struct refusals *refusals;
+        sip_tap *tap; /* NULL: none */
+        void *tap_owner;
         uint64_t last_id;
         struct log_scope log;
 };
@@ -92,6 +96,8 @@ struct sip_flow {
         struct list waiting;
         struct sip_framer framer;
         uint64_t born, message_since, last_sent, last_complaint;
+        int64_t opened; /* wall clock, ms */
+        uint64_t messages_received, messages_sent;
         struct timer tick;
         struct chore fail;
         char why[256];
@@ -104,6 +110,10 @@ struct sip_flow *flow_dial(struct sip_transport *transport, const struct sip_hop
 void flow_accept(struct sip_listener *listener, int fd, const struct address *peer);
 /* One line per connection and second, however many faults a peer makes. */
 bool flow_may_complain(struct sip_flow *flow);
+/* What is shown and checked at the other end of this hop; NULL: no TLS is configured. */
+struct tls_context *transport_client_tls(const struct sip_transport *transport, const struct sip_hop *hop);
+/* It does not serve, or is not served: a line in the log, with the cure, and one in the memory of refusals. domain, detail: NULL where not known. */
+void flow_turn_down(struct sip_flow *flow, enum sip_cause cause, const char *domain, const char *detail);
 /* At once, with its connection; tells nobody. */
 void flow_discard(struct sip_flow *flow);
 /* May requests for this domain, meant for this hop, leave on it? */

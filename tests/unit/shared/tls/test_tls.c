@@ -314,6 +314,8 @@ garbage_and_old_versions_end_the_handshake(void **state)
         connect_pair(&pair, server_side, old, NULL);
         assert_int_equal(pair.server_progress, TLS_FAILED);
         assert_string_equal(tls_session_problem(pair.server), "TLS: unsupported protocol");
+        assert_true(tls_session_is_unlike(pair.server));
+        assert_false(tls_session_is_clear(pair.server) || tls_session_is_refused(pair.server));
         assert_int_equal(pair.client_progress, TLS_FAILED);
         free_pair(&pair);
 

@@ -102,10 +102,12 @@ static void
 says_what_the_other_side_said(void **state)
 {
         char text[FAILURE_TEXT];
-        struct sip_message *answer = response(403, "ms-diagnostics", "1034;reason=\"Previous hop \xff\"");
-        failure_text(text, answer, NULL);
-        assert_non_null(strstr(text, "SIP 403 Forbidden"));
-        assert_non_null(strstr(text, "1034;reason=\"Previous hop ?\""));
+        struct sip_message *answer = response(403, "ms-diagnostics", "9999;reason=\"Previous hop \xff\";source=\"edge\"");
+        assert_string_equal(failure_text(text, answer, NULL), "SIP 403 Forbidden (ms-diagnostics 9999: \"Previous hop ?\")");
+        sip_message_free(&answer);
+        answer = response(403, "ms-diagnostics", "1002;reason=\"whatever\"");
+        assert_string_equal(failure_text(text, answer, "not sent"),
+                "SIP 403 Forbidden (ms-diagnostics 1002: the user there may not talk with federated partners): not sent");
         sip_message_free(&answer);
 }
 
