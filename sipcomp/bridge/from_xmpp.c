@@ -36,7 +36,7 @@ answer_disco(struct edge *edge, const struct stanza *iq)
         if (is_gateway && domain != NULL && domain->description[0] != '\0')
                 element_set(result->arena, identity, "name", domain->description);
         static const char *const of_gateway[] = { NS_DISCO_INFO, NS_PING, "jid\\20escaping", NULL }; /* XEP-0106 */
-        static const char *const of_person[] = { NS_DISCO_INFO, NS_PING, NS_CHATSTATES, NULL };
+        static const char *const of_person[] = { NS_DISCO_INFO, NS_PING, NS_CHATSTATES, NS_RECEIPTS, NULL };
         for (const char *const *feature = is_gateway ? of_gateway : of_person; *feature != NULL; feature++)
                 element_set(result->arena, element_add(result->arena, query, "feature", NULL), "var", *feature);
         component_send(edge->component, result, false);
@@ -137,6 +137,9 @@ take_message(struct edge *edge, const struct stanza *message, const struct pair 
                 reply_error(edge, message, SERVICE_UNAVAILABLE, "group chat is not supported");
         } else if (message->type != MESSAGE_HEADLINE) {
                 const char *text = body == NULL ? "" : element_text(body, message->arena);
+                const struct element *received = element_child(message->element, "received", NS_RECEIPTS);
+                if (received != NULL && element_attribute(received, "id") != NULL)
+                        simple_receipt(edge->gateway->simple, pair, element_attribute(received, "id"));
                 if (!is_blank(text))
                         send_text(edge, message, pair, text);
                 else

@@ -120,18 +120,21 @@ watcher_probes(void *owner, const struct pair *pair)
 }
 
 static void
-take_text(void *owner, const struct pair *pair, const char *thread, const char *body, uint64_t server)
+take_text(void *owner, const struct pair *pair, const char *thread, const char *body, const char *receipt, uint64_t server)
 {
         struct gateway *gateway = owner;
         struct edge *edge;
-        char id[32];
+        char own[32];
+        const char *id = receipt != NULL ? receipt : random_hex(own, 12);
         struct stanza *stanza = begin(gateway, pair, RESOURCE, STANZA_MESSAGE, MESSAGE_CHAT, &edge);
         if (stanza == NULL) {
                 simple_vouch(gateway->simple, server, 500);
                 return;
         }
-        stanza_set_id(stanza, random_hex(id, 12));
+        stanza_set_id(stanza, id);
         element_add_text(stanza->arena, stanza->element, "body", NULL, body);
+        if (receipt != NULL)
+                element_add(stanza->arena, stanza->element, "request", NS_RECEIPTS);
         if (thread != NULL && text_is_xml(thread, strlen(thread)))
                 element_add_text(stanza->arena, stanza->element, "thread", NULL, thread);
         struct arena *arena = arena_new(256);

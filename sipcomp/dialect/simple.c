@@ -35,4 +35,5 @@ const struct dialect dialect_simple = {
         .subscribe_expires = 3600,
         .grant_expires = 3600,
         .pager = true,
+        .imdn = true,
 };

@@ -5,6 +5,7 @@
 
 #include "shared/base/mem.h"
 #include "shared/base/text.h"
+#include "sipcomp/dialect/cpim.h"
 #include "sipcomp/dialect/text.h"
 
 #include <string.h>
@@ -18,17 +19,37 @@ is_blank(const struct buf *text)
         return true;
 }
 
+/* What message/cpim says around the text. True: it was a notification, and is answered. */
+static bool
+take_notification(struct simple *simple, struct sip_server *server, const struct sip_message *request, const struct pair *pair,
+        struct cpim *cpim)
+{
+        const char *type = sip_message_content_type(request);
+        *cpim = (struct cpim){ 0 };
+        if (type == NULL || !text_equal(type, "message/cpim") || !cpim_read(cpim, request->body, request->body_len) ||
+                !cpim->is_notification)
+                return false;
+        receipt_heard(simple, pair, cpim);
+        sip_server_status(server, 200);
+        return true;
+}
+
 void
 take_text(struct simple *simple, struct sip_server *server, const struct sip_message *request, const struct pair *pair,
         const char *thread)
 {
         struct buf text = { 0 };
+        struct cpim cpim;
+        if (take_notification(simple, server, request, pair, &cpim))
+                return;
         switch (text_reduce(&text, sip_message_get(request, "Content-Type"), request->body, request->body_len)) {
         case TEXT_FINE:
                 if (is_blank(&text))
                         sip_server_status(server, 200);
                 else
-                        simple->events->text(simple->owner, pair, thread, buf_text(&text), sip_server_id(server));
+                        simple->events->text(simple->owner, pair, thread, buf_text(&text),
+                                cpim.wants_delivery && cpim.message_id[0] != '\0' ? receipt_owe(simple, pair, &cpim) : NULL,
+                                sip_server_id(server));
                 break;
         case TEXT_COMPOSING:
         case TEXT_NOTHING:

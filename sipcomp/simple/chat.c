@@ -9,6 +9,7 @@
 #include "shared/base/mem.h"
 #include "shared/base/text.h"
 #include "shared/loop/worker.h"
+#include "sipcomp/dialect/cpim.h"
 #include "sipcomp/dialect/text.h"
 
 #include <ctype.h>
@@ -39,6 +40,7 @@ free_text(struct text *text)
         mem_free((char *)text->said.id);
         mem_free((char *)text->said.sender);
         mem_free((char *)text->said.body);
+        mem_free(text->imdn);
         mem_free(text);
 }
 
@@ -59,9 +61,21 @@ unsave(struct text *text)
         forget(text->simple, TABLE_TEXT, key, sizeof(key));
 }
 
+/* It goes again, or back: what was asked about it is answered otherwise. */
+static void
+unwrap(struct text *text)
+{
+        if (text->imdn == NULL)
+                return;
+        receipt_forget(text->simple, text->imdn);
+        mem_free(text->imdn);
+        text->imdn = NULL;
+}
+
 static void
 give_back(struct text *text, enum stanza_condition condition, const char *type, const char *why)
 {
+        unwrap(text);
         if (text->said.sender != NULL)
                 text->simple->events->text_failed(text->simple->owner, &text->pair, &text->said, condition, type, why);
         unsave(text);
@@ -99,17 +113,30 @@ piece_len(const struct text *text)
         return max;
 }
 
-void
-text_piece(struct text *text, struct buf *out)
+/* One that comes whole can be asked about (RFC 5438 7.1.1). */
+static void
+wrap(struct text *text, struct buf *out)
 {
-        text->piece = piece_len(text);
-        text_to_wire(out, text->said.body + text->done, text->piece);
+        char now[CLOCK_TEXT];
+        struct buf plain = { 0 };
+        text->imdn = mem_strdup(receipt_expect(text->simple, &text->pair, &text->said));
+        text_to_wire(&plain, text->said.body, text->len);
+        cpim_write_text(out, text->pair.local_uri, text->pair.foreign_uri, text->imdn, clock_format(now, clock_wall_ms()),
+                buf_data(&plain), plain.len);
+        buf_free(&plain);
 }
 
 const char *
-text_type(const struct text *text)
+text_piece(struct text *text, struct buf *out, bool wrapped)
 {
-        return text->plainer ? "text/plain" : "text/plain; charset=UTF-8";
+        unwrap(text);
+        text->piece = piece_len(text);
+        if (wrapped && text->said.receipt && text->said.id != NULL && !text->plainer && text->piece == text->len) {
+                wrap(text, out);
+                return "message/cpim";
+        }
+        text_to_wire(out, text->said.body + text->done, text->piece);
+        return text->type != NULL ? text->type : text->plainer ? "text/plain" : "text/plain; charset=UTF-8";
 }
 
 bool
@@ -136,7 +163,7 @@ text_done(struct chat *chat)
         if (text->done < text->len)
                 return;
         take_first(chat);
-        if (text->said.sender != NULL)
+        if (text->said.sender != NULL && text->imdn == NULL)
                 chat->simple->events->text_delivered(chat->simple->owner, &text->pair, &text->said);
         unsave(text);
         free_text(text);
@@ -349,21 +376,29 @@ simple_typing(struct simple *simple, const struct pair *pair, enum simple_typing
 }
 
 bool
-simple_not_delivered(struct simple *simple, const struct pair *pair, const char *why)
+chat_notify(struct simple *simple, const struct pair *pair, const char *type, const char *body)
 {
         struct chat *chat = chat_find(simple, pair);
         if (chat == NULL || choose_session(chat) == NULL)
                 return false;
         if (chat->texts.count >= CHAT_TEXTS_MAX || chat->bytes >= CHAT_BYTES_MAX)
                 return false;
-        struct buf body = { 0 };
-        buf_printf(&body, "Not delivered: %.*s", NOTICE_MAX, why);
-        struct text *text = new_text(simple, pair, &(struct simple_text){ .body = buf_text(&body) });
-        buf_free(&body);
+        struct text *text = new_text(simple, pair, &(struct simple_text){ .body = body });
+        text->type = type;
         chat->bytes += text->len;
         list_append(&chat->texts, &text->link);
         chat_pump(chat);
         return true;
+}
+
+bool
+simple_not_delivered(struct simple *simple, const struct pair *pair, const char *why)
+{
+        struct buf body = { 0 };
+        buf_printf(&body, "Not delivered: %.*s", NOTICE_MAX, why);
+        bool told = chat_notify(simple, pair, NULL, buf_text(&body));
+        buf_free(&body);
+        return told;
 }
 
 void

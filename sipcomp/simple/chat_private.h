@@ -13,6 +13,8 @@ struct text {
         struct pair pair; /* its own copy */
         uint64_t serial;  /* key in the store; 0: a notice of ours that nobody waits for */
         struct simple_text said;
+        const char *type; /* of a notice that is no plain text; NULL: text/plain */
+        char *imdn;       /* they will say when it is delivered: the id they know it by (RFC 5438) */
         size_t len, done; /* bytes of the body; bytes the other side has taken */
         size_t piece, piece_max;
         unsigned sessions; /* started anew for it after a 481 */
@@ -102,9 +104,10 @@ void text_fail(struct chat *chat, const struct message_failure *failure, const c
 void text_fail_all(struct chat *chat, const struct message_failure *failure, const char *why);
 /* Plainer, or in smaller pieces, where the refusal asks for that and it has not been done yet. */
 bool text_change(struct text *text, const struct message_failure *failure);
-/* The next piece of the first text, as it goes on the wire. */
-void text_piece(struct text *text, struct buf *out);
-const char *text_type(const struct text *text);
+/* The next piece of the first text, as it goes on the wire; returns its Content-Type. wrapped: in message/cpim, where the sender wants a receipt. */
+const char *text_piece(struct text *text, struct buf *out, bool wrapped);
+/* A notice of ours behind what waits in the session; type as in struct text. False: there is no session, or no room. */
+bool chat_notify(struct simple *simple, const struct pair *pair, const char *type, const char *body);
 
 /* session.c */
 struct session *session_new(struct chat *chat, bool ours);
@@ -114,7 +117,8 @@ void session_apply(struct session *session, enum session_event event, const stru
 bool session_can_send(const struct session *session); /* ready and nothing under way */
 void session_send_text(struct session *session);
 void session_send_typing(struct session *session, bool active);
-void session_touch(struct session *session); /* a MESSAGE passed: the idle time begins anew */
+void session_touch(struct session *session);               /* a MESSAGE passed: the idle time begins anew */
+const char *session_accept_types(const struct chat *chat); /* what we say that we take */
 void session_close_in(struct session *session, uint64_t ms);
 
 /* session_in.c */
@@ -126,6 +130,14 @@ void take_text(struct simple *simple, struct sip_server *server, const struct si
         const char *thread);
 void take_typing(struct chat *chat, const struct sip_message *request);
 void typing_over(struct timer *timer);
+
+/* receipt.c: a text of ours of which they will say that it was delivered, and what they said; the key is a copy to keep. */
+struct cpim;
+const char *receipt_expect(struct simple *simple, const struct pair *pair, const struct simple_text *said);
+void receipt_forget(struct simple *simple, const char *key);
+void receipt_heard(struct simple *simple, const struct pair *pair, const struct cpim *cpim);
+/* They want to hear of a text of theirs: the id its stanza must have. */
+const char *receipt_owe(struct simple *simple, const struct pair *pair, const struct cpim *cpim);
 
 /* pager.c */
 void pager_send(struct chat *chat);

@@ -34,8 +34,8 @@ pager_send(struct chat *chat)
         struct buf body = { 0 };
         struct sip_message *request =
                 sip_request_new("MESSAGE", chat->pair.foreign_uri, NULL, chat->pair.local_uri, chat->pair.foreign_uri);
-        text_piece(text, &body);
-        sip_message_set_body(request, text_type(text), buf_data(&body), body.len);
+        const char *type = text_piece(text, &body, false);
+        sip_message_set_body(request, type, buf_data(&body), body.len);
         buf_free(&body);
         must(sip_message_complete(request));
         chat->pager = send_request(chat->simple, request, chat->pair.domain, NULL, &client_events, chat);

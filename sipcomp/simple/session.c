@@ -82,6 +82,12 @@ session_close_in(struct session *session, uint64_t ms)
                 timer_start(&session->timer, ms, fire);
 }
 
+const char *
+session_accept_types(const struct chat *chat)
+{
+        return dialect_for(chat->simple, chat->pair.domain)->imdn ? sip_sdp_accept_types_imdn : sip_sdp_accept_types;
+}
+
 /* --- Sending. */
 
 static struct sip_client *
@@ -113,7 +119,7 @@ invite(struct session *session, const struct sip_message *cause)
         if (dialect_for(chat->simple, chat->pair.domain)->conversation_id)
                 add_conversation_id(request);
         sip_message_add(request, "Allow", sip_allow);
-        sip_sdp_write(&sdp, chat->simple->options.sdp_address, "null", sip_sdp_accept_types);
+        sip_sdp_write(&sdp, chat->simple->options.sdp_address, "null", session_accept_types(chat));
         sip_message_set_body(request, "application/sdp", buf_data(&sdp), sdp.len);
         buf_free(&sdp);
         must(sip_message_complete(request));
@@ -408,14 +414,22 @@ finish_invite(void *owner, struct sip_client *client, const struct sip_message *
 
 /* --- MESSAGE. */
 
+/* Both or none: who lists the notification can read what asks for it. */
+static bool
+takes_imdn(const struct session *session)
+{
+        struct sip_sdp sdp = { .accept_types = session->accept_types };
+        return sdp.accept_types != NULL && sip_sdp_accepts(&sdp, "message/cpim") && sip_sdp_accepts(&sdp, "message/imdn+xml");
+}
+
 void
 session_send_text(struct session *session)
 {
         struct text *text = LIST_ITEM(session->chat->texts.first, struct text, link);
         struct buf body = { 0 };
         struct sip_message *request = sip_dialog_request(session->dialog, "MESSAGE", true);
-        text_piece(text, &body);
-        sip_message_set_body(request, text_type(text), buf_data(&body), body.len);
+        const char *type = text_piece(text, &body, takes_imdn(session));
+        sip_message_set_body(request, type, buf_data(&body), body.len);
         buf_free(&body);
         session->sending = true;
         session->client = start(session, request, &message_events);

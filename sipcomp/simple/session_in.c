@@ -107,7 +107,7 @@ write_description(struct session *session)
 {
         struct buf sdp = { 0 };
         const struct chat *chat = session->chat;
-        sip_sdp_write(&sdp, chat->simple->options.sdp_address, chat->pair.local_uri, sip_sdp_accept_types);
+        sip_sdp_write(&sdp, chat->simple->options.sdp_address, chat->pair.local_uri, session_accept_types(chat));
         session->sdp = mem_strdup(buf_text(&sdp));
         buf_free(&sdp);
 }

@@ -44,6 +44,8 @@ simple_new(const struct simple_options *options, const struct simple_events *eve
         simple->relations = map_new();
         simple->chats = map_new();
         simple->paces = map_new();
+        receipts_init(&simple->expected);
+        receipts_init(&simple->owed);
         return simple;
 }
 
@@ -58,6 +60,8 @@ simple_free(struct simple **where)
         watch_free_all(simple);
         relation_free_all(simple);
         chat_free_all(simple);
+        receipts_free(&simple->expected);
+        receipts_free(&simple->owed);
         for (size_t at = 0; (pace = map_next(simple->paces, &at)) != NULL;) {
                 map_remove_str(simple->paces, pace->domain);
                 mem_free(pace->domain);

@@ -40,8 +40,10 @@ struct simple_events {
         /* Incoming ones: ask the user, or learn the state of one who has accepted. */
         void (*watcher_asks)(void *owner, const struct pair *pair);
         void (*watcher_probes)(void *owner, const struct pair *pair);
-        /* A text from them. The bridge writes it, and calls simple_vouch(server) when it is safe. */
-        void (*text)(void *owner, const struct pair *pair, const char *thread, const char *body, uint64_t server);
+        /* A text from them. The bridge writes it, and calls simple_vouch(server) when it is safe. receipt: the id it must have, for they want to know
+         * when it is delivered (simple_receipt); NULL: they do not. */
+        void (*text)(
+                void *owner, const struct pair *pair, const char *thread, const char *body, const char *receipt, uint64_t server);
         void (*typing)(void *owner, const struct pair *pair, enum simple_typing typing);
         /* Ends of texts of ours. */
         void (*text_failed)(void *owner, const struct pair *pair, const struct simple_text *text, enum stanza_condition condition,
@@ -109,6 +111,8 @@ void simple_show(struct simple *simple, const char *domain);
 /* Messages. */
 void simple_send(struct simple *simple, const struct pair *pair, const struct simple_text *text);
 void simple_typing(struct simple *simple, const struct pair *pair, enum simple_typing typing);
+/* The user's client has the text with this id: tells them, if they asked. */
+void simple_receipt(struct simple *simple, const struct pair *pair, const char *id);
 /* The server refused a text of theirs: tells them so in the session. False: there is none. */
 bool simple_not_delivered(struct simple *simple, const struct pair *pair, const char *why);
 

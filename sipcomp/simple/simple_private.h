@@ -13,6 +13,12 @@ enum table { TABLE_WATCH, TABLE_RELATION, TABLE_WATCHER, TABLE_TEXT };
 
 enum { DIALOGS_PER_FOREIGN_USER = 1000, RECORD_VERSION = 1 };
 
+/* Messages of which somebody wants to hear that they were delivered. */
+struct receipts {
+        struct map *by_key;
+        struct list oldest_first;
+};
+
 struct simple {
         struct simple_options options;
         char sdp_address[64];
@@ -26,6 +32,7 @@ struct simple {
         struct map *paces;     /* struct pace by domain */
         struct list orphans;   /* texts that were under way when we stopped */
         uint64_t next_text;
+        struct receipts expected, owed; /* by them, by our users */
 };
 
 /* mem_strdup where NULL stays NULL. */
@@ -74,6 +81,10 @@ void relation_free_all(struct simple *simple);
 void relation_notify_again(struct simple *simple, const char *domain); /* what could not be told */
 void relation_drop(struct simple *simple, const char *domain);
 void relation_count(const struct simple *simple, const char *domain, struct simple_counters *counters);
+
+/* receipt.c */
+void receipts_init(struct receipts *receipts);
+void receipts_free(struct receipts *receipts);
 
 /* chat.c, session_in.c, body.c */
 void session_invited(struct simple *simple, struct sip_server *server, const struct sip_message *request, const struct pair *pair);

@@ -13,7 +13,10 @@
 
 enum { LINES_MAX = 256 };
 
-const char sip_sdp_accept_types[] = "text/plain text/html multipart/alternative application/im-iscomposing+xml";
+#define ACCEPT_TYPES "text/plain text/html multipart/alternative application/im-iscomposing+xml"
+
+const char sip_sdp_accept_types[] = ACCEPT_TYPES;
+const char sip_sdp_accept_types_imdn[] = ACCEPT_TYPES " message/cpim message/imdn+xml";
 
 /* `message 5060 sip null`: media, port, transport. 1: text over this dialog, 0: something else, -1: malformed. */
 static int

@@ -26,5 +26,7 @@ bool sip_sdp_accepts(const struct sip_sdp *sdp, const char *type);
 void sip_sdp_write(struct buf *out, const char *address, const char *format, const char *accept_types);
 /* What we take: "text/plain text/html multipart/alternative application/im-iscomposing+xml". */
 extern const char sip_sdp_accept_types[];
+/* The same, and notifications of delivery (RFC 5438). */
+extern const char sip_sdp_accept_types_imdn[];
 
 #endif

@@ -1,4 +1,5 @@
 /* Bodies of messages from a peer: the first line is the Content-Type, the rest the body. What comes out is text that XML takes. */
+#include "sipcomp/dialect/cpim.h"
 #include "sipcomp/dialect/text.h"
 
 #include "shared/base/mem.h"
@@ -17,6 +18,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         struct buf out = { 0 };
         bool typing;
         unsigned refresh;
+        struct cpim cpim;
+        char id[CPIM_ID_MAX + 1];
 
         if (end == NULL || memchr(bytes, '\0', (size_t)(end - bytes)) != NULL)
                 return 0;
@@ -28,6 +31,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 must(out.len == 0 || text_is_xml(buf_data(&out), out.len));
         }
         text_typing(end + 1, len, &typing, &refresh);
+        if (cpim_read(&cpim, end + 1, len))
+                imdn_read(cpim.body, cpim.body_len, id);
         buf_free(&out);
         mem_free(type);
         return 0;

@@ -58,6 +58,7 @@ fuzz_programs += tests/fuzz/fuzz_text
 EXTRA_DIST += tests/fuzz/seeds/pidf/lync
 EXTRA_DIST += tests/fuzz/seeds/pidf/rpid
 EXTRA_DIST += tests/fuzz/seeds/text/cpim
+EXTRA_DIST += tests/fuzz/seeds/text/imdn
 EXTRA_DIST += tests/fuzz/seeds/text/html
 EXTRA_DIST += tests/fuzz/seeds/text/multipart
 EXTRA_DIST += tests/fuzz/seeds/text/rtf

@@ -71,6 +71,7 @@ test_programs += tests/unit/xmppd/user/test_subscription
 test_programs += tests/unit/sipcomp/bridge/test_address
 test_programs += tests/unit/sipcomp/bridge/test_crowd
 test_programs += tests/unit/sipcomp/dialect/test_diagnostics
+test_programs += tests/unit/sipcomp/dialect/test_cpim
 test_programs += tests/unit/sipcomp/dialect/test_dialect
 test_programs += tests/unit/sipcomp/dialect/test_text
 test_programs += tests/unit/sipcomp/route/test_order
