@@ -37,6 +37,7 @@ shared_libshared_a_SOURCES += shared/loop/mailbox.c shared/loop/mailbox.h
 shared_libshared_a_SOURCES += shared/loop/offload.c shared/loop/offload.h
 shared_libshared_a_SOURCES += shared/loop/port_holder.c shared/loop/port_holder.h
 shared_libshared_a_SOURCES += shared/loop/ports.c shared/loop/ports.h
+shared_libshared_a_SOURCES += shared/loop/proxy.c shared/loop/proxy.h
 shared_libshared_a_SOURCES += shared/loop/signals.c shared/loop/signals.h
 shared_libshared_a_SOURCES += shared/loop/timer.c shared/loop/timer.h
 shared_libshared_a_SOURCES += shared/loop/watch.c shared/loop/watch.h

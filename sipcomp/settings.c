@@ -25,7 +25,9 @@ static const struct setting top_settings[] = {
         { "session-idle", SETTING_SECONDS, "600", LIVE, "Close an IM session that was idle this long.", NULL },
         { "notify-interval", SETTING_SECONDS, "5", LIVE, "At least this long between two NOTIFY of one dialog.", NULL },
         { "subscribe-rate", SETTING_NUMBER, "20", LIVE, "SUBSCRIBE requests a second and peer after an outage.", "1..100000" },
-        { "proxy-from", SETTING_LIST, "{ }", LIVE, "Addresses whose PROXY protocol header is believed.", NULL },
+        { "proxy-from", SETTING_LIST, "{ }", LIVE,
+                "Balancers, as addresses or networks (192.0.2.0/24): their connections must begin with a PROXY protocol header.",
+                NULL },
         { 0 },
 };
 
@@ -120,14 +122,14 @@ check_listeners(const struct section *in, struct buf *errors)
 }
 
 static void
-check_addresses(const struct section *in, const char *setting, struct buf *errors)
+check_networks(const struct section *in, const char *setting, struct buf *errors)
 {
-        struct address address;
+        struct network network;
 
         for (size_t i = 0; i < config_list_count(in, setting); i++)
-                if (!address_from_host(&address, config_list_item(in, setting, i), 0))
-                        buf_printf(errors, "%s: %s: expected IP addresses, found \"%.60s\"\n", section_place(in, setting), setting,
-                                config_list_item(in, setting, i));
+                if (!network_parse(&network, config_list_item(in, setting, i)))
+                        buf_printf(errors, "%s: %s: expected IP addresses or networks like 192.0.2.0/24, found \"%.60s\"\n",
+                                section_place(in, setting), setting, config_list_item(in, setting, i));
 }
 
 static void
@@ -166,10 +168,7 @@ check_all(const struct config *config, struct buf *errors, struct buf *warnings)
                 buf_printf(errors, "%s: secret: expected one that is not empty\n", section_place(xmpp, "secret"));
         if (config_text(xmpp, "host")[0] == '\0')
                 buf_printf(errors, "%s: host: expected the name or address of the XMPP server\n", section_place(xmpp, "host"));
-        check_addresses(in, "proxy-from", errors);
-        if (config_list_count(in, "proxy-from") > 0)
-                buf_printf(warnings, "%s: the PROXY protocol is not part of this version: the setting has no effect\n",
-                        section_place(in, "proxy-from"));
+        check_networks(in, "proxy-from", errors);
         for (const struct section *domain = NULL; (domain = section_next(in, "sip-domain", domain)) != NULL;)
                 if (config_bool(domain, "shared-subscription"))
                         buf_printf(warnings,

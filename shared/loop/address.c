@@ -123,3 +123,56 @@ address_same_host(const struct address *a, const struct address *b)
 
         return strcmp(address_format_host(host_a, a), address_format_host(host_b, b)) == 0;
 }
+
+/* The bytes that count, as IPv4 where they are that; returns how many. */
+static size_t
+put_bytes(unsigned char bytes[16], const struct address *address)
+{
+        if (is_mapped(address))
+                memcpy(bytes, &address->u.v6.sin6_addr.s6_addr[12], 4);
+        else if (address->u.any.sa_family == AF_INET6)
+                memcpy(bytes, &address->u.v6.sin6_addr, 16);
+        else
+                memcpy(bytes, &address->u.v4.sin_addr, 4);
+        return is_mapped(address) || address->u.any.sa_family != AF_INET6 ? 4 : 16;
+}
+
+static bool
+same_bits(const unsigned char *a, const unsigned char *b, unsigned bits)
+{
+        unsigned whole = bits / 8, rest = bits % 8;
+        return memcmp(a, b, whole) == 0 && (rest == 0 || (a[whole] ^ b[whole]) >> (8 - rest) == 0);
+}
+
+bool
+network_parse(struct network *network, const char *text)
+{
+        char host[ADDRESS_TEXT];
+        unsigned char bytes[16];
+        size_t host_len = strcspn(text, "/");
+
+        if (host_len >= sizeof(host))
+                return false;
+        memcpy(host, text, host_len);
+        host[host_len] = '\0';
+        if (!address_from_host(&network->base, host, 0))
+                return false;
+        size_t len = put_bytes(bytes, &network->base);
+        int64_t bits = text[host_len] == '\0' ? (int64_t)len * 8 : text_number(text + host_len + 1, (int64_t)len * 8);
+        if (bits < 0)
+                return false;
+        network->bits = (unsigned)bits;
+        for (unsigned bit = network->bits; bit < len * 8; bit++)
+                if ((bytes[bit / 8] & (0x80u >> bit % 8)) != 0)
+                        return false;
+        return true;
+}
+
+bool
+network_holds(const struct network *network, const struct address *address)
+{
+        unsigned char base[16], bytes[16];
+        bool is_ip = address->u.any.sa_family == AF_INET || address->u.any.sa_family == AF_INET6;
+
+        return is_ip && put_bytes(base, &network->base) == put_bytes(bytes, address) && same_bits(base, bytes, network->bits);
+}

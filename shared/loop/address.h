@@ -32,4 +32,14 @@ char *address_format_host(char *text, const struct address *address);
 uint16_t address_port(const struct address *address);
 bool address_same_host(const struct address *a, const struct address *b);
 
+/* Addresses whose first bits are the same. */
+struct network {
+        struct address base;
+        unsigned bits;
+};
+/* "192.0.2.0/24", "2001:db8::/32", or one address; bits behind the length must be zero. False if it is anything else. */
+bool network_parse(struct network *network, const char *text);
+/* An IPv4 address that came as ::ffff:192.0.2.7 counts as 192.0.2.7. */
+bool network_holds(const struct network *network, const struct address *address);
+
 #endif

@@ -100,6 +100,12 @@ conn_accept(int fd, const struct conn_events *events, void *owner)
         return conn;
 }
 
+void
+conn_expect_proxy(struct conn *conn)
+{
+        conn->awaits_proxy = true;
+}
+
 static void
 give_up_dialling(struct timer *timer)
 {

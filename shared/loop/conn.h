@@ -21,6 +21,8 @@ struct conn_events {
         void (*connected)(void *owner);
         /* The TLS handshake is done; conn_peer tells what the other side showed. May be NULL. */
         void (*secured)(void *owner);
+        /* The head that conn_expect_proxy waits for has come; conn_peer_address is what it says. May be NULL. */
+        void (*proxied)(void *owner);
         /* Bytes came. Returns how many were taken; the rest is kept (at most 1 MiB) and given again with what follows, or after conn_resume. */
         size_t (*data)(void *owner, const char *bytes, size_t len);
         /* The queue was above the mark given to conn_tell_drained and has fallen below a quarter of it. May be NULL. */
@@ -35,6 +37,9 @@ struct conn_events {
 
 /* Takes fd. Reading starts at once. */
 struct conn *conn_accept(int fd, const struct conn_events *events, void *owner);
+/* Right after conn_accept: the connection comes from a balancer and begins with a PROXY head (proxy.h); without one it is closed. TLS is started in
+ * proxied(). How long the head may take is the owner's to watch. */
+void conn_expect_proxy(struct conn *conn);
 /* Connects; closed(why) comes if that fails or takes longer than timeout_ms. */
 struct conn *conn_dial(const struct address *to, uint64_t timeout_ms, const struct conn_events *events, void *owner);
 
@@ -79,7 +84,7 @@ struct parcel *conn_pack(struct conn **conn);
 struct conn *conn_unpack(struct parcel **parcel, const struct conn_events *events, void *owner);
 void parcel_free(struct parcel **parcel); /* closes it */
 
-const struct address *conn_peer_address(const struct conn *conn);
+const struct address *conn_peer_address(const struct conn *conn); /* through a balancer: of who is behind it */
 const struct address *conn_local_address(const struct conn *conn);
 /* Monotonic ms of the last byte received. */
 uint64_t conn_last_heard(const struct conn *conn);

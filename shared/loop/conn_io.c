@@ -8,6 +8,7 @@
 #include "shared/base/mem.h"
 #include "shared/base/panic.h"
 #include "shared/loop/conn_private.h"
+#include "shared/loop/proxy.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -272,11 +273,45 @@ pump(struct conn *conn)
                 worker_at_turn_end(&conn->chore);
 }
 
+static void take_input(struct conn *conn, const char *bytes, size_t len);
+
+static void
+take_proxy_head(struct conn *conn, const char *bytes, size_t len)
+{
+        struct buf all = conn->kept;
+        struct proxy_head head;
+
+        conn->kept = (struct buf){ 0 };
+        buf_put(&all, bytes, len);
+        enum proxy_outcome outcome = proxy_read(&head, buf_data(&all), all.len);
+        if (outcome == PROXY_MORE) {
+                conn->kept = all; /* never more than a head may have */
+                return;
+        }
+        if (outcome == PROXY_BROKEN) {
+                buf_free(&all);
+                conn_fail(conn, "no PROXY head where a balancer must send one");
+                return;
+        }
+        conn->awaits_proxy = false;
+        if (head.has_source)
+                conn->peer = head.source;
+        if (conn->events->proxied != NULL)
+                conn->events->proxied(conn->owner);
+        if (all.len > head.len)
+                take_input(conn, buf_data(&all) + head.len, all.len - head.len);
+        buf_free(&all);
+}
+
 static void
 take_input(struct conn *conn, const char *bytes, size_t len)
 {
         if (conn->state != CONN_OPEN)
                 return;
+        if (conn->awaits_proxy) {
+                take_proxy_head(conn, bytes, len);
+                return;
+        }
         if (conn->tls == NULL) {
                 deliver(conn, bytes, len);
                 return;

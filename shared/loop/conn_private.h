@@ -31,17 +31,18 @@ struct conn {
         size_t mark;
         size_t allowance; /* bytes the peer may still send; 0: any number */
         int fd;
-        int failure;  /* errno of a dial that failed at once */
-        int interest; /* what libuv watches for us */
+        int failure;           /* errno of a dial that failed at once */
+        int interest;          /* what libuv watches for us */
         unsigned short record; /* bytes of a TLS record of a stranger; 0: no bound of ours */
         char state;
         bool paused;
-        bool blocked;     /* the kernel took less than all: wait until it is writable */
-        bool above;       /* the queue has been above the mark */
-        bool delivering;  /* the owner's data() runs */
-        bool dropped;     /* ... and has started TLS: what it leaves is not kept */
-        bool look_again;  /* input waits that no read will announce */
-        bool secure_told; /* secured() has been called */
+        bool awaits_proxy; /* a PROXY head comes first; what is there of it is kept */
+        bool blocked;      /* the kernel took less than all: wait until it is writable */
+        bool above;        /* the queue has been above the mark */
+        bool delivering;   /* the owner's data() runs */
+        bool dropped;      /* ... and has started TLS: what it leaves is not kept */
+        bool look_again;   /* input waits that no read will announce */
+        bool secure_told;  /* secured() has been called */
 };
 
 /* conn_io.c */

@@ -368,7 +368,14 @@ see_closed(void *owner, const char *why)
         release(stream);
 }
 
-static const struct conn_events conn_events = { see_connected, see_secured, take_bytes, see_drained, see_excess, see_closed };
+static const struct conn_events conn_events = {
+        .connected = see_connected,
+        .secured = see_secured,
+        .data = take_bytes,
+        .drained = see_drained,
+        .excess = see_excess,
+        .closed = see_closed,
+};
 
 static struct stream *
 make_stream(const char *content_ns, const struct xml_limits *limits, const struct stream_events *events, void *owner)

@@ -4,6 +4,7 @@
 #include "sipcomp/bridge/bridge_private.h"
 
 #include "shared/base/mem.h"
+#include "shared/base/panic.h"
 #include "shared/base/text.h"
 #include "shared/loop/worker.h"
 
@@ -178,6 +179,17 @@ make_dns(const struct section *top, struct err *err)
         return dns_new(servers, count, err);
 }
 
+static void
+set_balancers(struct gateway *gateway, const struct section *top)
+{
+        size_t count = config_list_count(top, "proxy-from");
+        struct network *networks = mem_array(count > 0 ? count : 1, sizeof(*networks));
+        for (size_t i = 0; i < count; i++)
+                must(network_parse(&networks[i], config_list_item(top, "proxy-from", i))); /* checked with the settings */
+        sip_transport_set_balancers(sip_transactions_transport(gateway->transactions), networks, count);
+        mem_free(networks);
+}
+
 static int
 start_sip(struct gateway *gateway, const struct section *top, struct err *err)
 {
@@ -192,6 +204,7 @@ start_sip(struct gateway *gateway, const struct section *top, struct err *err)
                 .record_route = config_bool(top, "record-route-transport"),
         };
         gateway->transactions = sip_transactions_new(&options, &front_user, gateway);
+        set_balancers(gateway, top);
         tls_context_unref(&client);
         return 0;
 }
@@ -281,6 +294,7 @@ gateway_reload(struct gateway *gateway, struct config *config, struct err *err)
         if (client != NULL)
                 sip_transport_set_tls(sip_transactions_transport(gateway->transactions), client);
         renew_listeners(gateway, top, listeners, listener_count);
+        set_balancers(gateway, top);
         federation_free(&gateway->retired);
         gateway->retired = gateway->federation;
         timer_start(&gateway->retire, RETIRE_MS, retire);

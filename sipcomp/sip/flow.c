@@ -85,6 +85,7 @@ free_flow(struct sip_flow *flow)
         list_remove(&flow->transport->flows, &flow->link);
         map_remove(flow->transport->by_id, &flow->id, sizeof flow->id);
         tls_context_unref(&flow->hop.tls);
+        tls_context_unref(&flow->tls);
         mem_free(flow);
 }
 
@@ -151,6 +152,35 @@ hear_connected(void *owner)
                 return;
         }
         conn_start_tls(flow->conn, tls, TLS_CLIENT, address_from_host(&literal, flow->hop.host, 0) ? NULL : flow->hop.host);
+}
+
+/* Who is at the other end is known: counted, named in the log, and shown our certificate. */
+static void
+begin_incoming(struct sip_flow *flow)
+{
+        char text[ADDRESS_TEXT];
+
+        log_scope_set(&flow->log, "sip.flow", "%s#%llu", address_format(text, &flow->peer), (unsigned long long)flow->id);
+        if (transport_is_crowded(flow->transport, &flow->peer)) {
+                log_debug(&flow->log, "too many connections from one address");
+                end_flow(flow, "too many connections from one address");
+        } else if (flow->wire == SIP_TLS) {
+                conn_start_tls(flow->conn, flow->tls, TLS_SERVER, NULL);
+                tls_context_unref(&flow->tls);
+        } else {
+                flow->state = FLOW_READY;
+        }
+}
+
+static void
+hear_proxied(void *owner)
+{
+        struct sip_flow *flow = owner;
+
+        if (flow->state != FLOW_MAKING)
+                return;
+        flow->peer = *conn_peer_address(flow->conn);
+        begin_incoming(flow);
 }
 
 static void
@@ -327,6 +357,7 @@ hear_closed(void *owner, const char *why)
 
 static const struct conn_events events = {
         .connected = hear_connected,
+        .proxied = hear_proxied,
         .secured = hear_secured,
         .data = hear_data,
         .closed = hear_closed,
@@ -446,6 +477,15 @@ flow_dial(struct sip_transport *transport, const struct sip_hop *hop)
         return flow;
 }
 
+static bool
+is_balancer(const struct sip_transport *transport, const struct address *peer)
+{
+        for (size_t i = 0; i < transport->balancer_count; i++)
+                if (network_holds(&transport->balancers[i], peer))
+                        return true;
+        return false;
+}
+
 void
 flow_accept(struct sip_listener *listener, int fd, const struct address *peer)
 {
@@ -453,14 +493,16 @@ flow_accept(struct sip_listener *listener, int fd, const struct address *peer)
         char text[ADDRESS_TEXT];
 
         flow->ask = listener->ask;
+        flow->tls = listener->tls != NULL ? tls_context_ref(listener->tls) : NULL;
         flow->peer = *peer;
         snprintf(flow->listener, sizeof flow->listener, "%s", listener->name);
-        log_scope_set(&flow->log, "sip.flow", "%s#%llu", address_format(text, peer), (unsigned long long)flow->id);
         flow->conn = conn_accept(fd, &events, flow);
-        if (flow->wire == SIP_TLS)
-                conn_start_tls(flow->conn, listener->tls, TLS_SERVER, NULL);
-        else
-                flow->state = FLOW_READY;
+        if (!is_balancer(listener->transport, peer)) {
+                begin_incoming(flow);
+                return;
+        }
+        log_scope_set(&flow->log, "sip.flow", "%s#%llu", address_format(text, peer), (unsigned long long)flow->id);
+        conn_expect_proxy(flow->conn);
 }
 
 /* --- what others ask */

@@ -62,7 +62,16 @@ sip_transport_free(struct sip_transport **where)
         map_free(&transport->by_id);
         hops_free_all(transport);
         refusals_free(&transport->refusals);
+        mem_free(transport->balancers);
         mem_free(transport);
+}
+
+void
+sip_transport_set_balancers(struct sip_transport *transport, const struct network *networks, size_t count)
+{
+        mem_free(transport->balancers);
+        transport->balancers = count > 0 ? mem_dup(networks, count * sizeof(*networks)) : NULL;
+        transport->balancer_count = count;
 }
 
 void
@@ -94,16 +103,14 @@ transport_client_tls(const struct sip_transport *transport, const struct sip_hop
 
 /* --- listening */
 
-static bool
-is_crowded(const struct sip_transport *transport, const struct address *peer)
+bool
+transport_is_crowded(const struct sip_transport *transport, const struct address *peer)
 {
         size_t same = 0;
-        if (transport->flows.count >= transport->max_flows)
-                return true;
         for (LIST_EACH(flow, &transport->flows, struct sip_flow, link))
                 if (!flow->outgoing && address_same_host(&flow->peer, peer))
                         same++;
-        return same >= transport->max_flows_per_address;
+        return same > transport->max_flows_per_address;
 }
 
 static void
@@ -111,7 +118,7 @@ hear_accepted(void *owner, int fd, const struct address *peer)
 {
         struct sip_listener *listener = owner;
 
-        if (is_crowded(listener->transport, peer)) {
+        if (listener->transport->flows.count >= listener->transport->max_flows) {
                 log_debug(&listener->transport->log, "too many connections");
                 close(fd);
                 return;

@@ -68,6 +68,8 @@ struct sip_transport *
 sip_transport_new(const struct sip_transport_options *options, const struct sip_transport_events *events, void *owner);
 /* Closes everything; no event comes. */
 void sip_transport_free(struct sip_transport **transport);
+/* Whose connections begin with a PROXY head that says where they come from; copied. Other addresses have no right to one. */
+void sip_transport_set_balancers(struct sip_transport *transport, const struct network *networks, size_t count);
 /* A reload: connections keep what they began with. */
 void sip_transport_set_tls(struct sip_transport *transport, struct tls_context *tls);
 

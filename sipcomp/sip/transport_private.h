@@ -41,6 +41,8 @@ struct sip_transport {
         struct dns *dns;
         bool record_route;
         unsigned max_flows, max_flows_per_address;
+        struct network *balancers;
+        size_t balancer_count;
         const struct sip_transport_events *events;
         void *owner;
 
@@ -87,6 +89,7 @@ struct sip_flow {
         struct sip_hop
                 hop; /* where it leads: outgoing, and incoming once requests of ours take it (else host is empty); its context is referenced */
         char listener[64];
+        struct tls_context *tls; /* incoming, through a balancer, until its PROXY head is there; referenced */
         enum tls_ask ask;
         struct address peer;
         struct dns_query *query;
@@ -106,6 +109,8 @@ struct sip_flow {
 
 /* Begins to connect; a failure comes later. */
 struct sip_flow *flow_dial(struct sip_transport *transport, const struct sip_hop *hop);
+/* Too many connections from this address, the one that is asked for among them. */
+bool transport_is_crowded(const struct sip_transport *transport, const struct address *peer);
 /* Takes fd. */
 void flow_accept(struct sip_listener *listener, int fd, const struct address *peer);
 /* One line per connection and second, however many faults a peer makes. */

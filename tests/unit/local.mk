@@ -13,6 +13,7 @@ test_programs += tests/unit/shared/base/test_map
 test_programs += tests/unit/shared/base/test_mem
 test_programs += tests/unit/shared/base/test_random
 test_programs += tests/unit/shared/base/test_text
+test_programs += tests/unit/shared/loop/test_address
 test_programs += tests/unit/shared/loop/test_handler
 test_programs += tests/unit/shared/loop/test_mailbox
 test_programs += tests/unit/shared/loop/test_timer

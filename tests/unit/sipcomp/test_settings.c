@@ -93,7 +93,7 @@ refuses_what_does_not_fit_together(void **state)
                         "sipcomp.conf:2: address: expected an IP address like \"[::]\" or \"192.0.2.7\", found \"localhost\"\n" },
                 { GOOD "listen x { port = 5060 transport = tcp }\nlisten y { port = 5060 transport = tcp }",
                         "sipcomp.conf:3: listen \"y\" has the address and port of listen \"x\" at sipcomp.conf:2\n" },
-                { GOOD "proxy-from = { balancer }", "sipcomp.conf:2: proxy-from: expected IP addresses, found \"balancer\"\n" },
+                { GOOD "proxy-from = { balancer }", "sipcomp.conf:2: proxy-from: expected IP addresses or networks like 192.0.2.0/24, found \"balancer\"\n" },
                 { GOOD "tls { ceritficate = x }",
                         "sipcomp.conf:2: unknown setting ceritficate in section tls: did you mean certificate?\n" },
                 { "local-domains = a.example routing-fqdn = sip.a.example xmpp { secret = \"\" }",
