@@ -242,11 +242,15 @@ server_receive_cancel(struct sip_transactions *layer, struct sip_message *cancel
         write_key(&key, cancel, "INVITE");
         struct sip_server *server = find_server(layer, &key);
         buf_free(&key);
-        transactions_respond(layer, cancel, sip_response_new(cancel, server != NULL ? 200 : 481, NULL, NULL));
+        /* Both answers carry the same To tag (9.2). */
+        char fresh[SIP_TAG_TEXT];
+        const char *said = server != NULL && server->response != NULL ? server->response->to.tag : NULL;
+        const char *tag = said != NULL ? said : sip_new_tag(fresh);
+        transactions_respond(layer, cancel, sip_response_new(cancel, server != NULL ? 200 : 481, NULL, tag));
         if (server != NULL && server->state == SERVER_OPEN && server->invite) {
                 uint64_t id = server->id;
                 bool known = !server->handing.waiting;
-                sip_server_status(server, 487);
+                sip_server_answer(server, sip_response_new(server->request, 487, NULL, tag));
                 if (known && layer->user->cancelled != NULL)
                         layer->user->cancelled(layer->owner, id);
         }

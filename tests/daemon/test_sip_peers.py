@@ -1,13 +1,12 @@
-"""The emulated edges of run-sip-peer against xmppd and sipcomp: the pairs of scenarios/pairs.tsv, with the product in place of self-*."""
+"""The emulated edges of run-sip-peer against xmppd and sipcomp: every scenario, the product in place of self-*, with both policies for the
+peer's own requests, whole and in pieces; over TCP what may come over it. All of them are played side by side, see harness/edges.py."""
 import itertools
 import os
-import subprocess
-import sys
 import time
 
 import pytest
 
-from harness import pki, servers, stream, system
+from harness import edges, system
 
 BUILT = system.have("xmppd") and system.have("sipcomp")
 pytestmark = [
@@ -16,75 +15,19 @@ pytestmark = [
     pytest.mark.skipif(os.environ.get("CI") != "true" and not (BUILT and system.which("sipp")), reason="needs xmppd, sipcomp and sipp"),
 ]
 
-DOMAINS = {"ocs": ("bob", "ocs.test"), "lync": ("carol", "lync.test"), "aol": ("dave", "aol.com"), "simple": ("erin", "simple.test")}
-numbers = itertools.count(1)
-
-
-@pytest.fixture(scope="module")
-def xmppd():
-    federation = servers.sip_federation([d for _, d in DOMAINS.values()], {d: 5061 for _, d in DOMAINS.values()})
-    server = servers.Xmppd(["example.com"], federation=federation).start()
-    yield server
-    assert server.stop() is None
-
-
-class User:
-    """Alice, who reacts to what comes and remembers it."""
-
-    def __init__(self, server, name):
-        self.jid = f"{name}@example.com"
-        server.add_users([(self.jid, "pencil")])
-        self.stream = stream.Stream("127.0.0.1", server.c2s)
-        self.stream.secure("example.com")
-        self.stream.login(name, "example.com", "pencil")
-        self.full = self.stream.bind("example.com", "x")
-        self.stanzas, self.states, self.texts, self.errors = [], [], [], []
-        self.send("<iq type='get' id='r'><query xmlns='jabber:iq:roster'/></iq><presence/>")
-        self.later = []                         # (time, text to send)
-
-    def send(self, text, after=0.0):
-        if after:
-            self.later.append((time.monotonic() + after, text))
-            self.later.sort()
-        else:
-            self.stream.send(text)
-
-    def turn(self, seconds=0.05):
-        """One event, if there is one; its stanza."""
-        while self.later and self.later[0][0] <= time.monotonic():
-            self.stream.send(self.later.pop(0)[1])
-        event = self.stream.receive(seconds)
-        if event is None:
-            return None
-        assert event[0] == "stanza", f"alice's stream ended: {event}"
-        stanza = event[1]
-        if stanza.local == "iq" and stanza.get("type") in ("get", "set"):
-            self.send(f"<iq type='result' id='{stanza.get('id')}'/>")
-            return None
-        self.stanzas.append(stanza)
-        sender = stanza.get("from", "")
-        text = lambda name: stanza.find(name).text() if stanza.find(name) else None
-        if sender.startswith(self.jid) or stanza.local == "iq":
-            return None
-        if stanza.get("type") == "error":
-            error = stanza.find("error")
-            self.errors.append(error.elements()[0].local if error and error.elements() else "?")
-        elif stanza.local == "presence" and stanza.get("type") in (None, "unavailable"):
-            state = "unavailable" if stanza.get("type") else text("show") or "available"
-            if (state, text("status")) != (self.states[-1] if self.states else None):
-                self.states.append((state, text("status")))
-        elif stanza.local == "message" and stanza.find("body"):
-            self.texts.append(text("body"))
-        return stanza
+PIECE = 7                               # bytes; no line of SIP is as short
 
 
 class Case:
     """One scenario: what alice does (start, react) and what must have happened."""
 
-    def __init__(self, scenario, *arguments, start=None, react=None, check=None, settings=None, seconds=30):
+    def __init__(self, scenario, *arguments, start=None, react=None, check=None, idle=600, seconds=30, peer="sam", pager=False, refused=False):
         self.scenario, self.arguments = scenario, arguments
-        self.start, self.react, self.check, self.settings, self.seconds = start, react, check, settings, seconds
-        self.id = scenario + ("-" + arguments[1].partition("=")[2] if arguments[:1] == ("--key",) else "")
+        self.start, self.react, self.check, self.seconds, self.peer = start, react, check, seconds, peer
+        self.idle = idle                        # setting session-idle
+        self.pager = pager                      # the domain is known to take no sessions
+        self.refused = refused                  # the peer gets nowhere
+        self.id = scenario + "".join("-" + a.partition("=")[2] for a in arguments if a.startswith("code="))
 
 
 def subscribe(user, peer):
@@ -169,16 +112,17 @@ CASES = [
     Case("ocs-uac-presence", *WATCHED, "pending,open,away,busy,closed,closed,terminated", react=accept_and_show("away", "dnd", "unavailable")),
     Case("lync-uac-presence", *WATCHED, "pending,open,away,busy,closed,closed,terminated", react=accept_and_show("away", "dnd", "unavailable")),
     Case("aol-uac-presence", *WATCHED, "pending,open,away,closed,terminated", react=accept_and_show("dnd", "unavailable")),
-    Case("aol-uac-presence-mail", *WATCHED, "pending,open,away,closed,terminated", react=accept_and_show("dnd", "unavailable")),
+    Case("aol-uac-presence-mail", *WATCHED, "pending,open,away,closed,terminated", peer="user(gmail.com)",
+         react=accept_and_show("dnd", "unavailable")),
     Case("simple-uac-presence", *WATCHED, "pending,open,away,busy,closed,closed,terminated", react=accept_and_show("away", "dnd", "unavailable")),
     Case("simple-uac-presence-fetch", "--expect", "terminated", check=nothing),
     Case("ocs-uas-im", start=write("hello"), check=each_text_once),
     Case("lync-uas-im", start=write("hello"), check=each_text_once),
     Case("aol-uas-im", start=write("hello"), check=each_text_once),
     Case("simple-uas-im", start=write("hello"), check=each_text_once),
-    Case("ocs-uas-im-wait", start=write("one", "two"), settings={"session-idle": 1}),
+    Case("ocs-uas-im-wait", start=write("one", "two"), idle=1),
     Case("ocs-uas-im-slow", "--gap", "800", "--hold", "2000", start=write("one", "two", "three")),
-    Case("lync-uas-echo", "--hold", "2500", start=write("hello"), check=each_text_once, settings={"session-idle": 1}),
+    Case("lync-uas-echo", "--hold", "2500", start=write("hello"), check=each_text_once, idle=1),
     # their answers carry Warning 309, which counts before the status
     Case("lync-uas-im-refuse", "--key", "code=486", start=write("hello"), check=error("policy-violation")),
     Case("lync-uas-im-refuse", "--key", "code=480", start=write("hello"), check=error("policy-violation")),
@@ -200,100 +144,39 @@ CASES = [
     Case("ocs-uac-options", check=nothing),
     Case("lync-uac-benotify", check=nothing),
     Case("simple-uac-pager", check=each_text_once),
-    Case("simple-uas-pager", start=write("hello"), check=lambda user: not user.errors),
-    Case("simple-uas-pager-refuse", "--key", "code=480", start=write("hello"), check=error("recipient-unavailable")),
+    Case("simple-uas-pager", pager=True, start=write("hello"), check=lambda user: not user.errors),
+    Case("simple-uas-pager-refuse", "--key", "code=480", pager=True, start=write("hello"), check=error("recipient-unavailable")),
 ]
-# sipp does not take the INVITE that comes before pager mode: a domain without session mode is known by then
-PAGER = {"simple-uas-pager", "simple-uas-pager-refuse"}
-SLOW = {"ocs-uas-presence-refresh", "ocs-uas-presence-lost"}
 
 
-def play(case, xmppd, policy):
-    kind = case.scenario.split("-")[0]
-    number = next(numbers)
-    person, domain = DOMAINS[kind]
-    peer = "user(gmail.com)@aol.com" if case.scenario == "aol-uac-presence-mail" else f"{person}{number}@{domain}"
-    domains = [d for _, d in DOMAINS.values()]
-    gateway = servers.Sipcomp(xmppd, ["example.com"], domains, settings=case.settings)
-    user = User(xmppd, f"alice{number}")
-    role = "uas" if "-uas-" in case.scenario else "uac"
-    command = [sys.executable, str(system.TESTS / "peers" / "run-sip-peer"), role, case.scenario, "--tls", "--pki", str(pki.shared().directory),
-               "--listen", f"127.0.0.1:{gateway.peers[domain]}", "--product", f"127.0.0.1:{gateway.tls_port}", "--policy", policy,
-               "--our", user.jid, "--peer", peer, "--server-name", "sip.example.com", "--work", str(gateway.directory / "sipp"),
-               "--verbose", *case.arguments]
-    runner, complaint, output = None, None, ""
-    log = open(gateway.directory / "runner.log", "w+")
-    try:
-        gateway.start()
-        runner = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-        assert system.wait_until(lambda: system.listening(gateway.peers[domain]) or runner.poll() is not None, 5)
-        time.sleep(0.3)
-        if case.start:
-            case.start(user, peer)
-        end = time.monotonic() + case.seconds * system.PATIENCE
-        while runner.poll() is None and time.monotonic() < end:
-            stanza = user.turn()
-            if case.react:
-                case.react(user, peer, stanza)
-        for _ in range(6):
-            user.turn(0.05)
-    finally:
-        if runner and runner.poll() is None:
-            runner.terminate()
-            try:
-                runner.wait(5)
-            except subprocess.TimeoutExpired:
-                runner.kill()
-                runner.wait()
-        user.stream.cut()
-        log.seek(0)
-        output = log.read()
-        log.close()
-        gateway_log = gateway.process.log()
-        complaint = gateway.stop()
-    story = (f"{output}\n--- alice saw states {user.states}, texts {user.texts}, errors {user.errors}\n"
-             f"--- the end of sipcomp's log\n{gateway_log[-3000:]}")
-    assert complaint is None, complaint
-    assert runner.returncode == 0, story
-    if case.check:
-        assert case.check(user), story
+# What an edge with the wrong certificate, or none, wants; XMPP hears nothing of it.
+STRANGERS = [Case("lync-uac-im", "--hold", "500", "--limit", "4", *show, refused=True, check=nothing)
+             for show in (("--cert", "rogue"), ("--cert", "expired"), ("--cert", "other"), ("--no-client-certificate",))]
+for stranger, name in zip(STRANGERS, ("rogue", "expired", "other", "none")):
+    stranger.id = f"lync-uac-im-of-{name}"
 
 
-def parameters():
+def runs():
     for case in CASES:
-        marks = [pytest.mark.slow] if case.scenario in SLOW else []
-        if case.scenario in PAGER:
-            continue
-        yield pytest.param(case, marks=marks, id=case.id)
+        wires = ("tls", "tcp") if case.scenario.startswith(("simple-", "ocs-")) else ("tls",)
+        for wire, policy, chop in itertools.product(wires, ("own", "reuse"), (0, PIECE)):
+            yield edges.Run(case, wire, policy, chop)
+    for case in STRANGERS:
+        yield edges.Run(case)
 
 
-@pytest.mark.parametrize("case", parameters())
-def test_scenario(case, xmppd):
-    play(case, xmppd, "own")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("scenario", ["lync-uac-presence", "lync-uas-im", "lync-uac-im", "lync-uas-presence"])
-def test_scenario_on_the_connection_of_the_dialog(scenario, xmppd):
-    play(next(c for c in CASES if c.scenario == scenario), xmppd, "reuse")
-
-
-@pytest.mark.parametrize("certificate", ["rogue", "expired", "other", "none"])
-def test_a_wrong_certificate_is_refused(certificate, xmppd):
-    """Who cannot show a certificate that may speak for the domain gets nothing, and XMPP hears nothing."""
-    number = next(numbers)
-    gateway = servers.Sipcomp(xmppd, ["example.com"], ["lync.test"])
-    user = User(xmppd, f"alice{number}")
-    show = ["--no-client-certificate"] if certificate == "none" else ["--cert", certificate]
+@pytest.fixture(scope="module")
+def stage(request):
+    """Plays all runs that were chosen, before the first of them is judged."""
+    made = edges.Stage([item.callspec.params["run"] for item in request.session.items if item.module is request.module])
     try:
-        gateway.start()
-        done = subprocess.run([sys.executable, str(system.TESTS / "peers" / "run-sip-peer"), "uac", "lync-uac-im", "--tls", "--pki",
-                               str(pki.shared().directory), "--product", f"127.0.0.1:{gateway.tls_port}", "--our", user.jid, "--hold", "500",
-                               "--limit", "4", *show], capture_output=True, text=True, timeout=60, cwd=gateway.directory)
-        user.turn(0.2)
-        assert done.returncode != 0, done.stdout
-        assert nothing(user)
+        yield made.start()
     finally:
-        user.stream.cut()
-        complaint = gateway.stop()
-    assert complaint is None
+        complaints = made.stop()
+    assert not complaints, "\n".join(complaints)
+
+
+@pytest.mark.parametrize("run", runs(), ids=lambda run: run.id)
+def test_scenario(run, stage):
+    if stage.stories[run]:
+        pytest.fail(stage.stories[run], pytrace=False)

@@ -7,7 +7,7 @@ from pathlib import Path
 from . import system
 
 
-def _load_peer_runner():
+def load_peer_runner():
     loader = importlib.machinery.SourceFileLoader("run_sip_peer", str(system.TESTS / "peers" / "run-sip-peer"))
     module = importlib.util.module_from_spec(importlib.util.spec_from_loader("run_sip_peer", loader))
     loader.exec_module(module)
@@ -17,19 +17,19 @@ def _load_peer_runner():
 class Pki:
     def __init__(self, directory):
         self.directory = Path(directory)
-        _load_peer_runner().make_pki(self.directory)
+        load_peer_runner().make_pki(self.directory)
         self.ca = self.directory / "ca.pem"
         self.made = {}
 
     def path(self, name):
         return self.directory / f"{name}.pem"
 
-    def issue(self, names, days=30):
-        """One file with certificate and key for these names."""
+    def issue(self, names, days=30, name=None):
+        """One file with certificate and key for these names; with a name of its own it is also to be found as the parties are."""
         names = tuple(names)
         if (names, days) in self.made:
             return self.made[names, days]
-        stem = f"own{len(self.made)}"
+        stem = name or f"own{len(self.made)}"
         run = lambda *a: subprocess.run(["openssl", *a], cwd=self.directory, check=True, capture_output=True)
         (self.directory / f"{stem}.cnf").write_text(
             "basicConstraints=CA:FALSE\nkeyUsage=digitalSignature,keyEncipherment\nextendedKeyUsage=serverAuth,clientAuth\n"
@@ -41,6 +41,8 @@ class Pki:
         both = self.directory / f"{stem}-both.pem"
         both.write_bytes((self.directory / f"{stem}.crt").read_bytes() + (self.directory / f"{stem}.key").read_bytes())
         both.chmod(0o600)
+        if name:
+            (self.directory / f"{stem}.crt").rename(self.path(name))
         self.made[names, days] = both
         return both
 

@@ -111,6 +111,7 @@ class Wire:
     def __init__(self, peer, connection):
         self.peer, self.connection, self.open = peer, connection, True
         self.lock = threading.Lock()
+        peer.wires.append(self)                 # before it can be lost
         self.thread = threading.Thread(target=self.run, daemon=True)
         self.thread.start()
 
@@ -213,7 +214,7 @@ class Peer:
         except OSError:
             connection.close()
             return
-        self.wires.append(Wire(self, connection))
+        Wire(self, connection)
 
     def arrived(self, message):
         if self.observer:
@@ -242,7 +243,6 @@ class Peer:
                 connection = self.tls["client"].wrap_socket(connection, server_hostname=self.tls["server_name"] or None)
             connection.settimeout(None)
             self.own = Wire(self, connection)
-            self.wires.append(self.own)
         return self.own
 
     def receive(self, seconds):

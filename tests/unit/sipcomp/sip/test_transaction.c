@@ -549,6 +549,17 @@ a_2xx_is_repeated_until_its_ack_and_given_up_in_the_end(void **state)
         play(never_acknowledge);
 }
 
+/* The To tag of the first answer with this status line. */
+static void
+copy_tag(char *tag, size_t room, const char *status)
+{
+        const char *at = strstr(buf_text(&heard), status);
+        at = at != NULL ? strstr(at, "\r\nTo: ") : NULL;
+        at = at != NULL ? strstr(at, ";tag=") : NULL;
+        assert_non_null(at);
+        snprintf(tag, room, "%.*s", (int)strcspn(at + 5, "\r;"), at + 5);
+}
+
 static bool
 cancel_raw(int at)
 {
@@ -565,6 +576,10 @@ cancel_raw(int at)
         assert_int_equal(far.cancels, 0);
         assert_int_equal(count("SIP/2.0 487"), 1);
         assert_int_equal(count("SIP/2.0 200 OK"), 2);
+        char of_cancel[64], of_invite[64];
+        copy_tag(of_cancel, sizeof of_cancel, "SIP/2.0 200 OK");
+        copy_tag(of_invite, sizeof of_invite, "SIP/2.0 487");
+        assert_string_equal(of_cancel, of_invite);
         return true;
 }
 
