@@ -17,11 +17,11 @@
 
 static const struct setting top_settings[] = {
         { "local-domains", SETTING_DOMAINS, "{ }", LIVE, "Domains of our own users.", NULL },
-        { "routing-fqdn", SETTING_DOMAIN, "", AT_START,
+        { "routing-fqdn", SETTING_DOMAIN, "", LIVE,
                 "Our public name in Via, Contact and Record-Route, in SRV and in the certificate.", NULL },
         { "state-dir", SETTING_PATH, "/var/lib/sipcomp", AT_START, "Directory of the store.", NULL },
         { "control", SETTING_PATH, "/run/sipcomp/control.sock", AT_START, "Socket for xmppctl.", NULL },
-        { "record-route-transport", SETTING_BOOL, "false", AT_START, "Name the transport in Record-Route (OCS over TCP).", NULL },
+        { "record-route-transport", SETTING_BOOL, "false", LIVE, "Name the transport in Record-Route (OCS over TCP).", NULL },
         { "session-idle", SETTING_SECONDS, "600", LIVE, "Close an IM session that was idle this long.", NULL },
         { "notify-interval", SETTING_SECONDS, "5", LIVE, "At least this long between two NOTIFY of one dialog.", NULL },
         { "subscribe-rate", SETTING_NUMBER, "20", LIVE, "SUBSCRIBE requests a second and peer after an outage.", "1..100000" },
@@ -45,13 +45,12 @@ static const struct setting store_settings[] = {
 };
 
 static const struct setting listen_settings[] = {
-        { "address", SETTING_TEXT, "[::]", AT_START, "Address to listen on.", NULL },
-        { "port", SETTING_NUMBER, NULL, AT_START, "Port to listen on.", "0..65535" },
-        { "transport", SETTING_CHOICE, "tls", AT_START, "tls or tcp.", "tls|tcp" },
-        { "client-certificate", SETTING_CHOICE, "optional", AT_START, "Whether peers must show a certificate (TLS).",
+        { "address", SETTING_TEXT, "[::]", LIVE, "Address to listen on.", NULL },
+        { "port", SETTING_NUMBER, NULL, LIVE, "Port to listen on.", "0..65535" },
+        { "transport", SETTING_CHOICE, "tls", LIVE, "tls or tcp.", "tls|tcp" },
+        { "client-certificate", SETTING_CHOICE, "optional", LIVE, "Whether peers must show a certificate (TLS).",
                 "required|optional|none" },
-        { "advertise-port", SETTING_NUMBER, "0", AT_START, "Port that peers reach it at, behind a firewall; 0: the same.",
-                "0..65535" },
+        { "advertise-port", SETTING_NUMBER, "0", LIVE, "Port that peers reach it at, behind a firewall; 0: the same.", "0..65535" },
         { 0 },
 };
 

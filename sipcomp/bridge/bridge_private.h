@@ -22,10 +22,10 @@ struct gateway {
         struct timer retire;
         struct sip_transactions *transactions;
         struct simple *simple;
-        struct map *edges;     /* struct edge by domain */
-        struct map *crowds;    /* struct crowd by pair key */
-        struct map *aliases;   /* struct alias by pair key */
-        struct map *names;     /* struct known_name by foreign JID */
+        struct map *edges;   /* struct edge by domain */
+        struct map *crowds;  /* struct crowd by pair key */
+        struct map *aliases; /* struct alias by pair key */
+        struct map *names;   /* struct known_name by foreign JID */
         struct timer patience;
         uint64_t patience_ends;
         bool closed_streams;
@@ -45,6 +45,9 @@ struct edge {
 
 /* gateway.c */
 struct edge *edge_of(const struct gateway *gateway, const char *domain);
+
+/* listen.c: the listeners, certificates and names of this configuration from now on. All or nothing: on -1, with a sentence, all is as it was. */
+int listen_apply(struct gateway *gateway, const struct section *top, struct err *err);
 
 /* people.c: pairs and the JIDs that make them. Texts in the arena. */
 bool people_pair(

@@ -105,6 +105,13 @@ is_wanted(void *owner, const char *domain)
         return federation_domain(gateway->federation, domain) != NULL;
 }
 
+static bool
+is_known(void *owner, const struct sip_flow *flow)
+{
+        struct gateway *gateway = owner;
+        return federation_is_peer(gateway->federation, sip_flow_peer(flow), sip_flow_wire(flow) == SIP_TCP, sip_flow_address(flow));
+}
+
 static const char *
 own_name(const struct gateway *gateway)
 {
@@ -226,6 +233,7 @@ const struct sip_user front_user = {
         .seek_no_more = seek_no_more,
         .back = hear_back,
         .is_wanted = is_wanted,
+        .is_known = is_known,
         .request = take_request,
         .acked = take_ack,
         .unacked = miss_ack,

@@ -4,13 +4,12 @@
 #include "sipcomp/bridge/bridge_private.h"
 
 #include "shared/base/mem.h"
-#include "shared/base/panic.h"
 #include "shared/base/text.h"
 #include "shared/loop/worker.h"
 
 #include <string.h>
 
-enum { LISTENERS_MAX = 16, HIDE_MS = 60000, RETIRE_MS = 120000, LOOK_MS = 50 };
+enum { HIDE_MS = 60000, RETIRE_MS = 120000, LOOK_MS = 50, SERVERS_MAX = 8 };
 
 /* --- Edges: one for each SIP domain. */
 
@@ -104,55 +103,6 @@ match_edges(struct gateway *gateway)
         }
 }
 
-/* --- SIP. */
-
-static struct tls_context *
-make_tls(const struct section *top, enum tls_side side, enum tls_ask ask, struct err *err)
-{
-        const struct section *tls = section_of(top, "tls");
-        const char *key = config_text(tls, "key"), *max = config_text(tls, "max-version"), *ciphers = config_text(tls, "ciphers");
-        struct tls_options options = {
-                .certificate = config_text(tls, "certificate"),
-                .key = key[0] == '\0' ? NULL : key,
-                .trust = config_text(tls, "trust"),
-                .min_version = config_text(tls, "min-version"),
-                .max_version = max[0] == '\0' ? NULL : max,
-                .ciphers = ciphers[0] == '\0' ? NULL : ciphers,
-                .ask = ask,
-                .empty_fragments = config_bool(tls, "empty-fragments"),
-        };
-        return tls_context_new(side, &options, err);
-}
-
-static enum tls_ask
-ask_of(const struct section *listen)
-{
-        const char *word = config_text(listen, "client-certificate");
-        return strcmp(word, "required") == 0 ? TLS_ASK_REQUIRED : strcmp(word, "none") == 0 ? TLS_ASK_NONE : TLS_ASK_OPTIONAL;
-}
-
-static int
-listen_all(struct gateway *gateway, const struct section *top, struct err *err)
-{
-        struct sip_transport *transport = sip_transactions_transport(gateway->transactions);
-        for (const struct section *at = section_next(top, "listen", NULL); at != NULL; at = section_next(top, "listen", at)) {
-                bool is_tls = strcmp(config_text(at, "transport"), "tls") == 0;
-                struct tls_context *tls = NULL;
-                struct address address;
-                if (!address_from_host(&address, config_text(at, "address"), (uint16_t)config_number(at, "port")))
-                        return err_set(err, "%s: not an IP address", section_place(at, "address"));
-                if (is_tls && (tls = make_tls(top, TLS_SERVER, ask_of(at), err)) == NULL)
-                        return -1;
-                int outcome = sip_transport_listen(transport, section_title(at), &address, is_tls ? SIP_TLS : SIP_TCP, tls,
-                        ask_of(at), (uint16_t)config_number(at, "advertise-port"), err);
-                if (tls != NULL)
-                        tls_context_unref(&tls);
-                if (outcome != 0)
-                        return -1;
-        }
-        return 0;
-}
-
 static struct simple_options
 simple_options_of(const struct gateway *gateway, const struct section *top)
 {
@@ -166,47 +116,32 @@ simple_options_of(const struct gateway *gateway, const struct section *top)
         };
 }
 
+static size_t
+name_servers(const struct section *section, const char *servers[SERVERS_MAX])
+{
+        size_t count = config_list_count(section, "servers");
+        if (count > SERVERS_MAX)
+                count = SERVERS_MAX;
+        for (size_t i = 0; i < count; i++)
+                servers[i] = config_list_item(section, "servers", i);
+        return count;
+}
+
 static struct dns *
 make_dns(const struct section *top, struct err *err)
 {
-        const struct section *section = section_of(top, "dns");
-        const char *servers[8];
-        size_t count = config_list_count(section, "servers");
-        if (count > array_len(servers))
-                count = array_len(servers);
-        for (size_t i = 0; i < count; i++)
-                servers[i] = config_list_item(section, "servers", i);
-        return dns_new(servers, count, err);
+        const char *servers[SERVERS_MAX];
+        return dns_new(servers, name_servers(section_of(top, "dns"), servers), err);
 }
 
+/* Answers that were kept are dropped by a change, so there should be one. */
 static void
-set_balancers(struct gateway *gateway, const struct section *top)
+change_dns(struct gateway *gateway, const struct section *top)
 {
-        size_t count = config_list_count(top, "proxy-from");
-        struct network *networks = mem_array(count > 0 ? count : 1, sizeof(*networks));
-        for (size_t i = 0; i < count; i++)
-                must(network_parse(&networks[i], config_list_item(top, "proxy-from", i))); /* checked with the settings */
-        sip_transport_set_balancers(sip_transactions_transport(gateway->transactions), networks, count);
-        mem_free(networks);
-}
-
-static int
-start_sip(struct gateway *gateway, const struct section *top, struct err *err)
-{
-        const struct section *tls = section_of(top, "tls");
-        struct tls_context *client = NULL;
-        if (config_text(tls, "certificate")[0] != '\0' && (client = make_tls(top, TLS_CLIENT, TLS_ASK_NONE, err)) == NULL)
-                return -1;
-        struct sip_transport_options options = {
-                .fqdn = config_text(top, "routing-fqdn"),
-                .tls = client,
-                .dns = gateway->dns,
-                .record_route = config_bool(top, "record-route-transport"),
-        };
-        gateway->transactions = sip_transactions_new(&options, &front_user, gateway);
-        set_balancers(gateway, top);
-        tls_context_unref(&client);
-        return 0;
+        const struct section *before = section_of(config_top(gateway->config), "dns"), *after = section_of(top, "dns");
+        const char *servers[SERVERS_MAX];
+        if (!section_same(before, after, "servers"))
+                dns_use(gateway->dns, servers, name_servers(after, servers));
 }
 
 /* --- The whole. */
@@ -223,13 +158,15 @@ gateway_new(struct config *config, struct store *store, struct err *err)
         gateway->aliases = map_new();
         gateway->names = map_new();
         gateway->dns = make_dns(top, err);
-        if (gateway->dns == NULL || (gateway->federation = federation_new(config, gateway->dns, err)) == NULL ||
-                start_sip(gateway, top, err) != 0)
+        if (gateway->dns == NULL || (gateway->federation = federation_new(config, gateway->dns, err)) == NULL)
                 goto out;
+        gateway->transactions = sip_transactions_new(
+                &(struct sip_transport_options){ .fqdn = config_text(top, "routing-fqdn"), .dns = gateway->dns }, &front_user,
+                gateway);
         struct simple_options options = simple_options_of(gateway, top);
         gateway->simple = simple_new(&options, &to_xmpp_events, gateway);
         simple_set_federation(gateway->simple, gateway->federation);
-        if (listen_all(gateway, top, err) != 0)
+        if (listen_apply(gateway, top, err) != 0)
                 goto out;
         match_edges(gateway);
         simple_resume(gateway->simple);
@@ -246,72 +183,40 @@ retire(struct timer *timer)
         federation_free(&gateway->retired);
 }
 
-/* New contexts for the TLS listeners, in the order of their sections; all or none. */
-static int
-make_listener_tls(const struct section *top, struct tls_context *contexts[LISTENERS_MAX], size_t *count, struct err *err)
-{
-        *count = 0;
-        for (const struct section *at = section_next(top, "listen", NULL); at != NULL && *count < LISTENERS_MAX;
-                at = section_next(top, "listen", at)) {
-                contexts[*count] = NULL;
-                bool is_tls = strcmp(config_text(at, "transport"), "tls") == 0;
-                if (is_tls && (contexts[*count] = make_tls(top, TLS_SERVER, ask_of(at), err)) == NULL)
-                        return -1;
-                (*count)++;
-        }
-        return 0;
-}
-
-/* A listener that is new or has moved waits for the next start; the others show the new certificate from now on. */
+/* What was begun with the old one ends with it. */
 static void
-renew_listeners(struct gateway *gateway, const struct section *top, struct tls_context *contexts[LISTENERS_MAX], size_t count)
+change_federation(struct gateway *gateway, struct federation *federation)
 {
-        size_t i = 0;
-        struct sip_transport *transport = sip_transactions_transport(gateway->transactions);
-        for (const struct section *at = section_next(top, "listen", NULL); at != NULL && i < count;
-                at = section_next(top, "listen", at), i++)
-                if (contexts[i] != NULL)
-                        sip_transport_set_listener_tls(transport, section_title(at), contexts[i], ask_of(at));
+        federation_free(&gateway->retired);
+        gateway->retired = gateway->federation;
+        timer_start(&gateway->retire, RETIRE_MS, retire);
+        gateway->federation = federation;
+        simple_set_federation(gateway->simple, federation);
 }
 
 int
 gateway_reload(struct gateway *gateway, struct config *config, struct err *err)
 {
         const struct section *top = config_top(config);
-        struct tls_context *client = NULL, *listeners[LISTENERS_MAX];
-        size_t listener_count = 0;
-        int outcome = -1;
 
         struct federation *federation = federation_new(config, gateway->dns, err);
         if (federation == NULL)
                 return -1;
-        bool has_certificate = config_text(section_of(top, "tls"), "certificate")[0] != '\0';
-        if ((has_certificate && (client = make_tls(top, TLS_CLIENT, TLS_ASK_NONE, err)) == NULL) ||
-                make_listener_tls(top, listeners, &listener_count, err) != 0) {
+        if (listen_apply(gateway, top, err) != 0) {
                 federation_free(&federation);
-                goto out;
+                return -1;
         }
-        if (client != NULL)
-                sip_transport_set_tls(sip_transactions_transport(gateway->transactions), client);
-        renew_listeners(gateway, top, listeners, listener_count);
-        set_balancers(gateway, top);
-        federation_free(&gateway->retired);
-        gateway->retired = gateway->federation;
-        timer_start(&gateway->retire, RETIRE_MS, retire);
-        gateway->federation = federation;
-        simple_set_federation(gateway->simple, federation);
+        federation_inherit(federation, gateway->federation);
+        change_federation(gateway, federation);
+        change_dns(gateway, top);
         config_ref(config);
         config_unref(&gateway->config);
         gateway->config = config;
         struct simple_options options = simple_options_of(gateway, top);
         simple_set_options(gateway->simple, &options);
         match_edges(gateway);
-        outcome = 0;
-out:
-        tls_context_unref(&client);
-        for (size_t i = 0; i < listener_count; i++)
-                tls_context_unref(&listeners[i]);
-        return outcome;
+        sip_transport_review(sip_transactions_transport(gateway->transactions));
+        return 0;
 }
 
 /* Sessions get their BYE, streams their end; what is still under way afterwards is on disk. */

@@ -28,6 +28,9 @@ struct federation *federation_new(struct config *config, struct dns *dns, struct
  * nothing. */
 void federation_free(struct federation **federation);
 
+/* A reload: what the one before knows of the addresses of hosts is known to this one too, so that a look-up under way keeps nobody out. */
+void federation_inherit(struct federation *federation, const struct federation *before);
+
 const struct foreign_domain *federation_domain(const struct federation *federation, const char *name);
 size_t federation_count(const struct federation *federation);
 const struct foreign_domain *federation_at(const struct federation *federation, size_t i);

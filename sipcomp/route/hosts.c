@@ -167,6 +167,32 @@ hosts_look_up(struct federation *federation)
                         any_host(federation, federation->domains[i].name, look_ahead, NULL);
 }
 
+static void
+take_over(struct host *host, const struct federation *before)
+{
+        const struct host *old = map_get_str(before->hosts, host->name);
+        if (host->known || old == NULL || !old->known || old->is_service != host->is_service)
+                return;
+        host->known = true;
+        host->count = old->count;
+        memcpy(host->addresses, old->addresses, sizeof(host->addresses));
+        for (size_t i = 0; host->is_service && i < host->count; i++) {
+                host->targets[i] = mem_strdup(old->targets[i]);
+                take_over(host_of(host->federation, host->targets[i], false), before);
+        }
+}
+
+void
+federation_inherit(struct federation *federation, const struct federation *before)
+{
+        struct host *old;
+        for (size_t at = 0; (old = map_next(before->hosts, &at)) != NULL;) {
+                struct host *host = map_get_str(federation->hosts, old->name);
+                if (host != NULL)
+                        take_over(host, before);
+        }
+}
+
 void
 hosts_free(struct federation *federation)
 {

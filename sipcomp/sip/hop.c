@@ -159,6 +159,20 @@ is_wanted(const struct hop_state *state)
         return false;
 }
 
+bool
+hop_is_used(const struct sip_flow *flow)
+{
+        const struct sip_transport *transport = flow->transport;
+        const struct hop_state *state = find_hop(transport, &flow->hop);
+        if (state == NULL)
+                return false;
+        for (LIST_EACH(carried, &state->domains, struct carried, link))
+                if ((transport->events->is_wanted == NULL || transport->events->is_wanted(transport->owner, carried->name)) &&
+                        flow_fits(flow, &flow->hop, carried->name))
+                        return true;
+        return false;
+}
+
 static void
 run_probe(struct timer *timer)
 {

@@ -124,6 +124,13 @@ ask_wanted(void *owner, const char *domain)
         return layer->user->is_wanted == NULL || layer->user->is_wanted(layer->owner, domain);
 }
 
+static bool
+ask_known(void *owner, const struct sip_flow *flow)
+{
+        struct sip_transactions *layer = owner;
+        return layer->user->is_known == NULL || layer->user->is_known(layer->owner, flow);
+}
+
 static const struct sip_transport_events transport_events = {
         .may_carry = ask_carry,
         .message = hear_message,
@@ -131,6 +138,7 @@ static const struct sip_transport_events transport_events = {
         .lost = hear_lost,
         .back = hear_back,
         .is_wanted = ask_wanted,
+        .is_known = ask_known,
 };
 
 /* --- life */

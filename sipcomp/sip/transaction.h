@@ -36,6 +36,7 @@ struct sip_user {
         /* As in transport.h. */
         void (*back)(void *owner, const char *domain);
         bool (*is_wanted)(void *owner, const char *domain);
+        bool (*is_known)(void *owner, const struct sip_flow *flow);
         /* (An INVITE comes at the end of the turn, so that a CANCEL right behind it is seen first.)
          * A new request that passed access and sip_message_check; not ACK, not CANCEL, no retransmission. The request lives as long as the
          * transaction. Answer now or later with sip_server_answer; not answering BENOTIFY is done with sip_server_drop.

@@ -1,5 +1,5 @@
 /*
- * transport.c - listeners, and which connection a request takes
+ * transport.c - which connection a request takes
  *
  * One outgoing connection per hop, made on demand and shared by all dialogs. A request in a dialog may also take a connection the peer
  * made, if its certificate fits the hop (the alias idea of RFC 5923); a plain TCP one only when the dialog itself came over it.
@@ -7,25 +7,20 @@
 #include "sipcomp/sip/transport.h"
 
 #include "shared/base/mem.h"
-#include "shared/base/panic.h"
 #include "sipcomp/sip/transport_private.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
-#include <unistd.h>
 
 struct sip_transport *
 sip_transport_new(const struct sip_transport_options *options, const struct sip_transport_events *events, void *owner)
 {
         struct sip_transport *transport = MEM_NEW(transport);
 
-        snprintf(transport->fqdn, sizeof transport->fqdn, "%s", options->fqdn);
-        transport->port[SIP_TCP] = options->port_tcp;
-        transport->port[SIP_TLS] = options->port_tls;
         transport->tls = options->tls != NULL ? tls_context_ref(options->tls) : NULL;
         transport->dns = options->dns;
-        transport->record_route = options->record_route;
+        sip_transport_set_name(transport, options->fqdn, options->record_route);
         transport->max_flows = options->max_flows > 0 ? options->max_flows : 4096;
         transport->max_flows_per_address = options->max_flows_per_address > 0 ? options->max_flows_per_address : 256;
         transport->events = events;
@@ -75,6 +70,13 @@ sip_transport_set_balancers(struct sip_transport *transport, const struct networ
 }
 
 void
+sip_transport_set_name(struct sip_transport *transport, const char *fqdn, bool record_route)
+{
+        snprintf(transport->fqdn, sizeof transport->fqdn, "%s", fqdn);
+        transport->record_route = record_route;
+}
+
+void
 sip_transport_set_tls(struct sip_transport *transport, struct tls_context *tls)
 {
         struct tls_context *old = transport->tls;
@@ -101,8 +103,6 @@ transport_client_tls(const struct sip_transport *transport, const struct sip_hop
         return hop->tls != NULL ? hop->tls : transport->tls;
 }
 
-/* --- listening */
-
 bool
 transport_is_crowded(const struct sip_transport *transport, const struct address *peer)
 {
@@ -111,68 +111,6 @@ transport_is_crowded(const struct sip_transport *transport, const struct address
                 if (!flow->outgoing && address_same_host(&flow->peer, peer))
                         same++;
         return same > transport->max_flows_per_address;
-}
-
-static void
-hear_accepted(void *owner, int fd, const struct address *peer)
-{
-        struct sip_listener *listener = owner;
-
-        if (listener->transport->flows.count >= listener->transport->max_flows) {
-                log_debug(&listener->transport->log, "too many connections");
-                close(fd);
-                return;
-        }
-        flow_accept(listener, fd, peer);
-}
-
-int
-sip_transport_listen(struct sip_transport *transport, const char *name, const struct address *address, enum sip_wire wire,
-        struct tls_context *tls, enum tls_ask ask, uint16_t advertise, struct err *err)
-{
-        struct sip_listener *listener = MEM_NEW(listener);
-
-        must(wire == SIP_TCP || tls != NULL);
-        listener->transport = transport;
-        listener->wire = wire;
-        listener->ask = ask;
-        snprintf(listener->name, sizeof listener->name, "%s", name);
-        listener->socket = listener_open(address, hear_accepted, listener, err);
-        if (listener->socket == NULL) {
-                mem_free(listener);
-                return -1;
-        }
-        listener->tls = tls != NULL ? tls_context_ref(tls) : NULL;
-        if (transport->port[wire] == 0)
-                transport->port[wire] = advertise != 0 ? advertise : address_port(listener_address(listener->socket));
-        list_append(&transport->listeners, &listener->link);
-        return 0;
-}
-
-bool
-sip_transport_set_listener_tls(struct sip_transport *transport, const char *name, struct tls_context *tls, enum tls_ask ask)
-{
-        for (LIST_EACH(listener, &transport->listeners, struct sip_listener, link)) {
-                if (strcmp(listener->name, name) != 0 || listener->wire != SIP_TLS)
-                        continue;
-                struct tls_context *old = listener->tls;
-                listener->tls = tls_context_ref(tls);
-                listener->ask = ask;
-                tls_context_unref(&old);
-                return true;
-        }
-        return false;
-}
-
-void
-sip_transport_close_listeners(struct sip_transport *transport)
-{
-        for (LIST_EACH(listener, &transport->listeners, struct sip_listener, link)) {
-                list_remove(&transport->listeners, &listener->link);
-                listener_close(&listener->socket);
-                tls_context_unref(&listener->tls);
-                mem_free(listener);
-        }
 }
 
 const char *
@@ -187,6 +125,20 @@ sip_transport_port(const struct sip_transport *transport, enum sip_wire wire)
         if (transport->port[wire] != 0)
                 return transport->port[wire];
         return wire == SIP_TLS ? 5061 : 5060;
+}
+
+void
+sip_transport_review(struct sip_transport *transport)
+{
+        const struct sip_transport_events *events = transport->events;
+        for (LIST_EACH(flow, &transport->flows, struct sip_flow, link)) {
+                if (flow->state != FLOW_READY || hop_is_used(flow))
+                        continue;
+                if (events->is_known == NULL || events->is_known(transport->owner, flow))
+                        continue;
+                log_info(&flow->log, "closed: it belongs to nobody any more");
+                sip_flow_close(flow);
+        }
 }
 
 struct sip_flow *

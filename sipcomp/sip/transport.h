@@ -34,9 +34,7 @@ struct sip_hop {
 };
 
 struct sip_transport_options {
-        const char *fqdn;  /* routing-fqdn: in Via, Contact, Record-Route */
-        uint16_t port_tcp; /* advertised ports; 0: those of the first listener of that wire, else 5060, 5061 */
-        uint16_t port_tls;
+        const char *fqdn;        /* routing-fqdn: in Via, Contact, Record-Route */
         struct tls_context *tls; /* what we show when we dial; NULL: no TLS. Referenced. */
         struct dns *dns;         /* of this worker; must outlive the transport */
         bool record_route;  /* record-route-transport: a Record-Route of our own with the transport parameter (DIALECTS.md 3.4) */
@@ -61,6 +59,8 @@ struct sip_transport_events {
         void (*back)(void *owner, const char *domain);
         /* Is this domain still served? Hops of others are not probed. NULL: yes. */
         bool (*is_wanted)(void *owner, const char *domain);
+        /* May whoever is at the other end speak for anybody? Asked in sip_transport_review. NULL: yes. */
+        bool (*is_known)(void *owner, const struct sip_flow *flow);
 };
 
 /* On the worker that will use it. */
@@ -70,16 +70,24 @@ sip_transport_new(const struct sip_transport_options *options, const struct sip_
 void sip_transport_free(struct sip_transport **transport);
 /* Whose connections begin with a PROXY head that says where they come from; copied. Other addresses have no right to one. */
 void sip_transport_set_balancers(struct sip_transport *transport, const struct network *networks, size_t count);
+/* Our name in messages from now on, and whether a Record-Route of ours goes along. */
+void sip_transport_set_name(struct sip_transport *transport, const char *fqdn, bool record_route);
 /* A reload: connections keep what they began with. */
 void sip_transport_set_tls(struct sip_transport *transport, struct tls_context *tls);
 
-/* A listener. ask: what is demanded of TLS clients; with TLS_ASK_REQUIRED an invalid certificate ends the connection, with OPTIONAL it counts
- * as none. advertise: the public port (0: the bound one). -1 with a sentence. */
-int sip_transport_listen(struct sip_transport *transport, const char *name, const struct address *address, enum sip_wire wire,
-        struct tls_context *tls, enum tls_ask ask, uint16_t advertise, struct err *err);
-/* A reload: what this listener shows and demands from the next connection on. False if there is no TLS listener of this name. */
-bool sip_transport_set_listener_tls(struct sip_transport *transport, const char *name, struct tls_context *tls, enum tls_ask ask);
-/* Stops accepting; for the stop of the program and for a reload. */
+/* A listener. With TLS_ASK_REQUIRED an invalid certificate ends the connection, with OPTIONAL it counts as none. */
+struct sip_listen {
+        const char *name;
+        struct address address;
+        enum sip_wire wire;
+        struct tls_context *tls; /* SIP_TLS: what it shows and demands; referenced */
+        enum tls_ask ask;
+        uint16_t advertise; /* the public port; 0: the bound one */
+};
+/* Listens at these places and no others. A place that was listened at before stays open, and what has changed about it counts from the next
+ * connection on; connections that are up never notice. All or nothing: on -1, with a sentence, all is as it was. */
+int sip_transport_listen(struct sip_transport *transport, const struct sip_listen *wanted, size_t count, struct err *err);
+/* Stops accepting; for the stop of the program. */
 void sip_transport_close_listeners(struct sip_transport *transport);
 
 /* "sip.example.com" and the advertised port of this wire. */
@@ -138,6 +146,10 @@ struct sip_hop_report {
         uint64_t probe_in_ms; /* 0: none is planned */
 };
 void sip_transport_report(const struct sip_transport *transport, const struct sip_hop *hop, struct sip_hop_report *report);
+
+/* After a reload: closes the connections that belong to nobody any more, that is those on which no domain's requests may go out and whose other end
+ * may speak for nobody. */
+void sip_transport_review(struct sip_transport *transport);
 
 /* Visits all flows (for `status`): start with *at = 0, NULL at the end. */
 struct sip_flow *sip_transport_each(const struct sip_transport *transport, size_t *at);

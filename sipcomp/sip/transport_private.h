@@ -1,4 +1,4 @@
-/* transport_private.h - what transport.c (listeners, who goes where) and flow.c (one connection) share */
+/* transport_private.h - what listen.c, transport.c (who goes where), hop.c and flow.c (one connection) share */
 #ifndef SIPCOMP_SIP_TRANSPORT_PRIVATE_H
 #define SIPCOMP_SIP_TRANSPORT_PRIVATE_H
 
@@ -24,19 +24,24 @@ enum {
         FLOW_QUIET_MS = 60 * 1000, /* whoever closes after this long a silence only tidies up */
 };
 
+/* Owned by the transport. */
 struct sip_listener {
         struct link link;
         struct sip_transport *transport;
-        struct listener *socket;
+        struct address address;          /* as it was asked for: with port 0 the socket has another */
+        struct listener *socket;         /* NULL only inside sip_transport_listen */
+        const struct sip_listen *wanted; /* inside sip_transport_listen */
+        bool is_new;
         struct tls_context *tls;
         enum sip_wire wire;
         enum tls_ask ask;
+        uint16_t advertise;
         char name[64];
 };
 
 struct sip_transport {
         char fqdn[256];
-        uint16_t port[2]; /* by enum sip_wire; 0: not known yet */
+        uint16_t port[2]; /* as advertised, by enum sip_wire; 0: there is no listener */
         struct tls_context *tls;
         struct dns *dns;
         bool record_route;
@@ -138,6 +143,8 @@ void hop_used(struct sip_transport *transport, const struct sip_hop *hop, const 
 void hop_down(struct sip_transport *transport, const struct sip_hop *hop, const char *why);
 void hop_up(struct sip_transport *transport, const struct sip_hop *hop);
 void hop_broken(struct sip_transport *transport, const struct sip_hop *hop, const char *why);
+/* Do requests of a domain that is still served go out on this connection? */
+bool hop_is_used(const struct sip_flow *flow);
 void hops_free_all(struct sip_transport *transport);
 
 #endif

@@ -151,7 +151,8 @@ class Sipcomp:
             "log": {"level": "info"},
         }
         self.config = self.directory / "sipcomp.conf"
-        self.config.write_text(config.render(config.merge(base, settings or {})) + 'include("federation.conf")\n')
+        self.settings = config.merge(base, settings or {})
+        self.config.write_text(config.render(self.settings) + 'include("federation.conf")\n')
         self.process = process.Process("sipcomp", [system.program("sipcomp"), "-c", self.config], self.directory)
 
     start, ready, restart, kill, stop, remove = Server.start, Server.ready, Server.restart, Server.kill, Server.stop, Server.remove

@@ -214,9 +214,12 @@ begin(struct letter *letter)
         transactions_set_t1(near.layer, 5);
         transactions_set_t1(far.layer, 5);
         assert_int_equal(address_parse(&address, "127.0.0.1:0", &err), 0);
-        assert_int_equal(sip_transport_listen(sip_transactions_transport(far.layer), "test", &address, with_tls ? SIP_TLS : SIP_TCP,
-                                 with_tls ? far_server : NULL, with_tls ? TLS_ASK_REQUIRED : TLS_ASK_NONE, 0, &err),
-                0);
+        const struct sip_listen listen = { .name = "test",
+                .address = address,
+                .wire = with_tls ? SIP_TLS : SIP_TCP,
+                .tls = with_tls ? far_server : NULL,
+                .ask = with_tls ? TLS_ASK_REQUIRED : TLS_ASK_NONE };
+        assert_int_equal(sip_transport_listen(sip_transactions_transport(far.layer), &listen, 1, &err), 0);
         hops[0] = (struct sip_hop){ .host = "127.0.0.1", .wire = with_tls ? SIP_TLS : SIP_TCP };
         hops[0].port = sip_transport_port(sip_transactions_transport(far.layer), hops[0].wire);
         if (!with_tls) {
