@@ -78,6 +78,13 @@ may_carry(void *owner, const char *domain, const struct tls_peer *peer, const st
         return federation_may_speak(gateway->federation, domain, peer, peer == NULL, address, &why);
 }
 
+static struct tls_context *
+choose_tls(void *owner, const struct address *address, enum tls_ask ask)
+{
+        struct gateway *gateway = owner;
+        return federation_serving_context(gateway->federation, address, ask);
+}
+
 static struct sip_search *
 seek(void *owner, const char *domain, const struct sip_place *wanted, sip_hops_found *found, void *client)
 {
@@ -231,6 +238,7 @@ const struct sip_user front_user = {
         .may_carry = may_carry,
         .seek = seek,
         .seek_no_more = seek_no_more,
+        .choose_tls = choose_tls,
         .back = hear_back,
         .is_wanted = is_wanted,
         .is_known = is_known,

@@ -65,8 +65,9 @@ read_domains(struct federation *federation, const struct section *top, struct er
         return read_locals(federation, top, err);
 }
 
+/* What differs from `tls` for one peer: its floor and its ciphers. */
 static struct tls_context *
-peer_context(const struct section *top, const struct section *peer, struct err *err)
+peer_context(const struct section *top, const struct section *peer, enum tls_side side, enum tls_ask ask, struct err *err)
 {
         const struct section *tls = section_of(top, "tls");
         const char *min = config_text(peer, "min-version"), *ciphers = config_text(peer, "ciphers");
@@ -76,14 +77,28 @@ peer_context(const struct section *top, const struct section *peer, struct err *
                 .trust = config_text(tls, "trust"),
                 .min_version = min[0] == '\0' ? config_text(tls, "min-version") : min,
                 .ciphers = ciphers[0] == '\0' ? config_text(tls, "ciphers") : ciphers,
+                .ask = ask,
                 .empty_fragments = config_bool(tls, "empty-fragments"),
         };
         if (options.ciphers[0] == '\0')
                 options.ciphers = NULL;
-        struct tls_context *context = tls_context_new(TLS_CLIENT, &options, err);
+        struct tls_context *context = tls_context_new(side, &options, err);
         if (context == NULL)
                 err_prefix(err, "%s: ", section_place(peer, NULL));
         return context;
+}
+
+static int
+make_contexts(struct peer *peer, const struct section *top, const struct section *at, struct err *err)
+{
+        if (config_text(at, "min-version")[0] == '\0' && config_text(at, "ciphers")[0] == '\0')
+                return 0;
+        if ((peer->tls = peer_context(top, at, TLS_CLIENT, TLS_ASK_NONE, err)) == NULL)
+                return -1;
+        for (size_t ask = 0; ask < array_len(peer->serving); ask++)
+                if ((peer->serving[ask] = peer_context(top, at, TLS_SERVER, (enum tls_ask)ask, err)) == NULL)
+                        return -1;
+        return 0;
 }
 
 static int
@@ -97,20 +112,10 @@ read_peers(struct federation *federation, const struct section *top, struct err 
                 peer->domains = arena_alloc(federation->arena, (peer->domain_count + 1) * sizeof(peer->domains[0]));
                 for (size_t i = 0; i < peer->domain_count; i++)
                         peer->domains[i] = arena_strdup(federation->arena, config_list_item(at, "domains", i));
-                bool own = config_text(at, "min-version")[0] != '\0' || config_text(at, "ciphers")[0] != '\0';
-                if (own && (peer->tls = peer_context(top, at, err)) == NULL)
+                if (make_contexts(peer, top, at, err) != 0)
                         return -1;
         }
         return 0;
-}
-
-struct tls_context *
-federation_context(const struct federation *federation, const char *host)
-{
-        for (size_t i = 0; i < federation->peer_count; i++)
-                if (strcasecmp(federation->peers[i].subject, host) == 0)
-                        return federation->peers[i].tls;
-        return NULL;
 }
 
 static int
@@ -134,7 +139,6 @@ read_routes(struct federation *federation, const struct section *top, struct err
                         hop->hop.wire = strcmp(config_text(in, "transport"), "tcp") == 0 ? SIP_TCP : SIP_TLS;
                         hop->priority = (uint16_t)config_number(in, "priority");
                         hop->weight = (uint16_t)config_number(in, "weight");
-                        hop->hop.tls = federation_context(federation, hop->hop.host);
                 }
                 route->hops = hops;
         }
@@ -191,9 +195,11 @@ federation_free(struct federation **where)
         *where = NULL;
         searches_end(federation);
         hosts_free(federation);
-        for (size_t i = 0; i < federation->peer_count; i++)
-                if (federation->peers[i].tls != NULL)
-                        tls_context_unref(&federation->peers[i].tls);
+        for (size_t i = 0; i < federation->peer_count; i++) {
+                tls_context_unref(&federation->peers[i].tls);
+                for (size_t ask = 0; ask < array_len(federation->peers[i].serving); ask++)
+                        tls_context_unref(&federation->peers[i].serving[ask]);
+        }
         map_free(&federation->by_name);
         arena_free(&federation->arena);
         mem_free(federation);
@@ -233,6 +239,33 @@ speaks_for(const struct peer *peer, const char *domain)
                 if (strcasecmp(peer->domains[i], domain) == 0)
                         return true;
         return false;
+}
+
+/* The sip-peer of this very name; else any of the domain that has a floor or ciphers of its own, since hops may be addresses. */
+struct tls_context *
+federation_context(const struct federation *federation, const char *domain, const char *host)
+{
+        struct tls_context *found = NULL;
+        for (size_t i = 0; i < federation->peer_count; i++) {
+                const struct peer *peer = &federation->peers[i];
+                if (strcasecmp(peer->subject, host) == 0)
+                        return peer->tls;
+                if (found == NULL && speaks_for(peer, domain))
+                        found = peer->tls;
+        }
+        return found;
+}
+
+struct tls_context *
+federation_serving_context(struct federation *federation, const struct address *address, enum tls_ask ask)
+{
+        for (size_t i = 0; i < federation->peer_count; i++) {
+                const struct peer *peer = &federation->peers[i];
+                for (size_t d = 0; peer->tls != NULL && d < peer->domain_count; d++)
+                        if (hosts_hold_hop(federation, peer->domains[d], address))
+                                return peer->serving[ask];
+        }
+        return NULL;
 }
 
 size_t

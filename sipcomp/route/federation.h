@@ -5,6 +5,7 @@
 #include "shared/base/err.h"
 #include "shared/config/config.h"
 #include "shared/dns/dns.h"
+#include "shared/tls/context.h"
 #include "shared/tls/peer.h"
 #include "sipcomp/dialect/dialect.h"
 
@@ -43,6 +44,10 @@ size_t federation_subjects(const struct federation *federation, const char *doma
  * Where it may not, why names the setting that is missing, for the log. */
 bool federation_may_speak(struct federation *federation, const char *domain, const struct tls_peer *peer, bool tcp,
         const struct address *address, struct err *why);
+
+/* How TLS is spoken with who connects from this address: the floor and ciphers of the sip-peer one of whose domains has a hop there; NULL: as with
+ * everybody. */
+struct tls_context *federation_serving_context(struct federation *federation, const struct address *address, enum tls_ask ask);
 
 /* Does this connection belong to anybody we federate with? For OPTIONS that an edge sends in its own name. */
 bool federation_is_peer(struct federation *federation, const struct tls_peer *peer, bool tcp, const struct address *address);

@@ -13,7 +13,8 @@ struct peer {
         const char *subject;
         const char **domains;
         size_t domain_count;
-        struct tls_context *tls; /* NULL: the general one */
+        struct tls_context *tls;        /* for what we dial; NULL: the general one */
+        struct tls_context *serving[3]; /* for what it dials, by enum tls_ask */
 };
 
 struct federation {
@@ -30,21 +31,22 @@ struct federation {
         size_t peer_count;
         const char *default_domain;
         struct list searches;
-        struct map *hosts; /* struct host by name: whose addresses may speak over TCP */
+        struct map *hosts; /* struct host by name: the addresses of hops */
 };
 
 /* Lync and AOL: TLS only; OCS too unless it is direct. */
 bool federation_allows_tcp(const struct foreign_domain *domain);
 
-/* What a sip-peer of this name is shown, and asked for at least; NULL: the general context. */
-struct tls_context *federation_context(const struct federation *federation, const char *host);
+/* What a hop of this domain is shown, and asked for at least; NULL: the general context. */
+struct tls_context *federation_context(const struct federation *federation, const char *domain, const char *host);
 
 /* search.c */
 void searches_end(struct federation *federation);
 
-/* hosts.c: TCP has no certificate, the source address speaks; so the names of TCP hops are looked up ahead. */
+/* hosts.c: where the source address speaks, before there is a certificate or because there will be none, the names of hops are looked up ahead. */
 void hosts_look_up(struct federation *federation);
 void hosts_free(struct federation *federation);
-bool hosts_may_speak(struct federation *federation, const char *domain, const struct address *address);
+bool hosts_may_speak(struct federation *federation, const char *domain, const struct address *address); /* over TCP */
+bool hosts_hold_hop(struct federation *federation, const char *domain, const struct address *address);  /* over TLS */
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * hosts.c - whose addresses may speak for a domain over TCP: those of the TCP hops of its route
+ * hosts.c - the addresses of hops: whose may speak for a domain over TCP, and who is met with a TLS floor of its own
  *
  * The answer is wanted at once, so names are looked up ahead, and again in the background when somebody asks and the last look is a minute old. What
  * was known stays in force until the new answer is there; DNS itself keeps answers by their TTL.
@@ -48,12 +48,12 @@ found_addresses(void *owner, enum dns_outcome outcome, const struct address *add
         if (outcome == DNS_FAILED || outcome == DNS_CANCELLED) {
                 if (!host->known)
                         log_warn(&scope,
-                                "the address of %s could not be looked up: requests from it over TCP are refused until it is known",
+                                "the address of the hop %s could not be looked up: what comes from it over TCP is refused until it is known",
                                 host->name);
                 return;
         }
         if (outcome == DNS_NONE)
-                log_warn(&scope, "the hop %s has no address: requests from it over TCP are refused", host->name);
+                log_warn(&scope, "the hop %s has no address: what comes from it over TCP is refused", host->name);
         host->known = true;
         host->count = count < ADDRESSES_MAX ? count : ADDRESSES_MAX;
         if (host->count > 0)
@@ -119,23 +119,24 @@ has_address(struct federation *federation, const char *name, const struct addres
         return false;
 }
 
-/* Calls for each host that may speak for the domain over TCP, until one says yes. */
+typedef bool visit_host(struct federation *federation, const char *name, const struct address *address);
+
+/* Calls for each host of the domain's route that is reached this way, until one says yes. */
 static bool
-any_host(struct federation *federation, const char *name, bool (*visit)(struct federation *, const char *, const struct address *),
-        const struct address *address)
+any_host(struct federation *federation, const char *name, enum sip_wire wire, visit_host *visit, const struct address *address)
 {
         const struct foreign_domain *domain = federation_domain(federation, name);
         const struct static_route *route = route_match(federation->routes, federation->route_count, name);
         char service[300];
-        if (domain == NULL || !federation_allows_tcp(domain))
+        if (domain == NULL || (wire == SIP_TCP && !federation_allows_tcp(domain)))
                 return false;
         if (route != NULL) {
                 for (size_t i = 0; i < route->hop_count; i++)
-                        if (route->hops[i].hop.wire == SIP_TCP && visit(federation, route->hops[i].hop.host, address))
+                        if (route->hops[i].hop.wire == wire && visit(federation, route->hops[i].hop.host, address))
                                 return true;
                 return false;
         }
-        snprintf(service, sizeof(service), "_sip._tcp.%s", name);
+        snprintf(service, sizeof(service), "%s.%s", wire == SIP_TCP ? "_sip._tcp" : "_sipfederationtls._tcp", name);
         struct host *host = host_of(federation, service, true);
         look_up(host);
         for (size_t i = 0; i < host->count; i++)
@@ -147,7 +148,13 @@ any_host(struct federation *federation, const char *name, bool (*visit)(struct f
 bool
 hosts_may_speak(struct federation *federation, const char *domain, const struct address *address)
 {
-        return any_host(federation, domain, has_address, address);
+        return any_host(federation, domain, SIP_TCP, has_address, address);
+}
+
+bool
+hosts_hold_hop(struct federation *federation, const char *domain, const struct address *address)
+{
+        return any_host(federation, domain, SIP_TLS, has_address, address);
 }
 
 static bool
@@ -162,9 +169,15 @@ look_ahead(struct federation *federation, const char *name, const struct address
 void
 hosts_look_up(struct federation *federation)
 {
+        if (federation->dns == NULL)
+                return;
         for (size_t i = 0; i < federation->domain_count; i++)
-                if (federation->dns != NULL)
-                        any_host(federation, federation->domains[i].name, look_ahead, NULL);
+                any_host(federation, federation->domains[i].name, SIP_TCP, look_ahead, NULL);
+        for (size_t i = 0; i < federation->peer_count; i++) {
+                const struct peer *peer = &federation->peers[i];
+                for (size_t d = 0; peer->tls != NULL && d < peer->domain_count; d++)
+                        any_host(federation, peer->domains[d], SIP_TLS, look_ahead, NULL);
+        }
 }
 
 static void

@@ -104,7 +104,7 @@ finish(struct sip_search *search, struct sip_hop *hops, size_t count)
         char why[sizeof(search->why)];
 
         for (size_t i = 0; i < count; i++)
-                hops[i].tls = federation_context(search->federation, hops[i].host);
+                hops[i].tls = federation_context(search->federation, search->domain->name, hops[i].host);
         if (count > 0 && search->wanted.host[0] != '\0') {
                 size_t subject_count = federation_subjects(search->federation, search->domain->name, subjects);
                 count = sip_hops_prefer(hops, count, &search->wanted, subjects, subject_count);

@@ -165,7 +165,11 @@ begin_incoming(struct sip_flow *flow)
                 log_debug(&flow->log, "too many connections from one address");
                 end_flow(flow, "too many connections from one address");
         } else if (flow->wire == SIP_TLS) {
-                conn_start_tls(flow->conn, flow->tls, TLS_SERVER, NULL);
+                const struct sip_transport *transport = flow->transport;
+                struct tls_context *own = transport->events->choose_tls != NULL
+                        ? transport->events->choose_tls(transport->owner, &flow->peer, flow->ask)
+                        : NULL;
+                conn_start_tls(flow->conn, own != NULL ? own : flow->tls, TLS_SERVER, NULL);
                 tls_context_unref(&flow->tls);
         } else {
                 flow->state = FLOW_READY;

@@ -109,6 +109,13 @@ ask_carry(void *owner, const char *domain, const struct tls_peer *peer, const st
         return layer->user->may_carry != NULL && layer->user->may_carry(layer->owner, domain, peer, address);
 }
 
+static struct tls_context *
+ask_tls(void *owner, const struct address *address, enum tls_ask ask)
+{
+        struct sip_transactions *layer = owner;
+        return layer->user->choose_tls != NULL ? layer->user->choose_tls(layer->owner, address, ask) : NULL;
+}
+
 static void
 hear_back(void *owner, const char *domain)
 {
@@ -136,6 +143,7 @@ static const struct sip_transport_events transport_events = {
         .message = hear_message,
         .refused = hear_refused,
         .lost = hear_lost,
+        .choose_tls = ask_tls,
         .back = hear_back,
         .is_wanted = ask_wanted,
         .is_known = ask_known,

@@ -34,6 +34,7 @@ struct sip_user {
                 void *owner, const char *domain, const struct sip_place *wanted, sip_hops_found *found, void *client);
         void (*seek_no_more)(void *owner, struct sip_search *search);
         /* As in transport.h. */
+        struct tls_context *(*choose_tls)(void *owner, const struct address *address, enum tls_ask ask);
         void (*back)(void *owner, const char *domain);
         bool (*is_wanted)(void *owner, const char *domain);
         bool (*is_known)(void *owner, const struct sip_flow *flow);

@@ -57,6 +57,8 @@ struct sip_transport_events {
         /* A hop that could not be reached, or to which a connection broke, can be reached again: once for each domain whose requests went
          * there. NULL: nobody cares. */
         void (*back)(void *owner, const char *domain);
+        /* How TLS is spoken with who connects from this address, in place of the listener's way; NULL: as with everybody. May be NULL. */
+        struct tls_context *(*choose_tls)(void *owner, const struct address *address, enum tls_ask ask);
         /* Is this domain still served? Hops of others are not probed. NULL: yes. */
         bool (*is_wanted)(void *owner, const char *domain);
         /* May whoever is at the other end speak for anybody? Asked in sip_transport_review. NULL: yes. */
