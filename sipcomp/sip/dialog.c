@@ -305,7 +305,7 @@ sip_dialog_decode(struct cursor *cursor)
         dialog->contact_user = take_text(cursor, scratch);
         uint32_t count = decode_u32(cursor);
         bool broken = version != RECORD_VERSION || count > SIP_LIST_MAX;
-        dialog->routes = mem_array(SIP_LIST_MAX, sizeof *dialog->routes);
+        dialog->routes = mem_array(broken || count == 0 ? 1 : count, sizeof *dialog->routes);
         for (uint32_t i = 0; !broken && i < count; i++) {
                 struct sip_address address;
                 char *route = take_text(cursor, scratch);

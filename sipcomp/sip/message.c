@@ -446,6 +446,33 @@ sip_message_copy(const struct sip_message *message)
         return copy;
 }
 
+struct sip_message *
+message_pack(struct sip_message *message)
+{
+        size_t texts = strlen(message->method) + strlen(message->reason) + 2, count = message->header_count;
+        for (size_t i = 0; i < count; i++)
+                texts += strlen(message->headers[i].value) + 1;
+        if (message->contact_user != NULL)
+                texts += strlen(message->contact_user) + 1;
+        struct sip_message *packed =
+                message_alloc(sizeof *packed + count * sizeof message->headers[0] + texts + message->body_len + 192);
+        char *at = arena_alloc(packed->arena, texts);
+        packed->method = text_place(&at, message->method);
+        packed->reason = text_place(&at, message->reason);
+        packed->status = message->status;
+        packed->flow = message->flow;
+        packed->contact_user = text_place(&at, message->contact_user);
+        packed->headers = arena_alloc(packed->arena, (count > 0 ? count : 1) * sizeof packed->headers[0]);
+        packed->header_room = packed->header_count = count;
+        for (size_t i = 0; i < count; i++)
+                packed->headers[i] = (struct sip_header){ stored_name(packed->arena, message->headers[i].name),
+                        text_place(&at, message->headers[i].value) };
+        if (message->body_len > 0)
+                sip_message_set_body(packed, NULL, message->body, message->body_len);
+        sip_message_free(&message);
+        return packed;
+}
+
 /* --- printing */
 
 static void

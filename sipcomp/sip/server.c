@@ -76,7 +76,7 @@ free_server(struct sip_server *server)
         forget_ack(server);
         timer_stop(&server->life);
         worker_forget_chore(&server->handing);
-        list_remove(&layer->servers, &server->link);
+        list_remove(server->state == SERVER_ANSWERED ? &layer->answered : &layer->servers, &server->link);
         map_remove(layer->servers_by_key, buf_data(&server->key), server->key.len);
         map_remove(layer->servers_by_id, &server->id, sizeof server->id);
         if (server->state == SERVER_OPEN)
@@ -90,7 +90,8 @@ free_server(struct sip_server *server)
 void
 server_discard_first(struct sip_transactions *layer)
 {
-        free_server(container_of(layer->servers.first, struct sip_server, link));
+        struct list *list = list_is_empty(&layer->servers) ? &layer->answered : &layer->servers;
+        free_server(container_of(list->first, struct sip_server, link));
 }
 
 static void
@@ -184,6 +185,16 @@ new_server(struct sip_transactions *layer, struct sip_message *request, struct b
         return server;
 }
 
+/* Over TCP and TLS nothing must be kept (17.2.2): where there are very many, the oldest answers go first. */
+static bool
+forget_oldest_answer(struct sip_transactions *layer)
+{
+        if (list_is_empty(&layer->answered))
+                return false;
+        free_server(container_of(layer->answered.first, struct sip_server, link));
+        return true;
+}
+
 void
 server_receive(struct sip_transactions *layer, struct sip_message *request)
 {
@@ -199,7 +210,7 @@ server_receive(struct sip_transactions *layer, struct sip_message *request)
                 log_debug(&layer->log, "refused: %s from %s: %s", request->method, request->from.uri.text, fault.why);
                 transactions_respond(layer, request, sip_response_of_fault(request, &fault));
                 sip_message_free(&request);
-        } else if (layer->servers.count >= ANSWERS_MAX) {
+        } else if (layer->servers.count + layer->answered.count >= ANSWERS_MAX && !forget_oldest_answer(layer)) {
                 struct sip_message *busy = sip_response_new(request, 503, NULL, NULL);
                 sip_message_add(busy, "Retry-After", "60");
                 transactions_respond(layer, request, busy);
@@ -217,6 +228,13 @@ server_receive(struct sip_transactions *layer, struct sip_message *request)
         buf_free(&key);
 }
 
+static void
+keep_answer(struct sip_server *server)
+{
+        list_remove(&server->layer->servers, &server->link);
+        list_append(&server->layer->answered, &server->link);
+}
+
 void
 server_receive_ack(struct sip_transactions *layer, struct sip_message *ack)
 {
@@ -228,6 +246,7 @@ server_receive_ack(struct sip_transactions *layer, struct sip_message *ack)
         buf_free(&key);
         if (server != NULL) {
                 server->state = SERVER_ANSWERED;
+                keep_answer(server);
                 forget_ack(server);
                 layer->user->acked(layer->owner, ack);
         }
@@ -292,6 +311,8 @@ close_server(struct sip_server *server, enum server_state state)
         server->state = state;
         server->layer->unanswered--;
         sip_message_free(&server->request);
+        if (state == SERVER_ANSWERED)
+                keep_answer(server);
         timer_start(&server->life, (uint64_t)server->layer->t1 * LIFE_STEPS, end_life);
 }
 
@@ -324,6 +345,8 @@ sip_server_answer(struct sip_server *server, struct sip_message *response)
         close_server(server, server->invite && good ? SERVER_ACCEPTED : SERVER_ANSWERED);
         if (server->state == SERVER_ACCEPTED)
                 await_ack(server);
+        else
+                server->response = message_pack(server->response);
 }
 
 void

@@ -189,7 +189,7 @@ sip_transactions_free(struct sip_transactions **where)
         *where = NULL;
         while (!list_is_empty(&layer->clients))
                 client_discard_first(layer);
-        while (!list_is_empty(&layer->servers))
+        while (!list_is_empty(&layer->servers) || !list_is_empty(&layer->answered))
                 server_discard_first(layer);
         sip_transport_free(&layer->transport);
         map_free(&layer->servers_by_key);

@@ -23,6 +23,7 @@ struct sip_transactions {
         void *owner;
         unsigned t1; /* milliseconds; tests make it small */
         struct list servers, clients;
+        struct list answered; /* servers that are kept for the sake of their answer only, the oldest first */
         struct map *servers_by_key, *servers_by_id, *servers_by_ack;
         struct map *clients_by_branch;
         uint64_t last_id;
