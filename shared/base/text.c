@@ -170,3 +170,15 @@ text_hex(char *out, const void *bytes, size_t len)
         out[2 * len] = '\0';
         return out;
 }
+
+char *
+text_place(char **at, const char *text)
+{
+        char *here = *at;
+        if (text == NULL)
+                return NULL;
+        size_t len = strlen(text) + 1;
+        memcpy(here, text, len);
+        *at += len;
+        return here;
+}

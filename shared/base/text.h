@@ -26,4 +26,7 @@ int64_t text_unbase64(void *out, const char *text, size_t text_len);
 /* 2 * len digits and a terminator; returns out. */
 char *text_hex(char *out, const void *bytes, size_t len);
 
+/* Copies a text with its end to *at, which moves behind it; returns the copy. NULL stays NULL. For many texts in one block. */
+char *text_place(char **at, const char *text);
+
 #endif

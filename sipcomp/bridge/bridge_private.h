@@ -23,7 +23,6 @@ struct gateway {
         struct sip_transactions *transactions;
         struct simple *simple;
         struct map *edges;   /* struct edge by domain */
-        struct map *crowds;  /* struct crowd by pair key */
         struct map *aliases; /* struct alias by pair key */
         struct map *names;   /* struct known_name by foreign JID */
         struct timer patience;
@@ -40,6 +39,7 @@ struct edge {
         char *domain;
         struct component *component;
         struct map *barriers; /* struct barrier by local domain */
+        struct map *crowds;   /* struct crowd by pair key */
         struct timer hide;    /* the server has been away long enough: our users are shown offline */
 };
 
@@ -71,10 +71,9 @@ extern const struct simple_events to_xmpp_events;
 void from_xmpp(struct edge *edge, struct stanza *stanza); /* takes it */
 
 /* crowd.c: which of a user's resources a watcher sees. */
-void crowd_presence(struct gateway *gateway, const struct pair *pair, const struct stanza *presence, const struct dialect *dialect);
-/* The streams of this domain broke: what its users' resources said is stale. */
-void crowd_forget(struct gateway *gateway, const char *domain);
-void crowd_free_all(struct gateway *gateway);
+void crowd_presence(struct edge *edge, const struct pair *pair, const struct stanza *presence, const struct dialect *dialect);
+/* The stream broke: what the users' resources said on it is stale. */
+void crowd_forget_all(struct edge *edge);
 
 /* barrier.c: a text from SIP is safe when the server behind it has answered a ping that followed it. */
 void barrier_add(struct edge *edge, const struct jid *local, uint64_t server, const char *message_id);

@@ -13,13 +13,13 @@
 /* One resource, as one watcher may see it. */
 struct present {
         struct link link;
-        char *resource, *show, *status;
+        const char *resource, *show, *status; /* in this block */
         int priority;
+        char texts[];
 };
 
 struct crowd {
         unsigned char key[PAIR_KEY];
-        char *domain;
         struct list present; /* the latest last */
 };
 
@@ -27,51 +27,37 @@ static void
 free_present(struct crowd *crowd, struct present *present)
 {
         list_remove(&crowd->present, &present->link);
-        mem_free(present->resource);
-        mem_free(present->show);
-        mem_free(present->status);
         mem_free(present);
 }
 
 static void
-free_crowd(struct gateway *gateway, struct crowd *crowd)
+free_crowd(struct edge *edge, struct crowd *crowd)
 {
-        map_remove(gateway->crowds, crowd->key, PAIR_KEY);
+        map_remove(edge->crowds, crowd->key, PAIR_KEY);
         for (LIST_EACH(present, &crowd->present, struct present, link))
                 free_present(crowd, present);
-        mem_free(crowd->domain);
         mem_free(crowd);
 }
 
 void
-crowd_free_all(struct gateway *gateway)
+crowd_forget_all(struct edge *edge)
 {
         struct crowd *crowd;
-        for (size_t at = 0; (crowd = map_next(gateway->crowds, &at)) != NULL;)
-                free_crowd(gateway, crowd);
-}
-
-void
-crowd_forget(struct gateway *gateway, const char *domain)
-{
-        struct crowd *crowd;
-        for (size_t at = 0; (crowd = map_next(gateway->crowds, &at)) != NULL;)
-                if (strcmp(crowd->domain, domain) == 0)
-                        free_crowd(gateway, crowd);
+        for (size_t at = 0; (crowd = map_next(edge->crowds, &at)) != NULL;)
+                free_crowd(edge, crowd);
 }
 
 static struct crowd *
-crowd_of(struct gateway *gateway, const struct pair *pair)
+crowd_of(struct edge *edge, const struct pair *pair)
 {
         unsigned char key[PAIR_KEY];
         pair_key(key, pair);
-        struct crowd *crowd = map_get(gateway->crowds, key, PAIR_KEY);
+        struct crowd *crowd = map_get(edge->crowds, key, PAIR_KEY);
         if (crowd != NULL)
                 return crowd;
         crowd = MEM_NEW(crowd);
         memcpy(crowd->key, key, PAIR_KEY);
-        crowd->domain = mem_strdup(pair->domain);
-        map_put(gateway->crowds, key, PAIR_KEY, crowd);
+        map_put(edge->crowds, key, PAIR_KEY, crowd);
         return crowd;
 }
 
@@ -107,10 +93,14 @@ add_resource(struct crowd *crowd, const struct stanza *presence)
 {
         const struct element *show = element_child(presence->element, "show", XML_CONTENT_NS);
         const struct element *status = element_child(presence->element, "status", XML_CONTENT_NS);
-        struct present *present = MEM_NEW(present);
-        present->resource = mem_strdup(presence->from.resource == NULL ? "" : presence->from.resource);
-        present->show = mem_strdup(show == NULL ? "" : element_text(show, presence->arena));
-        present->status = mem_strdup(status == NULL ? "" : element_text(status, presence->arena));
+        const char *resource = presence->from.resource == NULL ? "" : presence->from.resource;
+        const char *show_text = show == NULL ? "" : element_text(show, presence->arena);
+        const char *status_text = status == NULL ? "" : element_text(status, presence->arena);
+        struct present *present = mem_new(sizeof(*present) + strlen(resource) + strlen(show_text) + strlen(status_text) + 3);
+        char *at = present->texts;
+        present->resource = text_place(&at, resource);
+        present->show = text_place(&at, show_text);
+        present->status = text_place(&at, status_text);
         present->priority = stanza_priority(presence);
         list_append(&crowd->present, &present->link);
         if (crowd->present.count > RESOURCE_MAX)
@@ -118,9 +108,9 @@ add_resource(struct crowd *crowd, const struct stanza *presence)
 }
 
 void
-crowd_presence(struct gateway *gateway, const struct pair *pair, const struct stanza *presence, const struct dialect *dialect)
+crowd_presence(struct edge *edge, const struct pair *pair, const struct stanza *presence, const struct dialect *dialect)
 {
-        struct crowd *crowd = crowd_of(gateway, pair);
+        struct crowd *crowd = crowd_of(edge, pair);
         const struct present *best = NULL;
         forget_resource(
                 crowd, presence->type == PRESENCE_AVAILABLE && presence->from.resource == NULL ? "" : presence->from.resource);
@@ -130,9 +120,9 @@ crowd_presence(struct gateway *gateway, const struct pair *pair, const struct st
                 if (present->priority >= 0 && (best == NULL || is_better(present, best)))
                         best = present;
         if (best != NULL)
-                simple_state(gateway->simple, pair, true, dialect_activity(dialect, best->show, best->status), best->status);
+                simple_state(edge->gateway->simple, pair, true, dialect_activity(dialect, best->show, best->status), best->status);
         else
-                simple_state(gateway->simple, pair, false, "", "");
+                simple_state(edge->gateway->simple, pair, false, "", "");
         if (list_is_empty(&crowd->present))
-                free_crowd(gateway, crowd);
+                free_crowd(edge, crowd);
 }

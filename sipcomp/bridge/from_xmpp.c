@@ -183,7 +183,7 @@ take_presence(struct edge *edge, const struct stanza *presence, const struct pai
                 break;
         case PRESENCE_AVAILABLE:
         case PRESENCE_UNAVAILABLE:
-                crowd_presence(edge->gateway, pair, presence, domain->dialect);
+                crowd_presence(edge, pair, presence, domain->dialect);
                 break;
         default:
                 log_debug(LOG_ABOUT("bridge", pair->local), "answered %s with an error: %s", pair->foreign,

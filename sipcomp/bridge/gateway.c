@@ -40,7 +40,7 @@ down(void *owner, struct component *component, const char *why)
 {
         struct edge *edge = owner;
         barrier_break(edge);
-        crowd_forget(edge->gateway, edge->domain);
+        crowd_forget_all(edge);
         if (!edge->gateway->stopping)
                 timer_start(&edge->hide, HIDE_MS, hide_users);
 }
@@ -70,6 +70,8 @@ free_edge(struct edge *edge)
         timer_stop(&edge->hide);
         barrier_free_all(edge);
         component_free(&edge->component);
+        crowd_forget_all(edge);
+        map_free(&edge->crowds);
         map_free(&edge->barriers);
         mem_free(edge->domain);
         mem_free(edge);
@@ -98,6 +100,7 @@ match_edges(struct gateway *gateway)
                 edge->gateway = gateway;
                 edge->domain = mem_strdup(domain);
                 edge->barriers = map_new();
+                edge->crowds = map_new();
                 map_put_str(gateway->edges, edge->domain, edge);
                 edge->component = component_new(domain, &server, &component_events, edge);
         }
@@ -154,7 +157,6 @@ gateway_new(struct config *config, struct store *store, struct err *err)
         gateway->config = config_ref(config);
         gateway->store = store;
         gateway->edges = map_new();
-        gateway->crowds = map_new();
         gateway->aliases = map_new();
         gateway->names = map_new();
         gateway->dns = make_dns(top, err);
@@ -263,7 +265,6 @@ gateway_free(struct gateway **where)
         timer_stop(&gateway->retire);
         for (size_t at = 0; (edge = map_next(gateway->edges, &at)) != NULL;)
                 free_edge(edge);
-        crowd_free_all(gateway);
         people_free_all(gateway);
         simple_free(&gateway->simple);
         if (gateway->transactions != NULL)
@@ -273,7 +274,6 @@ gateway_free(struct gateway **where)
         if (gateway->dns != NULL)
                 dns_free(&gateway->dns);
         map_free(&gateway->edges);
-        map_free(&gateway->crowds);
         map_free(&gateway->aliases);
         map_free(&gateway->names);
         config_unref(&gateway->config);

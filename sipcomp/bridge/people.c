@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-enum { ALIASES_MAX = 100000 };
+enum { ALIASES_MAX = 100000, NAMES_MAX = 100000 };
 
 /* user\40gmail.com@aol.com in a roster is user(gmail.com)@aol.com everywhere else (2.3). */
 struct alias {
@@ -43,6 +43,8 @@ void
 people_keep_name(struct gateway *gateway, const char *foreign, const char *name)
 {
         struct known_name *known = map_get_str(gateway->names, foreign);
+        if (known == NULL && map_count(gateway->names) >= NAMES_MAX)
+                return; /* his card has no name */
         if (known == NULL) {
                 known = MEM_NEW(known);
                 known->foreign = mem_strdup(foreign);

@@ -119,6 +119,13 @@ watcher_probes(void *owner, const struct pair *pair)
         send_presence(owner, pair, PRESENCE_PROBE, false); /* asked anew when the stream is back */
 }
 
+static bool
+may_tell(void *owner, const char *domain)
+{
+        const struct edge *edge = edge_of(owner, domain);
+        return edge != NULL && component_may_take(edge->component);
+}
+
 static void
 take_text(void *owner, const struct pair *pair, const char *thread, const char *body, const char *receipt, uint64_t server)
 {
@@ -212,6 +219,7 @@ const struct simple_events to_xmpp_events = {
         .watch_failed = watch_failed,
         .watcher_asks = watcher_asks,
         .watcher_probes = watcher_probes,
+        .may_tell = may_tell,
         .text = take_text,
         .typing = tell_typing,
         .text_failed = text_failed,

@@ -18,6 +18,7 @@
 
 enum {
         WAITING_MAX = 1000,
+        PATIENT_MAX = 1024 * 1024,    /* bytes the server has not read: what can wait does */
         QUEUE_MAX = 16 * 1024 * 1024, /* bytes the server has not read: texts are refused beyond */
         FIRST_WAIT_MS = 100,          /* a restart of the server is over soon */
         LONGEST_WAIT_MS = 5000,
@@ -365,6 +366,12 @@ bool
 component_is_up(const struct component *component)
 {
         return component->state == UP;
+}
+
+bool
+component_may_take(const struct component *component)
+{
+        return component->state == UP && conn_queued(stream_conn(component->stream)) < PATIENT_MAX;
 }
 
 bool

@@ -38,6 +38,8 @@ void component_close(struct component *component);
 /* Another server or secret (a reload): used from the next connection on, which is made now if it differs. */
 void component_set_server(struct component *component, const struct component_server *server);
 
+/* It is up, and the server reads what was sent: for those who have much to send that can wait. */
+bool component_may_take(const struct component *component);
 bool component_is_up(const struct component *component);
 /* Takes the stanza. keep: while the stream is down it waits (the oldest of 1000 give way); without, it is dropped then. False: dropped. */
 bool component_send(struct component *component, struct stanza *stanza, bool keep);

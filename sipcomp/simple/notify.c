@@ -104,10 +104,18 @@ begin_again(struct watcher *watcher)
         send_soon(watcher);
 }
 
+/* No way there says nothing about the watcher: he is told when there is one. */
+static void
+await_way(struct watcher *watcher)
+{
+        watcher->dirty = true;
+        timer_start(&watcher->timer, SECOND_TRY_MS, fire);
+}
+
 static void
 end_dialog(struct watcher *watcher)
 {
-        forget(watcher->relation->simple, TABLE_WATCHER, watcher->key, PAIR_KEY);
+        forget(watcher->relation->simple, TABLE_WATCHER, watcher->ear.key, DIALOG_KEY);
         watcher->over = true;
 }
 
@@ -134,6 +142,7 @@ static const struct step {
         { NOTIFY_SENDING,   NOTIFY_CHANGED,   mark,         NOTIFY_SENDING   },
         { NOTIFY_SENDING,   NOTIFY_TAKEN,     go_on,        NOTIFY_RESTING   },
         { NOTIFY_SENDING,   NOTIFY_FAILED,    try_later,    NOTIFY_RETRYING  },
+        { NOTIFY_SENDING,   NOTIFY_UNREACHED, await_way,    NOTIFY_RETRYING  },
         { NOTIFY_SENDING,   NOTIFY_ENDED,     mark,         NOTIFY_SENDING   }, /* the last one goes when this one is answered */
 
         { NOTIFY_RESTING,   NOTIFY_ASKED,     send_soon,    NOTIFY_RESTING   },
@@ -147,6 +156,7 @@ static const struct step {
 
         { NOTIFY_LAST,      NOTIFY_TAKEN,     end_dialog,   NOTIFY_OVER      },
         { NOTIFY_LAST,      NOTIFY_FAILED,    end_dialog,   NOTIFY_OVER      },
+        { NOTIFY_LAST,      NOTIFY_UNREACHED, end_dialog,   NOTIFY_OVER      },
         { NOTIFY_LAST,      NOTIFY_GONE,      end_dialog,   NOTIFY_OVER      },
         { NOTIFY_LAST,      NOTIFY_ANY_EVENT, do_nothing,   NOTIFY_LAST      },
 
@@ -157,7 +167,8 @@ static const struct step {
 /* clang-format on */
 
 static const char *const state_names[] = { "new", "quiet", "sending", "resting", "retrying", "last", "over", "any" };
-static const char *const event_names[] = { "asked", "changed", "taken", "gone", "failed", "time", "back", "ended", "any" };
+static const char *const event_names[] = { "asked", "changed", "taken", "gone", "failed", "unreached", "time", "back", "ended",
+        "any" };
 
 void
 watcher_apply(struct watcher *watcher, enum notify_event event)
@@ -167,7 +178,8 @@ watcher_apply(struct watcher *watcher, enum notify_event event)
         while ((step->in != watcher->stage && step->in != NOTIFY_ANY) || (step->when != event && step->when != NOTIFY_ANY_EVENT))
                 step++;
         enum notify_state then = step->then == NOTIFY_ANY ? watcher->stage : step->then;
-        log_debug(&relation->log, "notify %s --%s--> %s", state_names[watcher->stage], event_names[event], state_names[then]);
+        log_debug(
+                RELATION_LOG(relation), "notify %s --%s--> %s", state_names[watcher->stage], event_names[event], state_names[then]);
         watcher->stage = then;
         step->act(watcher);
         if (watcher->over)
@@ -180,13 +192,15 @@ fire(struct timer *timer)
         watcher_apply(container_of(timer, struct watcher, timer), NOTIFY_TIME);
 }
 
-/* 481, 404, 410, 489, 606, 403: nobody is there. 408, 5xx, no way: only when it happens twice (5.3). */
+/* 481, 404, 410, 489, 606, 403: nobody is there. 408, 5xx: only when it happens twice (5.3). */
 static enum notify_event
 event_of(const struct watcher *watcher, const struct sip_message *response)
 {
         int status = response->status;
         if (status < 300)
                 return NOTIFY_TAKEN;
+        if (response->local && status == 503)
+                return NOTIFY_UNREACHED;
         if (status == 481 || status == 404 || status == 410 || status == 489 || status == 606 || status == 403 || watcher->failed)
                 return NOTIFY_GONE;
         return NOTIFY_FAILED;
@@ -200,7 +214,7 @@ finish(void *owner, struct sip_client *client, const struct sip_message *respons
         enum notify_event event = event_of(watcher, response);
         watcher->client = NULL;
         if (event != NOTIFY_TAKEN)
-                log_info(&relation->log, "NOTIFY answered %d", response->status);
+                log_info(RELATION_LOG(relation), "NOTIFY answered %d", response->status);
         else
                 sip_dialog_answered(watcher->dialog, response);
         bool last_waits = watcher->ends && watcher->stage == NOTIFY_SENDING && event != NOTIFY_GONE;

@@ -5,29 +5,29 @@
 
 #include "shared/base/digest.h"
 #include "shared/base/mem.h"
+#include "shared/base/text.h"
 
 #include <string.h>
 
+/* One block, which begins with the first text: there are very many pairs. */
 void
 pair_copy(struct pair *to, const struct pair *from)
 {
-        to->local = mem_strdup(from->local);
-        to->foreign = mem_strdup(from->foreign);
-        to->local_uri = mem_strdup(from->local_uri);
-        to->foreign_uri = mem_strdup(from->foreign_uri);
-        to->local_user = mem_strdup(from->local_user);
-        to->domain = mem_strdup(from->domain);
+        size_t room = strlen(from->local) + strlen(from->foreign) + strlen(from->local_uri) + strlen(from->foreign_uri) +
+                strlen(from->local_user) + strlen(from->domain) + 6;
+        char *at = mem_new(room);
+        to->local = text_place(&at, from->local);
+        to->foreign = text_place(&at, from->foreign);
+        to->local_uri = text_place(&at, from->local_uri);
+        to->foreign_uri = text_place(&at, from->foreign_uri);
+        to->local_user = text_place(&at, from->local_user);
+        to->domain = text_place(&at, from->domain);
 }
 
 void
 pair_free(struct pair *pair)
 {
         mem_free((char *)pair->local);
-        mem_free((char *)pair->foreign);
-        mem_free((char *)pair->local_uri);
-        mem_free((char *)pair->foreign_uri);
-        mem_free((char *)pair->local_user);
-        mem_free((char *)pair->domain);
         *pair = (struct pair){ 0 };
 }
 
@@ -39,6 +39,13 @@ pair_key(unsigned char key[PAIR_KEY], const struct pair *pair)
         buf_puts(&names, pair->foreign);
         digest_of(DIGEST_SHA256, buf_data(&names), names.len, key);
         buf_free(&names);
+}
+
+const struct log_scope *
+pair_scope(struct log_scope *scope, const char *left, const char *right)
+{
+        log_scope_set(scope, scope->room, "%s>%s", left, right);
+        return scope;
 }
 
 void

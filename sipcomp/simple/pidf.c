@@ -5,6 +5,7 @@
  */
 #include "sipcomp/simple/pidf.h"
 
+#include "shared/base/mem.h"
 #include "shared/base/text.h"
 #include "shared/xml/parser.h"
 #include "shared/xml/writer.h"
@@ -256,6 +257,40 @@ pidf_read(struct pidf *pidf, struct arena *arena, const char *bytes, size_t len,
 out:
         arena_free(&tree);
         return verdict;
+}
+
+const struct pidf pidf_closed = { .activity = "" };
+
+static size_t
+size_of(const char *text)
+{
+        return text == NULL ? 0 : strlen(text) + 1;
+}
+
+const struct pidf *
+pidf_copy(const struct pidf *pidf)
+{
+        size_t room = size_of(pidf->activity) + size_of(pidf->display_name);
+        if (!pidf->open && pidf->note_count == 0 && pidf->activity[0] == '\0' && pidf->display_name == NULL)
+                return &pidf_closed;
+        for (size_t i = 0; i < pidf->note_count; i++)
+                room += size_of(pidf->notes[i].lang) + size_of(pidf->notes[i].text);
+        struct pidf *copy = mem_new(sizeof(*copy) + room);
+        char *at = (char *)(copy + 1);
+        *copy = *pidf;
+        copy->activity = text_place(&at, pidf->activity);
+        copy->display_name = text_place(&at, pidf->display_name);
+        for (size_t i = 0; i < pidf->note_count; i++)
+                copy->notes[i] = (struct pidf_note){ text_place(&at, pidf->notes[i].lang), text_place(&at, pidf->notes[i].text) };
+        return copy;
+}
+
+void
+pidf_free_copy(const struct pidf **pidf)
+{
+        if (*pidf != &pidf_closed)
+                mem_free((void *)*pidf);
+        *pidf = NULL;
 }
 
 void

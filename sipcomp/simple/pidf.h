@@ -26,6 +26,12 @@ struct pidf {
         const char *display_name; /* NULL: none */
 };
 
+/* Nobody is there. */
+extern const struct pidf pidf_closed;
+/* A copy with its texts in one block, or pidf_closed where it says no more than that. */
+const struct pidf *pidf_copy(const struct pidf *pidf);
+void pidf_free_copy(const struct pidf **pidf);
+
 enum pidf_verdict {
         PIDF_FINE,
         PIDF_BROKEN,     /* not well-formed, a DOCTYPE, too large or deep, or not a presence document */

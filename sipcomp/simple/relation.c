@@ -24,7 +24,8 @@ relation_of(struct simple *simple, const struct pair *pair)
         relation->simple = simple;
         pair_copy(&relation->pair, pair);
         memcpy(relation->key, key, PAIR_KEY);
-        log_scope_set(&relation->log, "simple.watcher", "%s>%s", pair->foreign, pair->local);
+        relation->domain = domain_of(simple, pair->domain);
+        domain_add_relation(relation->domain, &relation->in_domain);
         map_put(simple->relations, key, PAIR_KEY, relation);
         return relation;
 }
@@ -35,6 +36,7 @@ free_relation(struct relation *relation)
         for (LIST_EACH(watcher, &relation->watchers, struct watcher, link))
                 watcher_free(watcher);
         map_remove(relation->simple->relations, relation->key, PAIR_KEY);
+        domain_remove_relation(relation->domain, &relation->in_domain);
         pair_free(&relation->pair);
         mem_free(relation->activity);
         mem_free(relation->note);
@@ -99,7 +101,7 @@ tell_news(void *arg, enum store_outcome outcome)
         if (relation == NULL || relation->storing == 0)
                 return;
         if (outcome != STORE_DONE)
-                log_error(&relation->log, "a decision could not be stored: after a restart the user will be asked again");
+                log_error(RELATION_LOG(relation), "a decision could not be stored: after a restart the user will be asked again");
         if (--relation->storing == 0)
                 tell_all(relation, NOTIFY_CHANGED);
         relation_tidy(relation);
@@ -174,36 +176,14 @@ relation_resume(struct simple *simple)
 }
 
 void
-relation_notify_again(struct simple *simple, const char *domain)
+relation_drop(struct simple *simple, const char *name)
 {
-        struct relation *relation;
-        for (size_t at = 0; (relation = map_next(simple->relations, &at)) != NULL;)
+        for (LIST_EACH(relation, &domain_of(simple, name)->relations, struct relation, in_domain)) {
                 for (LIST_EACH(watcher, &relation->watchers, struct watcher, link))
-                        if (strcmp(relation->pair.domain, domain) == 0 && watcher->stage == NOTIFY_RETRYING)
-                                watcher_apply(watcher, NOTIFY_BACK);
-}
-
-void
-relation_drop(struct simple *simple, const char *domain)
-{
-        struct relation *relation;
-        for (size_t at = 0; (relation = map_next(simple->relations, &at)) != NULL;) {
-                if (strcmp(relation->pair.domain, domain) != 0)
-                        continue;
-                for (LIST_EACH(watcher, &relation->watchers, struct watcher, link))
-                        forget(simple, TABLE_WATCHER, watcher->key, PAIR_KEY);
+                        forget(simple, TABLE_WATCHER, watcher->ear.key, DIALOG_KEY);
                 forget(simple, TABLE_RELATION, relation->key, PAIR_KEY);
                 free_relation(relation);
         }
-}
-
-void
-relation_count(const struct simple *simple, const char *domain, struct simple_counters *counters)
-{
-        struct relation *relation;
-        for (size_t at = 0; (relation = map_next(simple->relations, &at)) != NULL;)
-                if (domain == NULL || strcmp(relation->pair.domain, domain) == 0)
-                        counters->watchers += relation->watchers.count;
 }
 
 void
@@ -216,7 +196,7 @@ simple_decide(struct simple *simple, const struct pair *pair, enum decision deci
                 relation_tidy(relation);
                 return;
         }
-        log_info(&relation->log, "%s",
+        log_info(RELATION_LOG(relation), "%s",
                 decision == DECISION_ACCEPTED         ? "accepted"
                         : decision == DECISION_DENIED ? "denied"
                                                       : "open again");
@@ -267,30 +247,32 @@ simple_state(struct simple *simple, const struct pair *pair, bool open, const ch
         relation_tidy(relation);
 }
 
+/* The server behind the user is away, or back: then his state is asked for, or he is asked again what he has not answered. */
 void
-simple_hide(struct simple *simple, const char *domain)
+relation_visit(struct link *link, bool hide)
 {
-        struct relation *relation;
-        for (size_t at = 0; (relation = map_next(simple->relations, &at)) != NULL;) {
-                if (strcmp(relation->pair.domain, domain) != 0 || relation->hidden)
-                        continue;
+        struct relation *relation = container_of(link, struct relation, in_domain);
+        if (hide && !relation->hidden) {
                 relation->hidden = true;
                 tell_all(relation, NOTIFY_CHANGED);
+        } else if (!hide && !list_is_empty(&relation->watchers)) {
+                if (relation->decision == DECISION_ACCEPTED)
+                        relation->simple->events->watcher_probes(relation->simple->owner, &relation->pair);
+                else if (relation->decision == DECISION_NONE && relation->asked)
+                        relation->simple->events->watcher_asks(relation->simple->owner, &relation->pair);
         }
 }
 
-void
-simple_show(struct simple *simple, const char *domain)
+bool
+relation_resend(struct link *link)
 {
-        struct relation *relation;
-        chat_return_orphans(simple, domain);
-        watch_tell_all(simple, domain);
-        for (size_t at = 0; (relation = map_next(simple->relations, &at)) != NULL;) {
-                if (strcmp(relation->pair.domain, domain) != 0 || list_is_empty(&relation->watchers))
+        struct relation *relation = container_of(link, struct relation, in_domain);
+        bool waits = false;
+        for (LIST_EACH(watcher, &relation->watchers, struct watcher, link)) {
+                if (watcher->stage != NOTIFY_RETRYING)
                         continue;
-                if (relation->decision == DECISION_ACCEPTED)
-                        simple->events->watcher_probes(simple->owner, &relation->pair);
-                else if (relation->decision == DECISION_NONE && relation->asked)
-                        simple->events->watcher_asks(simple->owner, &relation->pair);
+                waits = true;
+                watcher_apply(watcher, NOTIFY_BACK);
         }
+        return waits;
 }

@@ -1,8 +1,9 @@
 /*
  * simple.c - the room's one object: who listens to which dialog, the turn of each SUBSCRIBE, and where a request goes first
  */
-#include "sipcomp/simple/simple_private.h"
+#include "sipcomp/simple/domain_private.h"
 
+#include "shared/base/digest.h"
 #include "shared/base/mem.h"
 #include "shared/base/panic.h"
 #include "shared/base/text.h"
@@ -12,15 +13,6 @@
 #include <string.h>
 
 const char *const simple_tables[] = { "watch", "relation", "watcher", "text", NULL };
-
-enum { PAGER_MEMORY_MS = 24 * 3600 * 1000 };
-
-/* What is remembered about a domain between requests. */
-struct pace {
-        char *domain;
-        uint64_t next;        /* when the next SUBSCRIBE may leave */
-        uint64_t pager_until; /* it refused sessions: single messages until then */
-};
 
 static void
 copy_options(struct simple *simple, const struct simple_options *options)
@@ -40,10 +32,11 @@ simple_new(const struct simple_options *options, const struct simple_events *eve
         simple->events = events;
         simple->owner = owner;
         simple->dialogs = map_new();
+        simple->foreigners = map_new();
         simple->watches = map_new();
         simple->relations = map_new();
         simple->chats = map_new();
-        simple->paces = map_new();
+        simple->domains = map_new();
         receipts_init(&simple->expected);
         receipts_init(&simple->owed);
         return simple;
@@ -53,7 +46,6 @@ void
 simple_free(struct simple **where)
 {
         struct simple *simple = *where;
-        struct pace *pace;
         if (simple == NULL)
                 return;
         *where = NULL;
@@ -62,17 +54,15 @@ simple_free(struct simple **where)
         chat_free_all(simple);
         receipts_free(&simple->expected);
         receipts_free(&simple->owed);
-        for (size_t at = 0; (pace = map_next(simple->paces, &at)) != NULL;) {
-                map_remove_str(simple->paces, pace->domain);
-                mem_free(pace->domain);
-                mem_free(pace);
-        }
-        map_free(&simple->paces);
+        domain_free_all(simple);
+        map_free(&simple->domains);
         map_free(&simple->chats);
         map_free(&simple->relations);
         map_free(&simple->watches);
         must(map_count(simple->dialogs) == 0);
         map_free(&simple->dialogs);
+        must(map_count(simple->foreigners) == 0);
+        map_free(&simple->foreigners);
         mem_free(simple);
 }
 
@@ -105,18 +95,10 @@ simple_drop(struct simple *simple, const char *domain)
 }
 
 void
-simple_domain_back(struct simple *simple, const char *domain)
-{
-        watch_renew_all(simple, domain);
-        relation_notify_again(simple, domain);
-}
-
-void
 simple_counters(const struct simple *simple, const char *domain, struct simple_counters *counters)
 {
         *counters = (struct simple_counters){ 0 };
-        watch_count(simple, domain, counters);
-        relation_count(simple, domain, counters);
+        domain_count(simple, domain, counters);
         chat_count(simple, domain, counters);
 }
 
@@ -128,39 +110,46 @@ copy_text(const char *text)
 
 /* --- Dialogs. */
 
+static void
+dialog_key(unsigned char key[DIALOG_KEY], const char *call_id, const char *local_tag)
+{
+        struct buf names = { 0 };
+        sip_dialog_key(&names, call_id, local_tag);
+        digest_of(DIGEST_SHA256, buf_data(&names), names.len, key);
+        buf_free(&names);
+}
+
 void
 ear_register(struct simple *simple, struct dialog_ear *ear, const char *call_id, const char *local_tag)
 {
         ear_forget(simple, ear);
-        sip_dialog_key(&ear->key, call_id, local_tag);
-        map_put(simple->dialogs, buf_data(&ear->key), ear->key.len, ear);
+        dialog_key(ear->key, call_id, local_tag);
+        ear->listens = true;
+        map_put(simple->dialogs, ear->key, DIALOG_KEY, ear);
 }
 
 void
 ear_forget(struct simple *simple, struct dialog_ear *ear)
 {
-        if (ear->key.len == 0)
+        if (!ear->listens)
                 return;
-        if (map_get(simple->dialogs, buf_data(&ear->key), ear->key.len) == ear)
-                map_remove(simple->dialogs, buf_data(&ear->key), ear->key.len);
-        buf_free(&ear->key);
-        ear->key = (struct buf){ 0 };
+        if (map_get(simple->dialogs, ear->key, DIALOG_KEY) == ear)
+                map_remove(simple->dialogs, ear->key, DIALOG_KEY);
+        ear->listens = false;
 }
 
-static struct dialog_ear *
-find_ear(const struct simple *simple, const char *call_id, const char *local_tag)
+struct dialog_ear *
+ear_find(const struct simple *simple, const char *call_id, const char *local_tag)
 {
-        struct buf key = { 0 };
-        sip_dialog_key(&key, call_id, local_tag);
-        struct dialog_ear *ear = map_get(simple->dialogs, buf_data(&key), key.len);
-        buf_free(&key);
-        return ear;
+        unsigned char key[DIALOG_KEY];
+        dialog_key(key, call_id, local_tag);
+        return map_get(simple->dialogs, key, DIALOG_KEY);
 }
 
 void
 simple_acked(struct simple *simple, const struct sip_message *ack)
 {
-        struct dialog_ear *ear = ack->to.tag == NULL ? NULL : find_ear(simple, ack->call_id, ack->to.tag);
+        struct dialog_ear *ear = ack->to.tag == NULL ? NULL : ear_find(simple, ack->call_id, ack->to.tag);
         if (ear != NULL && ear->acked != NULL)
                 ear->acked(ear);
 }
@@ -168,7 +157,7 @@ simple_acked(struct simple *simple, const struct sip_message *ack)
 void
 simple_unacked(struct simple *simple, const char *call_id, const char *local_tag)
 {
-        struct dialog_ear *ear = find_ear(simple, call_id, local_tag);
+        struct dialog_ear *ear = ear_find(simple, call_id, local_tag);
         if (ear != NULL && ear->unacked != NULL)
                 ear->unacked(ear);
 }
@@ -201,7 +190,7 @@ tell_options(struct sip_server *server, const struct sip_message *request)
 void
 simple_request_in_dialog(struct simple *simple, struct sip_server *server, const struct sip_message *request)
 {
-        struct dialog_ear *ear = find_ear(simple, request->call_id, request->to.tag);
+        struct dialog_ear *ear = ear_find(simple, request->call_id, request->to.tag);
         if (ear != NULL && !text_equal(request->from.uri.host, ear->pair->domain))
                 ear = NULL; /* another domain that has guessed or overheard the tags */
         if (ear != NULL && sip_message_is(request, "OPTIONS"))
@@ -272,42 +261,6 @@ send_request(struct simple *simple, struct sip_message *request, const char *dom
         struct sip_client *client = sip_client_start(simple->options.transactions, request, &target, events, owner);
         arena_free(&arena);
         return client;
-}
-
-static struct pace *
-pace_of(struct simple *simple, const char *domain)
-{
-        struct pace *pace = map_get_str(simple->paces, domain);
-        if (pace == NULL) {
-                pace = MEM_NEW(pace);
-                pace->domain = mem_strdup(domain);
-                map_put_str(simple->paces, domain, pace);
-        }
-        return pace;
-}
-
-bool
-pager_remembered(struct simple *simple, const char *domain)
-{
-        return pace_of(simple, domain)->pager_until > worker_now();
-}
-
-void
-pager_remember(struct simple *simple, const char *domain)
-{
-        pace_of(simple, domain)->pager_until = worker_now() + PAGER_MEMORY_MS;
-}
-
-uint64_t
-pace_take(struct simple *simple, const char *domain)
-{
-        struct pace *pace = pace_of(simple, domain);
-        uint64_t now = worker_now();
-        if (pace->next < now)
-                pace->next = now;
-        uint64_t wait = pace->next - now;
-        pace->next += 1000 / simple->options.subscribe_rate;
-        return wait;
 }
 
 /* --- Records. */

@@ -40,6 +40,8 @@ struct simple_events {
         /* Incoming ones: ask the user, or learn the state of one who has accepted. */
         void (*watcher_asks)(void *owner, const struct pair *pair);
         void (*watcher_probes)(void *owner, const struct pair *pair);
+        /* Can the way to the server of this SIP domain take more? False: it is asked again soon. For states told in great number. */
+        bool (*may_tell)(void *owner, const char *domain);
         /* A text from them. The bridge writes it, and calls simple_vouch(server) when it is safe. receipt: the id it must have, for they want to know
          * when it is delivered (simple_receipt); NULL: they do not. */
         void (*text)(

@@ -25,12 +25,13 @@ struct simple {
         const struct simple_events *events;
         void *owner;
         const struct federation *federation;
-        struct map *dialogs;   /* struct dialog_ear by sip_dialog_key */
-        struct map *watches;   /* struct watch by pair key */
-        struct map *relations; /* struct relation by pair key */
-        struct map *chats;     /* struct chat by pair key */
-        struct map *paces;     /* struct pace by domain */
-        struct list orphans;   /* texts that were under way when we stopped */
+        struct map *dialogs;    /* struct dialog_ear by its key */
+        struct map *watches;    /* struct watch by pair key */
+        struct map *relations;  /* struct relation by pair key */
+        struct map *chats;      /* struct chat by pair key */
+        struct map *domains;    /* struct domain by name */
+        struct map *foreigners; /* struct foreigner by JID: how many dialogs each has with us */
+        struct list orphans;    /* texts that were under way when we stopped */
         uint64_t next_text;
         struct receipts expected, owed; /* by them, by our users */
 };
@@ -38,16 +39,20 @@ struct simple {
 /* mem_strdup where NULL stays NULL. */
 char *copy_text(const char *text);
 
+enum { DIALOG_KEY = 32 };
+
 /* Whoever has a dialog listens to it: embedded in watches, watchers and sessions, found by Call-ID and our tag. */
 struct dialog_ear {
         void (*request)(struct dialog_ear *ear, struct sip_server *server, const struct sip_message *request); /* answers it */
         void (*acked)(struct dialog_ear *ear);
         void (*unacked)(struct dialog_ear *ear);
-        const struct pair *pair; /* whose dialog it is: nobody from another domain is heard in it */
-        struct buf key;          /* empty: not registered */
+        const struct pair *pair;       /* whose dialog it is: nobody from another domain is heard in it */
+        unsigned char key[DIALOG_KEY]; /* a digest of Call-ID and our tag */
+        bool listens;                  /* it is registered */
 };
 void ear_register(struct simple *simple, struct dialog_ear *ear, const char *call_id, const char *local_tag);
 void ear_forget(struct simple *simple, struct dialog_ear *ear);
+struct dialog_ear *ear_find(const struct simple *simple, const char *call_id, const char *local_tag); /* NULL: nobody's */
 
 /* Starts a request of ours towards the domain; dialog may be NULL. */
 struct sip_client *send_request(struct simple *simple, struct sip_message *request, const char *domain,
@@ -56,8 +61,6 @@ const char *own_host(const struct simple *simple);
 const struct dialect *dialect_for(const struct simple *simple, const char *domain);
 /* Answers with a status and, where name is not NULL, one header. */
 void answer(struct sip_server *server, const struct sip_message *request, int status, const char *name, const char *value);
-/* How many milliseconds a SUBSCRIBE to this domain must wait for its turn; takes the turn. */
-uint64_t pace_take(struct simple *simple, const char *domain);
 /* The domain has refused a session within the last 24 h (section 8 of the dialects). */
 bool pager_remembered(struct simple *simple, const char *domain);
 void pager_remember(struct simple *simple, const char *domain);
@@ -68,19 +71,14 @@ void forget(struct simple *simple, enum table table, const void *key, size_t key
 /* watch.c */
 void watch_resume(struct simple *simple);
 void watch_free_all(struct simple *simple);
-void watch_tell_all(struct simple *simple, const char *domain); /* what is known of the contacts there */
-void watch_renew_all(struct simple *simple, const char *domain);
 void watch_drop(struct simple *simple, const char *domain);
-void watch_count(const struct simple *simple, const char *domain, struct simple_counters *counters);
 
 /* watcher.c, relation.c */
 void
 watcher_subscribe(struct simple *simple, struct sip_server *server, const struct sip_message *request, const struct pair *pair);
 void relation_resume(struct simple *simple);
 void relation_free_all(struct simple *simple);
-void relation_notify_again(struct simple *simple, const char *domain); /* what could not be told */
 void relation_drop(struct simple *simple, const char *domain);
-void relation_count(const struct simple *simple, const char *domain, struct simple_counters *counters);
 
 /* receipt.c */
 void receipts_init(struct receipts *receipts);

@@ -24,8 +24,6 @@ enum {
         MIN_EXPIRES_MAX = 604800
 };
 
-static const struct log_scope room = { .room = "simple.watch" };
-
 static void fire(struct timer *timer);
 static void expire(struct timer *timer);
 static void finish(void *owner, struct sip_client *client, const struct sip_message *response, bool sent);
@@ -124,8 +122,8 @@ wait_for(struct watch *watch, uint64_t ms)
 }
 
 /* E - 900 s for an hour and more, three quarters below, half below 90 s; fire() takes up to 5 % off (4.4). */
-static void
-plan_refresh(struct watch *watch)
+void
+watch_plan(struct watch *watch)
 {
         int64_t left = (watch->expires_at - clock_wall_ms()) / 1000;
         if (left < 0)
@@ -144,6 +142,8 @@ keep_grant(struct watch *watch, const struct sip_message *response)
         watch->expires_at = clock_wall_ms() + granted * 1000;
         timer_start(&watch->expiry, (uint64_t)granted * 1000, expire);
         watch->tries = 0;
+        watch->unreached = false;
+        watch->granted_at = worker_now();
         mem_free(watch->redirect);
         watch->redirect = NULL;
 }
@@ -161,7 +161,7 @@ settle(struct watch *watch, const struct sip_message *response)
 {
         keep_grant(watch, response);
         watch_save(watch);
-        plan_refresh(watch);
+        watch_plan(watch);
 }
 
 static void
@@ -175,14 +175,14 @@ static void
 take_state_and_settle(struct watch *watch, const struct sip_message *message)
 {
         take_state(watch, message);
-        plan_refresh(watch);
+        watch_plan(watch);
 }
 
 /* The other side says that the user is not to be seen. */
 static void
 end_refused(struct watch *watch, const struct sip_message *cause)
 {
-        log_info(&watch->log, "refused: the subscription ends");
+        log_info(WATCH_LOG(watch), "refused: the subscription ends");
         watch_show_closed(watch);
         watch->simple->events->watch_ended(watch->simple->owner, &watch->pair);
         drop_dialog(watch);
@@ -229,7 +229,8 @@ fail(struct watch *watch, const struct sip_message *response)
         if (response != NULL)
                 failure_text(text, response, NULL);
         watch->tries++;
-        log_at(&watch->log, rule->routing_fault ? LOG_ERROR : LOG_INFO, "SUBSCRIBE failed: %s tries=%u", text, watch->tries);
+        watch->unreached = !rule->known_unavailable;
+        log_at(WATCH_LOG(watch), rule->routing_fault ? LOG_ERROR : LOG_INFO, "SUBSCRIBE failed: %s tries=%u", text, watch->tries);
 
         bool tell = rule->first == FIRST_ERROR || (rule->first == FIRST_ERROR_AFTER_TRIES && watch->tries == TRIES_BEFORE_ERROR);
         if (watch->known) {
@@ -261,7 +262,7 @@ repeat(struct watch *watch, const struct sip_message *cause)
                 return;
         watch->asked = false;
         watch->simple->events->watch_accepted(watch->simple->owner, &watch->pair);
-        watch->simple->events->watch_state(watch->simple->owner, &watch->pair, &watch->state);
+        watch->simple->events->watch_state(watch->simple->owner, &watch->pair, watch->state);
 }
 
 static void
@@ -344,7 +345,7 @@ watch_apply(struct watch *watch, enum watch_event event, const struct sip_messag
         while ((step->in != watch->stage && step->in != WATCH_ANY) || (step->when != event && step->when != WATCH_ANY_EVENT))
                 step++;
         enum watch_state then = step->then == WATCH_ANY ? watch->stage : step->then;
-        log_debug(&watch->log, "%s --%s--> %s", state_names[watch->stage], event_names[event], state_names[then]);
+        log_debug(WATCH_LOG(watch), "%s --%s--> %s", state_names[watch->stage], event_names[event], state_names[then]);
         watch->stage = then;
         step->act(watch, message);
         if (watch->over)
@@ -357,6 +358,16 @@ dialog_lives(const struct watch *watch)
         return watch->dialog != NULL && clock_wall_ms() < watch->expires_at;
 }
 
+static void
+go_on(struct watch *watch, bool sends)
+{
+        watch->has_turn = false;
+        if (watch->stage == WATCH_SETTLED && !dialog_lives(watch))
+                watch_apply(watch, WATCH_LOST, NULL);
+        else
+                watch_apply(watch, sends && dialog_lives(watch) ? WATCH_TURN : WATCH_TIME, NULL);
+}
+
 /* A timer of the watch. What sends a SUBSCRIBE waits for the turn of its domain first. */
 static void
 fire(struct timer *timer)
@@ -364,37 +375,27 @@ fire(struct timer *timer)
         struct watch *watch = container_of(timer, struct watch, timer);
         bool sends = watch->stage != WATCH_LISTENING && watch->stage != WATCH_ENDING;
         if (sends && !watch->has_turn) {
-                uint64_t wait = pace_take(watch->simple, watch->pair.domain);
+                uint64_t wait = domain_take_turn(watch->domain);
                 watch->has_turn = true;
                 if (wait > 0) {
                         timer_start(timer, wait, fire);
                         return;
                 }
         }
-        watch->has_turn = false;
-        if (watch->stage == WATCH_SETTLED && !dialog_lives(watch)) {
-                watch_apply(watch, WATCH_LOST, NULL);
-                return;
-        }
-        watch_apply(watch, sends && dialog_lives(watch) ? WATCH_TURN : WATCH_TIME, NULL);
+        go_on(watch, sends);
 }
 
-/* fire() lets each of them wait for its turn. Who waits for the user, or has a SUBSCRIBE under way, is left alone. */
-void
-watch_renew_all(struct simple *simple, const char *domain)
+/* The domain may have forgotten us. Who waits for something else than a way there goes on waiting. */
+bool
+watch_renew(struct link *link)
 {
-        struct watch *watch;
-        size_t count = 0;
-        for (size_t at = 0; (watch = map_next(simple->watches, &at)) != NULL;) {
-                if (strcmp(watch->pair.domain, domain) != 0 || !timer_is_running(&watch->timer) || watch->has_turn)
-                        continue;
-                if (watch->stage == WATCH_SETTLED || watch->stage == WATCH_WAITING) {
-                        timer_start(&watch->timer, 0, fire);
-                        count++;
-                }
-        }
-        if (count > 0)
-                log_info(&room, "%s is back: %zu subscription%s will be renewed", domain, count, count == 1 ? "" : "s");
+        struct watch *watch = container_of(link, struct watch, in_domain);
+        bool waits =
+                watch->stage == WATCH_IDLE || watch->stage == WATCH_SETTLED || (watch->stage == WATCH_WAITING && watch->unreached);
+        if (!waits || watch->client != NULL || watch->granted_at >= watch->domain->back_at)
+                return false;
+        go_on(watch, true);
+        return true;
 }
 
 /* The dialog has run out without being refreshed: nothing is known about the contact any more. */
@@ -412,12 +413,6 @@ void
 watch_expire_in(struct watch *watch, uint64_t ms)
 {
         timer_start(&watch->expiry, ms, expire);
-}
-
-void
-watch_wake(struct watch *watch, uint64_t ms)
-{
-        timer_start(&watch->timer, ms, fire);
 }
 
 /* --- Final answers to SUBSCRIBE. */
@@ -444,7 +439,7 @@ finish(void *owner, struct sip_client *client, const struct sip_message *respons
         else
                 sip_dialog_answered(watch->dialog, response);
         if (watch->dialog == NULL) {
-                log_info(&watch->log, "the answer to SUBSCRIBE has no tag or Contact");
+                log_info(WATCH_LOG(watch), "the answer to SUBSCRIBE has no tag or Contact");
                 watch_apply(watch, WATCH_FAILED, NULL);
                 return;
         }
@@ -460,11 +455,4 @@ const struct sip_message *
 watch_request_under_way(const struct watch *watch)
 {
         return watch->client == NULL ? NULL : sip_client_request(watch->client);
-}
-
-void
-watch_init_log(struct watch *watch)
-{
-        watch->log.room = room.room;
-        log_scope_set(&watch->log, room.room, "%s>%s", watch->pair.local, watch->pair.foreign);
 }

@@ -55,22 +55,21 @@ same_state(const struct pidf *a, const struct pidf *b)
         return true;
 }
 
-static void
-keep_state(struct watch *watch, struct arena *texts, const struct pidf *state)
+void
+watch_keep_state(struct watch *watch, const struct pidf *state)
 {
-        arena_free(&watch->texts);
-        watch->texts = texts;
-        watch->state = *state;
+        const struct pidf *old = watch->state;
+        watch->state = pidf_copy(state);
+        pidf_free_copy(&old);
 }
 
 void
 watch_show_closed(struct watch *watch)
 {
-        static const struct pidf closed = { .activity = "" };
-        bool was_open = watch->state.open;
-        keep_state(watch, NULL, &closed);
+        bool was_open = watch->state->open;
+        watch_keep_state(watch, &pidf_closed);
         if (was_open)
-                watch->simple->events->watch_state(watch->simple->owner, &watch->pair, &watch->state);
+                watch->simple->events->watch_state(watch->simple->owner, &watch->pair, watch->state);
 }
 
 /* Reads the body into the state, if it says something about this contact. */
@@ -82,13 +81,13 @@ read_body(struct watch *watch, const struct sip_message *message, bool *changed)
         bool loose = dialect_for(watch->simple, watch->pair.domain)->loose_names;
         enum pidf_verdict verdict = pidf_read(&state, texts, message->body, message->body_len, watch->pair.foreign_uri, loose);
         if (verdict != PIDF_FINE) {
-                log_info(&watch->log, "a NOTIFY is ignored: its document %s",
+                log_info(WATCH_LOG(watch), "a NOTIFY is ignored: its document %s",
                         verdict == PIDF_BROKEN ? "is broken" : "is about somebody else");
-                arena_free(&texts);
-                return;
+        } else {
+                *changed = !same_state(watch->state, &state);
+                watch_keep_state(watch, &state);
         }
-        *changed = !same_state(&watch->state, &state);
-        keep_state(watch, texts, &state);
+        arena_free(&texts);
 }
 
 static void
@@ -127,7 +126,7 @@ watch_take_state(struct watch *watch, const struct sip_message *message)
         if (document_is_known(message, &is_pidf) && is_pidf && message->body_len > 0)
                 read_body(watch, message, &changed);
         if (changed || first)
-                watch->simple->events->watch_state(watch->simple->owner, &watch->pair, &watch->state);
+                watch->simple->events->watch_state(watch->simple->owner, &watch->pair, watch->state);
         watch->notified = true;
 }
 

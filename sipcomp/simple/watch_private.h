@@ -2,7 +2,7 @@
 #ifndef SIPCOMP_SIMPLE_WATCH_PRIVATE_H
 #define SIPCOMP_SIMPLE_WATCH_PRIVATE_H
 
-#include "sipcomp/simple/simple_private.h"
+#include "sipcomp/simple/domain_private.h"
 
 enum watch_state {
         WATCH_IDLE,       /* read from the store, or just made */
@@ -37,7 +37,8 @@ enum watch_event {
 /* Owned by simple->watches. */
 struct watch {
         struct simple *simple;
-        struct log_scope log;
+        struct domain *domain;
+        struct link in_domain;
         struct pair pair;
         unsigned char key[PAIR_KEY];
         enum watch_state stage;
@@ -57,15 +58,17 @@ struct watch {
         bool notified;  /* in this dialog */
         bool has_turn;
         bool over;
-        struct arena *texts; /* of state */
-        struct pidf state;
+        bool unreached;      /* the last failure says nothing about the contact: another try is worth it when the domain is back */
+        uint64_t granted_at; /* monotonic ms, of the last 2xx */
+        const struct pidf *state; /* never NULL; pidf_copy's, or pidf_closed */
 };
 
+#define WATCH_LOG(watch) LOG_PAIR("simple.watch", (watch)->pair.local, (watch)->pair.foreign)
+
 void watch_apply(struct watch *watch, enum watch_event event, const struct sip_message *message);
-void watch_wake(struct watch *watch, uint64_t ms);      /* its timer fires after ms */
+void watch_plan(struct watch *watch);                   /* its refresh, or a new subscription at the end of the dialog */
 void watch_expire_in(struct watch *watch, uint64_t ms); /* unless granted anew, the contact is shown offline then */
 const struct sip_message *watch_request_under_way(const struct watch *watch);
-void watch_init_log(struct watch *watch);
 
 uint32_t watch_wanted_expires(const struct watch *watch);
 
@@ -76,6 +79,7 @@ enum watch_event watch_event_of_refusal(struct watch *watch, const struct sip_me
 /* watch_notify.c */
 void watch_hear(struct dialog_ear *ear, struct sip_server *server, const struct sip_message *request);
 void watch_take_state(struct watch *watch, const struct sip_message *message);
+void watch_keep_state(struct watch *watch, const struct pidf *state); /* copies it */
 void watch_show_closed(struct watch *watch);
 uint32_t watch_retry_after(const struct sip_message *notify, uint32_t otherwise); /* seconds */
 

@@ -17,8 +17,9 @@ watch_create(struct simple *simple, const struct pair *pair)
         pair_key(watch->key, pair);
         watch->ear.request = watch_hear;
         watch->ear.pair = &watch->pair;
-        watch->state.activity = "";
-        watch_init_log(watch);
+        watch->state = &pidf_closed;
+        watch->domain = domain_of(simple, pair->domain);
+        domain_add_watch(watch->domain, &watch->in_domain);
         map_put(simple->watches, watch->key, PAIR_KEY, watch);
         return watch;
 }
@@ -27,12 +28,13 @@ void
 watch_destroy(struct watch *watch)
 {
         map_remove(watch->simple->watches, watch->key, PAIR_KEY);
+        domain_remove_watch(watch->domain, &watch->in_domain);
         ear_forget(watch->simple, &watch->ear);
         sip_client_forget(&watch->client);
         sip_dialog_free(&watch->dialog);
         timer_stop(&watch->timer);
         timer_stop(&watch->expiry);
-        arena_free(&watch->texts);
+        pidf_free_copy(&watch->state);
         pair_free(&watch->pair);
         mem_free(watch->redirect);
         mem_free(watch);
@@ -57,12 +59,12 @@ watch_save(struct watch *watch)
         encode_u8(&record, watch->stage == WATCH_WAITING && !timer_is_running(&watch->timer)); /* waits for the user */
         encode_u32(&record, watch->expires_asked);
         encode_u64(&record, (uint64_t)watch->expires_at);
-        encode_u8(&record, watch->state.open);
-        encode_text(&record, watch->state.activity);
-        encode_u8(&record, (uint8_t)watch->state.note_count);
-        for (size_t i = 0; i < watch->state.note_count; i++) {
-                encode_text(&record, watch->state.notes[i].lang);
-                encode_text(&record, watch->state.notes[i].text);
+        encode_u8(&record, watch->state->open);
+        encode_text(&record, watch->state->activity);
+        encode_u8(&record, (uint8_t)watch->state->note_count);
+        for (size_t i = 0; i < watch->state->note_count; i++) {
+                encode_text(&record, watch->state->notes[i].lang);
+                encode_text(&record, watch->state->notes[i].text);
         }
         encode_u8(&record, watch->dialog != NULL);
         if (watch->dialog != NULL)
@@ -78,21 +80,22 @@ watch_unsave(struct watch *watch)
 }
 
 static bool
-read_state(struct watch *watch, struct cursor *cursor)
+read_state(struct watch *watch, struct cursor *cursor, struct arena *texts)
 {
-        watch->texts = arena_new(512);
-        watch->state.open = decode_u8(cursor) != 0;
-        const char *activity = decode_text(cursor, watch->texts);
-        watch->state.activity = activity == NULL ? "" : activity;
+        struct pidf state = pidf_closed;
+        state.open = decode_u8(cursor) != 0;
+        const char *activity = decode_text(cursor, texts);
+        state.activity = activity == NULL ? "" : activity;
         size_t notes = decode_u8(cursor);
         if (notes > PIDF_NOTES)
                 return false;
         for (size_t i = 0; i < notes; i++) {
-                const char *lang = decode_text(cursor, watch->texts);
-                const char *text = decode_text(cursor, watch->texts);
+                const char *lang = decode_text(cursor, texts);
+                const char *text = decode_text(cursor, texts);
                 if (text != NULL)
-                        watch->state.notes[watch->state.note_count++] = (struct pidf_note){ lang, text };
+                        state.notes[state.note_count++] = (struct pidf_note){ lang, text };
         }
+        watch_keep_state(watch, &state);
         return true;
 }
 
@@ -112,18 +115,18 @@ resume_one(void *arg, const void *key, size_t key_len, const void *value, size_t
         bool dormant = decode_u8(&cursor) != 0;
         watch->expires_asked = decode_u32(&cursor);
         watch->expires_at = (int64_t)decode_u64(&cursor);
-        bool fine = read_state(watch, &cursor);
+        bool fine = read_state(watch, &cursor, arena);
         if (fine && decode_u8(&cursor) != 0)
                 watch->dialog = sip_dialog_decode(&cursor);
         if (watch->dialog != NULL)
                 ear_register(simple, &watch->ear, watch->dialog->call_id, watch->dialog->local_tag);
         int64_t left = watch->expires_at - clock_wall_ms();
-        if (watch->state.open)
+        if (watch->state->open)
                 watch_expire_in(watch, left > 60000 ? (uint64_t)left : 60000);
         if (dormant)
                 watch->stage = WATCH_WAITING;
-        else
-                watch_wake(watch, 0);
+        else if (watch->dialog != NULL)
+                watch_plan(watch); /* unless its turn in domain_renew comes first */
 out:
         arena_free(&arena);
         return true;
@@ -132,21 +135,21 @@ out:
 void
 watch_resume(struct simple *simple)
 {
+        struct domain *domain;
         store_scan(simple->options.store, TABLE_WATCH, "", 0, 0, resume_one, simple);
-        if (map_count(simple->watches) > 0) {
-                static const struct log_scope scope = { .room = "simple.watch" };
-                log_info(&scope, "resuming subscriptions=%zu", map_count(simple->watches));
+        for (size_t at = 0; (domain = map_next(simple->domains, &at)) != NULL;) {
+                if (list_is_empty(&domain->watches))
+                        continue;
+                log_info(LOG_ABOUT("simple.watch", domain->name), "resuming subscriptions=%zu", domain->watches.count);
+                domain_renew(domain);
         }
 }
 
 /* The contacts are shown offline; the other side hears nothing: it may not be talked to any more. */
 void
-watch_drop(struct simple *simple, const char *domain)
+watch_drop(struct simple *simple, const char *name)
 {
-        struct watch *watch;
-        for (size_t at = 0; (watch = map_next(simple->watches, &at)) != NULL;) {
-                if (strcmp(watch->pair.domain, domain) != 0)
-                        continue;
+        for (LIST_EACH(watch, &domain_of(simple, name)->watches, struct watch, in_domain)) {
                 watch_show_closed(watch);
                 watch_unsave(watch);
                 watch_destroy(watch);
@@ -154,21 +157,11 @@ watch_drop(struct simple *simple, const char *domain)
 }
 
 void
-watch_tell_all(struct simple *simple, const char *domain)
+watch_tell(struct link *link)
 {
-        struct watch *watch;
-        for (size_t at = 0; (watch = map_next(simple->watches, &at)) != NULL;)
-                if (watch->state.open && strcmp(watch->pair.domain, domain) == 0)
-                        simple->events->watch_state(simple->owner, &watch->pair, &watch->state);
-}
-
-void
-watch_count(const struct simple *simple, const char *domain, struct simple_counters *counters)
-{
-        struct watch *watch;
-        for (size_t at = 0; (watch = map_next(simple->watches, &at)) != NULL;)
-                if (domain == NULL || strcmp(watch->pair.domain, domain) == 0)
-                        counters->watches++;
+        struct watch *watch = container_of(link, struct watch, in_domain);
+        if (watch->state->open)
+                watch->simple->events->watch_state(watch->simple->owner, &watch->pair, watch->state);
 }
 
 static struct watch *
@@ -209,5 +202,5 @@ simple_watch_probe(struct simple *simple, const struct pair *pair)
                 return;
         }
         if (watch->known && watch->stage != WATCH_ENDING)
-                simple->events->watch_state(simple->owner, &watch->pair, &watch->state);
+                simple->events->watch_state(simple->owner, &watch->pair, watch->state);
 }

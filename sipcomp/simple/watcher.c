@@ -6,7 +6,6 @@
 #include "sipcomp/simple/watcher_private.h"
 
 #include "shared/base/clock.h"
-#include "shared/base/digest.h"
 #include "shared/base/mem.h"
 #include "shared/base/text.h"
 
@@ -14,6 +13,34 @@
 #include <strings.h>
 
 enum { EXPIRES_LEAST = 60, EXPIRES_MOST = 86400 };
+
+/* --- How many dialogs a foreign user has with all of ours. */
+
+struct foreigner {
+        size_t dialogs;
+};
+
+static void
+count_dialog(struct simple *simple, const char *foreign, int difference)
+{
+        struct foreigner *foreigner = map_get_str(simple->foreigners, foreign);
+        if (foreigner == NULL) {
+                foreigner = MEM_NEW(foreigner);
+                map_put_str(simple->foreigners, foreign, foreigner);
+        }
+        foreigner->dialogs += (size_t)difference;
+        if (foreigner->dialogs > 0)
+                return;
+        map_remove_str(simple->foreigners, foreign);
+        mem_free(foreigner);
+}
+
+static bool
+has_too_many(const struct simple *simple, const char *foreign)
+{
+        const struct foreigner *foreigner = map_get_str(simple->foreigners, foreign);
+        return foreigner != NULL && foreigner->dialogs >= DIALOGS_PER_FOREIGN_USER;
+}
 
 /* --- Life. */
 
@@ -26,8 +53,9 @@ watcher_new(struct relation *relation, struct sip_dialog *dialog)
         watcher->ear.request = watcher_hear;
         watcher->ear.pair = &relation->pair;
         ear_register(relation->simple, &watcher->ear, dialog->call_id, dialog->local_tag);
-        digest_of(DIGEST_SHA256, buf_data(&watcher->ear.key), watcher->ear.key.len, watcher->key);
         list_append(&relation->watchers, &watcher->link);
+        relation->domain->watcher_count++;
+        count_dialog(relation->simple, relation->pair.foreign, 1);
         return watcher;
 }
 
@@ -35,6 +63,8 @@ void
 watcher_free(struct watcher *watcher)
 {
         list_remove(&watcher->relation->watchers, &watcher->link);
+        watcher->relation->domain->watcher_count--;
+        count_dialog(watcher->relation->simple, watcher->relation->pair.foreign, -1);
         ear_forget(watcher->relation->simple, &watcher->ear);
         sip_client_forget(&watcher->client);
         sip_dialog_free(&watcher->dialog);
@@ -49,7 +79,7 @@ expire(struct timer *timer)
 {
         struct watcher *watcher = container_of(timer, struct watcher, expiry);
         struct relation *relation = watcher->relation;
-        log_debug(&relation->log, "expired");
+        log_debug(RELATION_LOG(relation), "expired");
         watcher_apply(watcher, NOTIFY_GONE);
         relation_tidy(relation);
 }
@@ -75,7 +105,7 @@ watcher_save(struct watcher *watcher)
 {
         struct buf record = { 0 };
         watcher_encode(watcher, &record);
-        save(watcher->relation->simple, TABLE_WATCHER, watcher->key, PAIR_KEY, &record);
+        save(watcher->relation->simple, TABLE_WATCHER, watcher->ear.key, DIALOG_KEY, &record);
         buf_free(&record);
 }
 
@@ -160,10 +190,7 @@ send_grant(struct simple *simple, uint64_t id, uint32_t expires, const char *loc
 static struct watcher *
 find_watcher(struct simple *simple, const char *call_id, const char *local_tag)
 {
-        struct buf key = { 0 };
-        sip_dialog_key(&key, call_id, local_tag);
-        struct dialog_ear *ear = map_get(simple->dialogs, buf_data(&key), key.len);
-        buf_free(&key);
+        struct dialog_ear *ear = ear_find(simple, call_id, local_tag);
         return ear != NULL && ear->request == watcher_hear ? container_of(ear, struct watcher, ear) : NULL;
 }
 
@@ -210,9 +237,9 @@ keep_and_grant(struct watcher *watcher, struct sip_server *server, uint32_t expi
         watcher_encode(watcher, &record);
         struct batch *batch = batch_new(simple->options.store);
         if (expires > 0)
-                batch_put(batch, TABLE_WATCHER, watcher->key, PAIR_KEY, buf_data(&record), record.len);
+                batch_put(batch, TABLE_WATCHER, watcher->ear.key, DIALOG_KEY, buf_data(&record), record.len);
         else
-                batch_remove(batch, TABLE_WATCHER, watcher->key, PAIR_KEY);
+                batch_remove(batch, TABLE_WATCHER, watcher->ear.key, DIALOG_KEY);
         batch_commit(batch, granted, grant);
         buf_free(&record);
 }
@@ -231,20 +258,9 @@ drop_predecessor(struct relation *relation, const struct sip_message *request)
         for (LIST_EACH(watcher, &relation->watchers, struct watcher, link))
                 if (text_equal(watcher->dialog->call_id, request->call_id) &&
                         text_equal(watcher->dialog->remote_tag, request->from.tag)) {
-                        forget(relation->simple, TABLE_WATCHER, watcher->key, PAIR_KEY);
+                        forget(relation->simple, TABLE_WATCHER, watcher->ear.key, DIALOG_KEY);
                         watcher_free(watcher);
                 }
-}
-
-static size_t
-dialogs_of_foreign(const struct simple *simple, const char *foreign)
-{
-        struct relation *relation;
-        size_t count = 0;
-        for (size_t at = 0; (relation = map_next(simple->relations, &at)) != NULL;)
-                if (strcmp(relation->pair.foreign, foreign) == 0)
-                        count += relation->watchers.count;
-        return count;
 }
 
 /* Asks the local user once, or learns his state; when the watcher has had his first NOTIFY, whatever that said. */
@@ -269,8 +285,7 @@ watcher_subscribe(struct simple *simple, struct sip_server *server, const struct
         char tag[SIP_TAG_TEXT];
         if (check_subscribe(simple, server, request, pair->domain, &expires) != 0)
                 return;
-        if (map_count(simple->dialogs) >= DIALOGS_PER_FOREIGN_USER &&
-                dialogs_of_foreign(simple, pair->foreign) >= DIALOGS_PER_FOREIGN_USER) {
+        if (has_too_many(simple, pair->foreign)) {
                 answer(server, request, 503, "Retry-After", "60");
                 return;
         }
@@ -283,7 +298,7 @@ watcher_subscribe(struct simple *simple, struct sip_server *server, const struct
         drop_predecessor(relation, request);
         struct watcher *watcher = watcher_new(relation, dialog);
         watcher->event_id = event_id_of(request);
-        log_info(&relation->log, "%s", expires == 0 ? "fetches the state" : "subscribes");
+        log_info(RELATION_LOG(relation), "%s", expires == 0 ? "fetches the state" : "subscribes");
         watcher->must_ask = expires > 0; /* nobody is asked for a fetch (5.4) */
         keep_and_grant(watcher, server, expires);
 }

@@ -2,14 +2,15 @@
 #ifndef SIPCOMP_SIMPLE_WATCHER_PRIVATE_H
 #define SIPCOMP_SIMPLE_WATCHER_PRIVATE_H
 
-#include "sipcomp/simple/simple_private.h"
+#include "sipcomp/simple/domain_private.h"
 
 /* What the local user has decided about the watcher, and what the watcher may see. Outlives the dialogs; owned by simple->relations. */
 struct relation {
         struct simple *simple;
+        struct domain *domain;
+        struct link in_domain;
         struct pair pair;
         unsigned char key[PAIR_KEY];
-        struct log_scope log;
         enum decision decision;
         bool asked; /* `subscribe` was sent and not answered yet */
         bool open;  /* the state */
@@ -35,21 +36,21 @@ enum notify_event {
         NOTIFY_TAKEN,
         NOTIFY_GONE,
         NOTIFY_FAILED,
+        NOTIFY_UNREACHED,
         NOTIFY_TIME,
         NOTIFY_BACK, /* the way is free again */
         NOTIFY_ENDED,
         NOTIFY_ANY_EVENT
 };
 
-/* One dialog; owned by its relation. */
+/* One dialog; owned by its relation. In the store its key is that of its ear. */
 struct watcher {
         struct link link;
         struct relation *relation;
         struct dialog_ear ear;
         struct sip_dialog *dialog;
-        unsigned char key[PAIR_KEY]; /* in the store: a digest of Call-ID and tag */
-        char *event_id;              /* of Event: presence;id=x */
-        int64_t expires_at;          /* wall-clock ms */
+        char *event_id;     /* of Event: presence;id=x */
+        int64_t expires_at; /* wall-clock ms */
         struct timer expiry;
         enum notify_state stage;
         struct timer timer;
@@ -57,10 +58,12 @@ struct watcher {
         uint64_t last_sent;        /* monotonic ms; 0: never */
         bool must_ask;             /* the user has not been asked yet */
         bool dirty;                /* the state has changed since */
-        bool failed;               /* the last NOTIFY found no way */
+        bool failed;               /* the last NOTIFY was not answered, or by a server in trouble */
         bool ends;                 /* the next NOTIFY says terminated */
         bool over;
 };
+
+#define RELATION_LOG(relation) LOG_PAIR("simple.watcher", (relation)->pair.foreign, (relation)->pair.local)
 
 struct relation *relation_of(struct simple *simple, const struct pair *pair); /* makes it */
 void relation_save(struct relation *relation);
