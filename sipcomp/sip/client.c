@@ -559,5 +559,8 @@ sip_client_ack(struct sip_client *client, struct sip_message *ack)
 size_t
 sip_client_count(const struct sip_transactions *layer)
 {
-        return layer->clients.count;
+        size_t count = 0;
+        for (LIST_EACH(client, &layer->clients, struct sip_client, link))
+                count += client->state != CLIENT_ACCEPTED;
+        return count;
 }

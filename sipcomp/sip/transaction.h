@@ -107,6 +107,6 @@ void sip_client_forget(struct sip_client **client);
 /* Inside final() for a 2xx to INVITE, and only there: sends this ACK (from sip_dialog_ack) and again for each retransmitted 2xx. Without this
  * call the transaction ends the dialog itself with ACK and BYE. A 2xx of another branch of a fork is always ended so. */
 void sip_client_ack(struct sip_client *client, struct sip_message *ack);
-size_t sip_client_count(const struct sip_transactions *transactions);
+size_t sip_client_count(const struct sip_transactions *transactions); /* requests of ours that wait for their final answer */
 
 #endif
