@@ -128,14 +128,15 @@ class Xmppd(Server):
 class Sipcomp:
     """sipcomp attached to a server's component port. Every SIP domain has one peer, whose port on loopback is `peers[domain]`."""
 
-    def __init__(self, server, local_domains, sip_domains, secret="sesame", settings=None, transport="tls", federation=None):
+    def __init__(self, server, local_domains, sip_domains, secret="sesame", settings=None, transport="tls", federation=None,
+                 direct=False):
         self.directory = system.short_directory()
         self.server = server
         self.tls_port, self.server_port, self.tcp_port = (system.free_port() for _ in range(3))
         store = pki.shared()
         self.peers = {domain: system.free_port() for domain in sip_domains}
         (self.directory / "federation.conf").write_text(
-            config.render(federation if federation is not None else sip_federation(sip_domains, self.peers, transport)))
+            config.render(federation if federation is not None else sip_federation(sip_domains, self.peers, transport, direct)))
         certificate = store.issue(["sip.example.com", *local_domains])
         base = {
             "xmpp": {"host": "127.0.0.1", "port": server.component_port, "secret": secret},
@@ -169,14 +170,19 @@ def kind_of(domain):
     return {"ocs": "ocs", "lync": "lync", "aol": "aol", "aim": "aol"}.get(first, "simple")
 
 
-def sip_federation(domains, ports, transport="tls"):
+def wire_of(kind, transport, direct):
+    """Where TCP is wanted: who may speak it does."""
+    return "tcp" if transport == "tcp" and (kind == "simple" or (kind == "ocs" and direct)) else "tls"
+
+
+def sip_federation(domains, ports, transport="tls", direct=False):
     """federation.conf for these SIP domains, each with a static route to its port on loopback."""
     sections = {}
     for domain in domains:
         kind = kind_of(domain)
         edge = EDGES[kind][0]
-        wire = "tcp" if kind == "simple" and transport == "tcp" else "tls"
-        sections["sip-domain", domain] = {"type": kind, "direct": False}
+        wire = wire_of(kind, transport, direct)
+        sections["sip-domain", domain] = {"type": kind, "direct": direct and kind in ("ocs", "lync")}
         sections["sip-route", domain] = {("hop", "127.0.0.1"): {"port": ports[domain], "transport": wire, "priority": 1, "weight": 1}}
         sections.setdefault(("sip-peer", edge), {"domains": []})["domains"].append(domain)
     return sections

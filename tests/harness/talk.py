@@ -63,7 +63,7 @@ class Setup:
     def __init__(self, lines):
         self.kind, self.domains, self.settings, self.federation = None, [], {}, {}
         self.sip_domains, self.components, self.sipcomp, self.alone = [], [], None, False
-        self.sip_settings, self.transport, self.s2s = {}, "tls", False
+        self.sip_settings, self.transport, self.direct, self.s2s = {}, "tls", False, False
         for line in lines:
             if not line.first.startswith("server "):
                 continue
@@ -111,12 +111,14 @@ class Setup:
                 self.sip_settings = servers.config.merge(self.sip_settings, servers.config.from_path(path, text))
             elif word == "tcp":
                 self.transport = "tcp"
+            elif word == "direct":
+                self.direct = True
             else:
                 raise TalkError(line, f"unknown word {word}")
 
     def key(self, workers):
         return repr((self.kind, sorted(self.domains), self.settings, sorted(self.components), sorted(self.sip_domains), self.sipcomp,
-                     self.sip_settings, self.transport, self.s2s, workers))
+                     self.sip_settings, self.transport, self.direct, self.s2s, workers))
 
 
 class House:
@@ -139,7 +141,8 @@ class House:
                 self.names = dns.Server(ttl=0)
                 self.server.federate(self.names.address)
         if setup.sipcomp:
-            self.sipcomp = servers.Sipcomp(self.server, setup.domains, setup.sip_domains, settings=setup.sip_settings, transport=setup.transport)
+            self.sipcomp = servers.Sipcomp(self.server, setup.domains, setup.sip_domains, settings=setup.sip_settings, transport=setup.transport,
+                                           direct=setup.direct)
 
     def start(self):
         try:
@@ -158,7 +161,7 @@ class House:
         """The edge of a SIP domain, listening where the static route points."""
         if domain not in self.peers:
             kind = servers.kind_of(domain)
-            tcp = kind == "simple" and self.setup.transport == "tcp"
+            tcp = servers.wire_of(kind, self.setup.transport, self.setup.direct) == "tcp"
             tls = None if tcp else sip.contexts(pki.shared().directory, certificate or servers.EDGES[kind][1])
             product = ("127.0.0.1", self.sipcomp.tcp_port if tcp else self.sipcomp.tls_port)
             self.peers[domain] = sip.Peer(domain, "127.0.0.1", self.sipcomp.peers[domain], product, tls, domain)
