@@ -160,15 +160,8 @@ static void
 take_request(void *owner, struct sip_server *server, const struct sip_message *request)
 {
         struct gateway *gateway = owner;
-        struct sip_transport *transport = sip_transactions_transport(gateway->transactions);
-        struct sip_flow *flow = sip_server_flow(server);
-        enum sip_wire wire = flow == NULL ? SIP_TLS : sip_flow_wire(flow);
         struct pair pair = { 0 };
 
-        if (sip_message_has_looped(request, own_name(gateway), sip_transport_port(transport, wire))) {
-                sip_server_status(server, 482);
-                return;
-        }
         if (request->to.tag != NULL) {
                 simple_request_in_dialog(gateway->simple, server, request);
                 return;

@@ -71,11 +71,13 @@ peer_context(const struct section *top, const struct section *peer, enum tls_sid
 {
         const struct section *tls = section_of(top, "tls");
         const char *min = config_text(peer, "min-version"), *ciphers = config_text(peer, "ciphers");
+        const char *max = config_text(tls, "max-version");
         struct tls_options options = {
                 .certificate = config_text(tls, "certificate"),
                 .key = config_text(tls, "key")[0] == '\0' ? NULL : config_text(tls, "key"),
                 .trust = config_text(tls, "trust"),
                 .min_version = min[0] == '\0' ? config_text(tls, "min-version") : min,
+                .max_version = max[0] == '\0' ? NULL : max,
                 .ciphers = ciphers[0] == '\0' ? config_text(tls, "ciphers") : ciphers,
                 .ask = ask,
                 .empty_fragments = config_bool(tls, "empty-fragments"),

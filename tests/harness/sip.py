@@ -191,7 +191,9 @@ class Peer:
         self.accept_filter = None               # a message it refuses is not for the one who waits
         self.dialogs = {}
         self.observer = None                    # called with ("<" or ">", message)
-        self.server = socket.create_server((host, port), backlog=20)
+        self.place = f"[{host}]" if ":" in host else host
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self.server = socket.create_server((host, port), family=family, backlog=20)
         self.port = self.server.getsockname()[1]
         self.thread = threading.Thread(target=self.accept, daemon=True)
         self.thread.start()
@@ -264,7 +266,7 @@ class Peer:
         return "TLS" if self.tls else "TCP"
 
     def contact(self, user):
-        return f"<sip:{user}@{self.host}:{self.port};transport={self.wire_name.lower()}>"
+        return f"<sip:{user}@{self.place}:{self.port};transport={self.wire_name.lower()}>"
 
     def respond(self, request, code, reason, headers=(), body=b"", tag=None):
         fields = [("Via", v) for v in request.all("Via")]
@@ -284,7 +286,7 @@ class Peer:
 
     def new_dialog(self, user, to_uri):
         """A dialog that we begin."""
-        return Dialog(f"{secrets.token_hex(12)}@{self.host}", f"<sip:{user}@{self.domain}>;tag={secrets.token_hex(5)}", f"<{to_uri}>", 0, to_uri)
+        return Dialog(f"{secrets.token_hex(12)}@{self.place}", f"<sip:{user}@{self.domain}>;tag={secrets.token_hex(5)}", f"<{to_uri}>", 0, to_uri)
 
     def request(self, method, dialog, headers=(), body=b"", cseq=None, wire=None, cancelled=False):
         """cancelled: a CANCEL follows in the same breath."""
@@ -292,7 +294,7 @@ class Peer:
             dialog.cseq += 1
             cseq = dialog.cseq
         user = address_of(dialog.local).partition("@")[0]
-        fields = [("Via", f"SIP/2.0/{self.wire_name} {self.host}:{self.port};branch=z9hG4bK{secrets.token_hex(10)}"), ("Max-Forwards", "70")]
+        fields = [("Via", f"SIP/2.0/{self.wire_name} {self.place}:{self.port};branch=z9hG4bK{secrets.token_hex(10)}"), ("Max-Forwards", "70")]
         fields += [("Route", r) for r in dialog.route]
         fields += [("From", dialog.local), ("To", dialog.remote), ("Call-ID", dialog.call_id), ("CSeq", f"{cseq} {method}")]
         if method in ("INVITE", "SUBSCRIBE", "NOTIFY"):
