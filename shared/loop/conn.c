@@ -381,6 +381,13 @@ conn_local_address(const struct conn *conn)
         return &conn->local;
 }
 
+void
+conn_limit_unheard(struct conn *conn, unsigned ms)
+{
+        must(on_home(conn->worker));
+        setsockopt(conn->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof(ms));
+}
+
 uint64_t
 conn_last_heard(const struct conn *conn)
 {

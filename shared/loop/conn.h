@@ -86,6 +86,9 @@ void parcel_free(struct parcel **parcel); /* closes it */
 
 const struct address *conn_peer_address(const struct conn *conn); /* through a balancer: of who is behind it */
 const struct address *conn_local_address(const struct conn *conn);
+/* When bytes that were sent are not acknowledged by the other machine for so long, the connection counts as broken (TCP_USER_TIMEOUT); else the
+ * kernel goes on trying for a quarter of an hour. */
+void conn_limit_unheard(struct conn *conn, unsigned ms);
 /* Monotonic ms of the last byte received. */
 uint64_t conn_last_heard(const struct conn *conn);
 

@@ -14,7 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { TICK_MS = 5000 };
+enum { TICKS_PER_PING = 24 };
 
 const char *
 sip_wire_name(enum sip_wire wire)
@@ -121,6 +121,7 @@ flow_discard(struct sip_flow *flow)
 static void
 become_ready(struct sip_flow *flow)
 {
+        conn_limit_unheard(flow->conn, FLOW_UNHEARD_MS);
         flow->state = FLOW_READY;
         flow->was_ready = true;
         if (flow->outgoing)
@@ -172,7 +173,7 @@ begin_incoming(struct sip_flow *flow)
                 conn_start_tls(flow->conn, own != NULL ? own : flow->tls, TLS_SERVER, NULL);
                 tls_context_unref(&flow->tls);
         } else {
-                flow->state = FLOW_READY;
+                become_ready(flow);
         }
 }
 
@@ -280,6 +281,13 @@ give_up(struct sip_flow *flow, const struct sip_frame *frame)
         end_flow(flow, frame->why);
 }
 
+/* A line end alone may become a ping by one more; where an answer to ours is due it is that. */
+static bool
+is_pong(const struct sip_flow *flow, const char *bytes, size_t len)
+{
+        return flow->pinged != 0 && len == 2 && memcmp(bytes, "\r\n", 2) == 0;
+}
+
 static size_t
 hear_data(void *owner, const char *bytes, size_t len)
 {
@@ -291,8 +299,13 @@ hear_data(void *owner, const char *bytes, size_t len)
                 struct sip_frame frame;
                 enum sip_framing found = sip_frame_next(&flow->framer, bytes + taken, len - taken, &frame);
                 if (found == SIP_FRAME_MORE) {
-                        if (flow->message_since == 0)
+                        if (is_pong(flow, bytes + taken, len - taken)) {
+                                flow->answers_pings = true;
+                                flow->pinged = 0;
+                                taken = len;
+                        } else if (flow->message_since == 0 && bytes[taken] != '\r') {
                                 flow->message_since = worker_now();
+                        }
                         break;
                 }
                 flow->message_since = 0;
@@ -378,13 +391,28 @@ give_up_waiting(struct sip_flow *flow)
         end_flow(flow, "no answer to the handshake");
 }
 
+/* Whoever has answered pings and does so no more is gone, though TCP may not know: a balancer in between answers for it. Others may ignore them
+ * (RFC 3261 7.5). */
+static void
+await_pong(struct sip_flow *flow, uint64_t now)
+{
+        if (now - flow->pinged < flow->transport->ping_ms / FLOW_PONG_PARTS)
+                return;
+        if (flow->answers_pings && conn_last_heard(flow->conn) < flow->pinged) {
+                if (flow->hop.host[0] != '\0')
+                        hop_broken(flow->transport, &flow->hop, "a ping was not answered");
+                end_flow(flow, "a ping was not answered");
+        }
+        flow->pinged = 0;
+}
+
 static void
 keep_time(struct timer *timer)
 {
         struct sip_flow *flow = container_of(timer, struct sip_flow, tick);
         uint64_t now = worker_now();
 
-        timer_start(&flow->tick, TICK_MS, keep_time);
+        timer_start(&flow->tick, flow->transport->ping_ms / TICKS_PER_PING, keep_time);
         if (flow->state == FLOW_MAKING) {
                 /* Several addresses may be tried one after the other. */
                 if (now - flow->born > FLOW_HANDSHAKE_MS + (flow->outgoing ? FLOW_ADDRESSES * FLOW_CONNECT_MS / 2 : 0))
@@ -399,8 +427,12 @@ keep_time(struct timer *timer)
         }
         uint64_t heard = conn_last_heard(flow->conn), quiet_since = heard > flow->last_sent ? heard : flow->last_sent;
         uint64_t quiet = now > quiet_since ? now - quiet_since : 0;
-        if (flow->kept && quiet >= FLOW_PING_MS) {
-                flow->last_sent = now;
+        if (flow->pinged != 0)
+                await_pong(flow, now);
+        if (flow->state != FLOW_READY)
+                return;
+        if (flow->kept && quiet >= flow->transport->ping_ms) {
+                flow->last_sent = flow->pinged = now;
                 conn_send(flow->conn, "\r\n\r\n", 4);
         } else if (!flow->kept && quiet >= FLOW_IDLE_MS) {
                 end_flow(flow, "idle");
@@ -421,7 +453,7 @@ new_flow(struct sip_transport *transport, enum sip_wire wire)
         flow->fail.run = run_fail;
         list_append(&transport->flows, &flow->link);
         map_put(transport->by_id, &flow->id, sizeof flow->id, flow);
-        timer_start(&flow->tick, TICK_MS, keep_time);
+        timer_start(&flow->tick, flow->transport->ping_ms / TICKS_PER_PING, keep_time);
         return flow;
 }
 

@@ -23,6 +23,7 @@ sip_transport_new(const struct sip_transport_options *options, const struct sip_
         sip_transport_set_name(transport, options->fqdn, options->record_route);
         transport->max_flows = options->max_flows > 0 ? options->max_flows : 4096;
         transport->max_flows_per_address = options->max_flows_per_address > 0 ? options->max_flows_per_address : 256;
+        transport->ping_ms = FLOW_PING_MS;
         transport->events = events;
         transport->owner = owner;
         transport->by_id = map_new();
@@ -59,6 +60,12 @@ sip_transport_free(struct sip_transport **where)
         refusals_free(&transport->refusals);
         mem_free(transport->balancers);
         mem_free(transport);
+}
+
+void
+transport_set_ping(struct sip_transport *transport, unsigned ms)
+{
+        transport->ping_ms = ms;
 }
 
 void

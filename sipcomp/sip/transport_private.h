@@ -18,8 +18,10 @@ enum {
         FLOW_HANDSHAKE_MS = 10 * 1000, /* from the first byte to TLS that stands */
         FLOW_MESSAGE_MS = 30 * 1000,   /* from the first byte of a message to its last */
         FLOW_PING_MS = 120 * 1000,     /* silence on a connection that carries dialogs */
-        FLOW_IDLE_MS = 1800 * 1000,    /* silence on one that carries none */
-        FLOW_QUEUE_MAX = 4 << 20,      /* bytes a peer may leave unread */
+        FLOW_PONG_PARTS = 12,          /* of that time: how long the answer may take; 10 s (RFC 5626 4.4.1) */
+        FLOW_UNHEARD_MS = 32 * 1000, /* bytes of ours that the other machine has not acknowledged; as long as a request may take */
+        FLOW_IDLE_MS = 1800 * 1000,  /* silence on one that carries none */
+        FLOW_QUEUE_MAX = 4 << 20,    /* bytes a peer may leave unread */
         FLOW_ADDRESSES = 8,
         FLOW_QUIET_MS = 60 * 1000, /* whoever closes after this long a silence only tidies up */
 };
@@ -45,7 +47,7 @@ struct sip_transport {
         struct tls_context *tls;
         struct dns *dns;
         bool record_route;
-        unsigned max_flows, max_flows_per_address;
+        unsigned max_flows, max_flows_per_address, ping_ms;
         struct network *balancers;
         size_t balancer_count;
         const struct sip_transport_events *events;
@@ -104,13 +106,18 @@ struct sip_flow {
         struct list waiting;
         struct sip_framer framer;
         uint64_t born, message_since, last_sent, last_complaint;
-        int64_t opened; /* wall clock, ms */
+        uint64_t pinged;    /* 0: nothing is owed */
+        bool answers_pings; /* it has done so: should it cease, it is gone */
+        int64_t opened;     /* wall clock, ms */
         uint64_t messages_received, messages_sent;
         struct timer tick;
         struct chore fail;
         char why[256];
         struct log_scope log;
 };
+
+/* For tests: pings come after so long a silence, and all that goes with them as much earlier. */
+void transport_set_ping(struct sip_transport *transport, unsigned ms);
 
 /* Begins to connect; a failure comes later. */
 struct sip_flow *flow_dial(struct sip_transport *transport, const struct sip_hop *hop);

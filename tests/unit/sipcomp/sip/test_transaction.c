@@ -147,11 +147,15 @@ static bool (*script)(int turn);
 static struct timer tick;
 static int turn;
 static bool with_tls;
+static unsigned ping_ms; /* 0: what is usual */
+static int pings, pongs; /* that raw heard; how many of them it answers */
 
 static size_t
 hear_raw(void *owner, const char *bytes, size_t len)
 {
         buf_put(&heard, bytes, len);
+        if (len == 4 && memcmp(bytes, "\r\n\r\n", 4) == 0 && pings++ < pongs)
+                conn_send(raw, "\r\n", 2);
         return len;
 }
 
@@ -213,6 +217,8 @@ begin(struct letter *letter)
                 sip_transactions_new(&(struct sip_transport_options){ .fqdn = "sip.mantua.example", .tls = far_tls }, &user, &far);
         transactions_set_t1(near.layer, 5);
         transactions_set_t1(far.layer, 5);
+        if (ping_ms > 0)
+                transport_set_ping(sip_transactions_transport(far.layer), ping_ms);
         assert_int_equal(address_parse(&address, "127.0.0.1:0", &err), 0);
         const struct sip_listen listen = { .name = "test",
                 .address = address,
@@ -245,6 +251,7 @@ play_on(bool (*what)(int), bool tls)
         buf_free(&heard);
         assert_true(turn < 1000);
         near = far = (struct side){ 0 };
+        pings = pongs = 0;
         outcome = (struct outcome){ 0 };
 }
 
@@ -618,6 +625,78 @@ pings_are_answered_and_what_needs_no_answer_gets_none(void **state)
         play(talk_strangely);
 }
 
+static struct sip_flow *
+kept_flow(void)
+{
+        size_t at = 0;
+        struct sip_flow *flow = sip_transport_each(sip_transactions_transport(far.layer), &at);
+        if (flow != NULL)
+                sip_flow_keep(flow);
+        return flow;
+}
+
+static bool
+never_answer_pings(int at)
+{
+        kept_flow();
+        assert_false(raw_closed);
+        return pings >= 3;
+}
+
+static void
+a_connection_with_dialogs_is_pinged(void **state)
+{
+        ping_ms = 240;
+        play(never_answer_pings);
+        ping_ms = 0;
+}
+
+/* The third is not answered any more. An answer is no beginning of a message, whose end could be missed. */
+static bool
+answer_pings(int at)
+{
+        const struct sip_flow *flow = kept_flow();
+        if (at == 0)
+                pongs = 2;
+        if (flow != NULL)
+                assert_int_equal(flow->message_since, 0);
+        if (!raw_closed)
+                return false;
+        assert_int_equal(pings, 3);
+        return true;
+}
+
+static void
+who_ceases_to_answer_pings_is_gone(void **state)
+{
+        ping_ms = 600;
+        play(answer_pings);
+        ping_ms = 0;
+}
+
+/* RFC 3261 7.5: line ends may stand before a message, and come in whatever pieces. */
+static bool
+say_half_a_ping(int at)
+{
+        const struct sip_flow *flow = kept_flow();
+        if (at == 0)
+                raw_say("\r\n");
+        if (at < 5)
+                return false;
+        if (at == 5) {
+                assert_non_null(flow);
+                assert_int_equal(flow->message_since, 0);
+                raw_say("\r\n");
+        }
+        return strcmp(buf_text(&heard), "\r\n") == 0;
+}
+
+static void
+half_a_ping_is_no_message_that_does_not_end(void **state)
+{
+        play(say_half_a_ping);
+}
+
 static bool
 come_from_elsewhere(int at)
 {
@@ -797,6 +876,9 @@ main(void)
                 cmocka_unit_test(a_2xx_is_repeated_until_its_ack_and_given_up_in_the_end),
                 cmocka_unit_test(cancel_ends_an_invite_once_and_nothing_else),
                 cmocka_unit_test(pings_are_answered_and_what_needs_no_answer_gets_none),
+                cmocka_unit_test(a_connection_with_dialogs_is_pinged),
+                cmocka_unit_test(who_ceases_to_answer_pings_is_gone),
+                cmocka_unit_test(half_a_ping_is_no_message_that_does_not_end),
                 cmocka_unit_test(who_may_not_speak_is_refused),
                 cmocka_unit_test(a_request_that_was_here_before_is_a_loop),
                 cmocka_unit_test(a_request_in_a_dialog_takes_the_connection_of_the_peer),
