@@ -24,9 +24,14 @@ tests_bench_xload_xload_SOURCES = \
 	tests/bench/xload/mode_offline.c \
 	tests/bench/xload/mode_presence.c \
 	tests/bench/xload/mode_s2s.c \
+	tests/bench/xload/mode_sip.c \
+	tests/bench/xload/mode_sip_dialogs.c \
+	tests/bench/xload/mode_sip_presence.c \
+	tests/bench/xload/mode_sip_relay.c \
 	tests/bench/xload/net.c \
 	tests/bench/xload/remote.c \
 	tests/bench/xload/scram.c \
+	tests/bench/xload/sip.c \
 	tests/bench/xload/stat.c \
 	tests/bench/xload/xload.h \
 	tests/bench/xload/xml.c

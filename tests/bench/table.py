@@ -39,6 +39,10 @@ def part(divisor, key, subject):
     return Limit(f"<= 1/{divisor} {subject}", times=1 / divisor, of=(subject, key))
 
 
+def beside_kamailio(key):
+    return Limit("<= 2 x kamailio", times=2, of=("kamailio", key))
+
+
 def beside_peers(key):
     return [times(2, "message_us", "relay"), times(1.5, "message_us", "relay", wish=True),
             part(4, key, "ejabberd"), part(7, key, "prosody"), part(3, key, "jabberd2")]
@@ -83,6 +87,33 @@ ROWS = [
     ("trips", "round trips to a new domain, EXTERNAL", 2, [at_most(8.5)]),
     ("trips_dialback", "... dialback", 2, [at_most(7.5)]),
     ("refused_ms", "ms to a new domain, first target refuses", 0, [at_most(1000)]),
+    ("sip_out_tls_us", "CPU us per message to SIP, TLS (kamailio: relayed)", 1, [beside_kamailio("sip_out_tls_us")]),
+    ("sip_out_tls_us_all", "... that of xmppd counted too", 1, []),
+    ("sip_in_tls_us", "CPU us per message from SIP, TLS", 1, [beside_kamailio("sip_in_tls_us")]),
+    ("sip_in_tls_us_all", "... that of xmppd counted too", 1, []),
+    ("sip_out_tcp_us", "CPU us per message to SIP, TCP", 1, [beside_kamailio("sip_out_tcp_us")]),
+    ("sip_out_tcp_us_all", "... that of xmppd counted too", 1, []),
+    ("sip_in_tcp_us", "CPU us per message from SIP, TCP", 1, [beside_kamailio("sip_in_tcp_us")]),
+    ("sip_in_tcp_us_all", "... that of xmppd counted too", 1, []),
+    ("sip_out_paced_us", "CPU us per message to SIP, TLS, at 1,000/s", 1, [beside_kamailio("sip_out_paced_us")]),
+    ("sip_out_paced_us_all", "... that of xmppd counted too", 1, []),
+    ("sip_in_paced_us", "CPU us per message from SIP, TLS, at 1,000/s", 1, [beside_kamailio("sip_in_paced_us")]),
+    ("sip_in_paced_us_all", "... that of xmppd counted too", 1, []),
+    ("sip_notify_in_us", "CPU us per presence from SIP, TLS", 1, [beside_kamailio("sip_in_tls_us")]),
+    ("sip_notify_in_us_all", "... that of xmppd counted too", 1, []),
+    ("sip_notify_out_us", "CPU us per presence to SIP, TLS", 1, [beside_kamailio("sip_out_tls_us")]),
+    ("sip_notify_out_us_all", "... that of xmppd counted too", 1, []),
+    ("instructions_sip_out", "instructions of sipcomp per message to SIP", 0, []),
+    ("instructions_sip_in", "instructions of sipcomp per message from SIP", 0, []),
+    ("dialogs", "contacts watched by SIP at the same time", 0, []),
+    ("dialog_kib", "KiB per watched contact", 2, [at_most(4)]),
+    ("shown_s", "s after a kill until all states are shown again", 1, [at_most(30)]),
+    ("refresh_per_s", "SUBSCRIBE/s after a kill, subscribe-rate 2,000", 0, [at_least(1800), at_most(2200)]),
+    ("soak_msgs", "messages of the soak", 0, []),
+    ("soak_lost", "... lost", 0, [at_most(0)]),
+    ("soak_doubled", "... come twice", 0, [at_most(0)]),
+    ("soak_sipcomp_kib", "... KiB/min that sipcomp grows after the first third", 1, [at_most(30)]),
+    ("soak_xmppd_kib", "... KiB/min that xmppd grows", 1, [at_most(30)]),
 ]
 WORDS = {True: "met", False: "MISSED", None: "not judged"}
 
@@ -96,12 +127,13 @@ def lay_out(lines):
 
 def show(figures, names, judged):
     """Prints the table; the titles of the limits that are missed."""
+    names = [n for n in names if any(name == n for name, _ in figures)]
     lines, missed = [["", *names, "", "target", ""]], []
     for key, title, digits, limits in ROWS:
         got = {n: figures[n, key] for n in names if (n, key) in figures}
         if not got:
             continue
-        ours = got.get("xmppd")
+        ours = got.get("xmppd", got.get("sipcomp"))
         print(json.dumps({"figure": key, **{n: round(v, 4) for n, v in got.items()},
                           "limits": [{"limit": l.text, "value": l.value(figures), "met": l.verdict(ours, figures), "wish": l.wish} for l in limits]}))
         cells = [f"{got[n]:.{digits}f}" if n in got else "-" for n in names]

@@ -46,6 +46,21 @@ def test_federation_in_small_numbers(tmp_path):
     assert all(run["exit"] == 0 and run.get("lost", 0) == 0 for run in runs)
 
 
+def test_the_gateway_in_small_numbers(tmp_path):
+    """The soak: nothing is lost and nothing comes twice while both daemons reload and the foreign domain breaks down."""
+    bench = start(tmp_path, "--quick", "--subjects", "sipcomp", "--only", "sip-im,sip-presence,sip-dialogs,soak")
+    text, _ = bench.communicate(timeout=120 * system.PATIENCE)
+    assert bench.returncode == 0, text
+    lines = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+    figures = {line["figure"]: line["sipcomp"] for line in lines if "figure" in line}
+    assert {"sip_out_tls_us", "sip_in_tcp_us", "sip_out_paced_us_all", "sip_notify_in_us", "sip_notify_out_us", "dialog_kib", "shown_s"} <= set(figures)
+    assert figures["soak_lost"] == 0 and figures["soak_doubled"] == 0 and figures["soak_msgs"] > 0, text
+    runs = [line for line in lines if "mode" in line]
+    assert [run["mode"] for run in runs] == ["sip"] * 6 + ["sip-presence"] * 2 + ["sip-dialogs", "sip"]
+    assert all(run["exit"] == 0 and run.get("lost", 0) == 0 for run in runs)
+    assert runs[-1]["breaks"] > 0
+
+
 def test_an_interrupted_benchmark_leaves_no_process(tmp_path):
     bench = start(tmp_path, "--quick", "--subjects", "xmppd", "--only", "scale")
     children = lambda: subprocess.run(["pgrep", "-P", str(bench.pid)], capture_output=True, text=True).stdout.split()

@@ -117,7 +117,8 @@ static void in_ended(struct conn *c)
 
 void remote_listen(void)
 {
-    static const struct edge edge = {accept_header, take_from_server, in_ended};
+    static struct edge edge = {.begin = accept_header, .unit = take_from_server, .ended = in_ended};
+    edge.tls_first = opt.tls == TLS_DIRECT;
     conn_listen(opt.listen, &edge);
 }
 
@@ -182,7 +183,8 @@ static void out_ended(struct conn *c)
 
 struct conn *remote_open(int domain)
 {
-    static const struct edge edge = {send_header, take_answer, out_ended};
+    static struct edge edge = {.begin = send_header, .unit = take_answer, .ended = out_ended};
+    edge.port = opt.s2s_port;
     struct conn *c = calloc(1, sizeof *c);
     c->edge = &edge;
     c->user = domain;
