@@ -162,7 +162,7 @@ begin_incoming(struct sip_flow *flow)
         char text[ADDRESS_TEXT];
 
         log_scope_set(&flow->log, "sip.flow", "%s#%llu", address_format(text, &flow->peer), (unsigned long long)flow->id);
-        if (transport_is_crowded(flow->transport, &flow->peer)) {
+        if (!transport_make_room(flow->transport, flow)) {
                 log_debug(&flow->log, "too many connections from one address");
                 end_flow(flow, "too many connections from one address");
         } else if (flow->wire == SIP_TLS) {
@@ -406,6 +406,13 @@ await_pong(struct sip_flow *flow, uint64_t now)
         flow->pinged = 0;
 }
 
+static uint64_t
+idle_limit(const struct sip_flow *flow)
+{
+        uint64_t ping = flow->transport->ping_ms;
+        return flow->outgoing || flow->is_welcome ? ping * FLOW_IDLE_PINGS : ping / FLOW_STRANGER_PARTS;
+}
+
 static void
 keep_time(struct timer *timer)
 {
@@ -434,7 +441,7 @@ keep_time(struct timer *timer)
         if (flow->kept && quiet >= flow->transport->ping_ms) {
                 flow->last_sent = flow->pinged = now;
                 conn_send(flow->conn, "\r\n\r\n", 4);
-        } else if (!flow->kept && quiet >= FLOW_IDLE_MS) {
+        } else if (!flow->kept && quiet >= idle_limit(flow)) {
                 end_flow(flow, "idle");
         }
 }
@@ -563,6 +570,7 @@ flow_fits(const struct sip_flow *flow, const struct sip_hop *hop, const char *do
 void
 flow_leads_to(struct sip_flow *flow, const struct sip_hop *hop)
 {
+        flow->is_welcome = true;
         if (flow->hop.host[0] != '\0')
                 return;
         flow->hop = *hop;
@@ -628,6 +636,12 @@ sip_flow_look(const struct sip_flow *flow, struct sip_flow_view *view)
                 .received = flow->messages_received,
                 .sent = flow->messages_sent,
                 .quiet_ms = now > quiet_since ? now - quiet_since : 0 };
+}
+
+void
+sip_flow_welcome(struct sip_flow *flow)
+{
+        flow->is_welcome = true;
 }
 
 void

@@ -15,7 +15,7 @@ hear_accepted(void *owner, int fd, const struct address *peer)
 {
         struct sip_listener *listener = owner;
 
-        if (listener->transport->flows.count >= listener->transport->max_flows) {
+        if (!transport_make_room(listener->transport, NULL)) {
                 log_debug(&listener->transport->log, "too many connections");
                 close(fd);
                 return;

@@ -5,6 +5,7 @@
  *     ANSWERED  the final answer is kept for 64 T1, over TCP and TLS too: a balancer that repeats a request must not make it happen twice
  *     ACCEPTED  a 2xx to INVITE: as ANSWERED, and sent again at T1, 2 T1 .. T2 until its ACK comes
  */
+#include "shared/base/digest.h"
 #include "shared/base/mem.h"
 #include "shared/base/panic.h"
 #include "sipcomp/sip/sip_private.h"
@@ -21,6 +22,7 @@ struct sip_server {
         enum server_state state;
         bool invite;
         struct buf key, ack_key;
+        struct buf origin;            /* empty: in a dialog, or another one stands for all of its branches */
         struct sip_message *request;  /* until it is answered for good */
         struct sip_message *response; /* the last one sent; NULL: none, or nothing is ever said */
         struct timer life, again;
@@ -41,14 +43,43 @@ write_key(struct buf *key, const struct sip_message *request, const char *method
         buf_printf(key, "\n%s\n%u\n%s\n%s", request->call_id, request->cseq, request->from.tag, method);
 }
 
-/* A MESSAGE in a dialog that comes again with another branch is still the same message (DIALECTS.md 7.4). */
+/* A MESSAGE that comes again with another branch, forked or by another server of its sender, is still the same message (DIALECTS.md 7.4). Outside
+ * of a dialog there are programs that never change Call-ID, CSeq and tag, so there the text counts too. */
+static void
+write_message_key(struct buf *key, const struct sip_message *message)
+{
+        unsigned char digest[DIGEST_MAX] = { 0 };
+
+        buf_printf(key, "again\n%s\n%u\n%s\n", message->call_id, message->cseq, message->from.tag);
+        if (message->to.tag != NULL) {
+                buf_puts(key, message->to.tag);
+                return;
+        }
+        digest_of(DIGEST_SHA256, message->body_len > 0 ? message->body : "", message->body_len, digest);
+        buf_put(key, digest, digest_size(DIGEST_SHA256));
+}
+
 static void
 write_request_key(struct buf *key, const struct sip_message *request)
 {
-        if (sip_message_is(request, "MESSAGE") && request->to.tag != NULL)
-                buf_printf(key, "again\n%s\n%u\n%s\n%s", request->call_id, request->cseq, request->from.tag, request->to.tag);
+        if (sip_message_is(request, "MESSAGE"))
+                write_message_key(key, request);
         else
                 write_key(key, request, request->method);
+}
+
+/* Outside of a dialog a request may have been forked; messages are told apart by their own key. */
+static bool
+has_branches(const struct sip_message *request)
+{
+        return request->to.tag == NULL && !sip_message_is(request, "MESSAGE");
+}
+
+/* What is the same in all branches of a request (8.2.2.2). */
+static void
+write_origin(struct buf *origin, const struct sip_message *request)
+{
+        buf_printf(origin, "%s\n%u\n%s\n%s", request->call_id, request->cseq, request->from.tag, request->method);
 }
 
 static void
@@ -68,6 +99,16 @@ forget_ack(struct sip_server *server)
         buf_free(&server->ack_key);
 }
 
+/* No other branch of it is refused any more. */
+static void
+forget_origin(struct sip_server *server)
+{
+        if (server->origin.len > 0 &&
+                map_get(server->layer->servers_by_origin, buf_data(&server->origin), server->origin.len) == server)
+                map_remove(server->layer->servers_by_origin, buf_data(&server->origin), server->origin.len);
+        buf_free(&server->origin);
+}
+
 static void
 free_server(struct sip_server *server)
 {
@@ -79,6 +120,7 @@ free_server(struct sip_server *server)
         list_remove(server->state == SERVER_ANSWERED ? &layer->answered : &layer->servers, &server->link);
         map_remove(layer->servers_by_key, buf_data(&server->key), server->key.len);
         map_remove(layer->servers_by_id, &server->id, sizeof server->id);
+        forget_origin(server);
         if (server->state == SERVER_OPEN)
                 layer->unanswered--;
         buf_free(&server->key);
@@ -159,6 +201,23 @@ find_server(struct sip_transactions *layer, const struct buf *key)
         return map_get(layer->servers_by_key, buf_data(key), key->len);
 }
 
+/* Another branch of this request is under way: both would be done (8.2.2.2). Where the connection of that one is gone, its sender has turned to
+ * another hop (RFC 3263 4.3) and waits for this one only. */
+static bool
+is_merged(struct sip_transactions *layer, const struct sip_message *request)
+{
+        struct buf origin = { 0 };
+        if (!has_branches(request))
+                return false;
+        write_origin(&origin, request);
+        const struct sip_server *first = map_get(layer->servers_by_origin, buf_data(&origin), origin.len);
+        buf_free(&origin);
+        if (first == NULL)
+                return false;
+        const struct sip_message *known = first->request != NULL ? first->request : first->response;
+        return sip_flow_find(layer->transport, known->flow) != NULL;
+}
+
 static void
 hand_over(struct chore *chore)
 {
@@ -180,6 +239,10 @@ new_server(struct sip_transactions *layer, struct sip_message *request, struct b
         list_append(&layer->servers, &server->link);
         map_put(layer->servers_by_key, buf_data(&server->key), server->key.len, server);
         map_put(layer->servers_by_id, &server->id, sizeof server->id, server);
+        if (has_branches(request)) {
+                write_origin(&server->origin, request);
+                map_put(layer->servers_by_origin, buf_data(&server->origin), server->origin.len, server);
+        }
         layer->unanswered++;
         timer_start(&server->life, (uint64_t)layer->t1 * LIFE_STEPS, end_life);
         return server;
@@ -206,6 +269,9 @@ server_receive(struct sip_transactions *layer, struct sip_message *request)
         if (server != NULL) {
                 repeat_answer(server, request);
                 sip_message_free(&request);
+        } else if (is_merged(layer, request)) {
+                transactions_respond(layer, request, sip_response_new(request, 482, NULL, NULL));
+                sip_message_free(&request);
         } else if (!sip_message_check(request, &fault)) {
                 log_debug(&layer->log, "refused: %s from %s: %s", request->method, request->from.uri.text, fault.why);
                 transactions_respond(layer, request, sip_response_of_fault(request, &fault));
@@ -231,6 +297,7 @@ server_receive(struct sip_transactions *layer, struct sip_message *request)
 static void
 keep_answer(struct sip_server *server)
 {
+        forget_origin(server);
         list_remove(&server->layer->servers, &server->link);
         list_append(&server->layer->answered, &server->link);
 }

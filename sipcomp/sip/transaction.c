@@ -68,6 +68,7 @@ receive_request(struct sip_transactions *layer, struct sip_flow *flow, struct si
                 sip_message_free(&request);
                 return;
         }
+        sip_flow_welcome(flow);
         sip_transport_heard(layer->transport, request->from.uri.host);
         if (sip_message_is(request, "ACK")) {
                 server_receive_ack(layer, request);
@@ -162,6 +163,7 @@ sip_transactions_new(const struct sip_transport_options *options, const struct s
         layer->servers_by_key = map_new();
         layer->servers_by_id = map_new();
         layer->servers_by_ack = map_new();
+        layer->servers_by_origin = map_new();
         layer->clients_by_branch = map_new();
         log_scope_set(&layer->log, "sip.transaction", "%s", options->fqdn);
         layer->transport = sip_transport_new(options, &transport_events, layer);
@@ -195,6 +197,7 @@ sip_transactions_free(struct sip_transactions **where)
         map_free(&layer->servers_by_key);
         map_free(&layer->servers_by_id);
         map_free(&layer->servers_by_ack);
+        map_free(&layer->servers_by_origin);
         map_free(&layer->clients_by_branch);
         mem_free(layer);
 }

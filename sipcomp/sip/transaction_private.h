@@ -25,6 +25,7 @@ struct sip_transactions {
         struct list servers, clients;
         struct list answered; /* servers that are kept for the sake of their answer only, the oldest first */
         struct map *servers_by_key, *servers_by_id, *servers_by_ack;
+        struct map *servers_by_origin; /* those under way that began outside of a dialog */
         struct map *clients_by_branch;
         uint64_t last_id;
         size_t unanswered;

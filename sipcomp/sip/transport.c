@@ -110,14 +110,32 @@ transport_client_tls(const struct sip_transport *transport, const struct sip_hop
         return hop->tls != NULL ? hop->tls : transport->tls;
 }
 
+/* newcomer NULL: of all; otherwise of those from its address. */
+static bool
+oust_stranger(struct sip_transport *transport, const struct sip_flow *newcomer)
+{
+        for (LIST_EACH(flow, &transport->flows, struct sip_flow, link)) {
+                if (flow->outgoing || flow->is_welcome || flow == newcomer)
+                        continue;
+                if (newcomer != NULL && !address_same_host(&flow->peer, &newcomer->peer))
+                        continue;
+                log_debug(&flow->log, "closed: others want its place, and it has said nothing that is for us");
+                flow_discard(flow);
+                return true;
+        }
+        return false;
+}
+
 bool
-transport_is_crowded(const struct sip_transport *transport, const struct address *peer)
+transport_make_room(struct sip_transport *transport, const struct sip_flow *newcomer)
 {
         size_t same = 0;
+        if (newcomer == NULL)
+                return transport->flows.count < transport->max_flows || oust_stranger(transport, NULL);
         for (LIST_EACH(flow, &transport->flows, struct sip_flow, link))
-                if (!flow->outgoing && address_same_host(&flow->peer, peer))
+                if (!flow->outgoing && address_same_host(&flow->peer, &newcomer->peer))
                         same++;
-        return same > transport->max_flows_per_address;
+        return same <= transport->max_flows_per_address || oust_stranger(transport, newcomer);
 }
 
 const char *

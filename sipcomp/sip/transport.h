@@ -38,8 +38,8 @@ struct sip_transport_options {
         struct tls_context *tls; /* what we show when we dial; NULL: no TLS. Referenced. */
         struct dns *dns;         /* of this worker; must outlive the transport */
         bool record_route;  /* record-route-transport: a Record-Route of our own with the transport parameter (DIALECTS.md 3.4) */
-        unsigned max_flows; /* 0: 4096; further incoming connections are closed at once */
-        unsigned max_flows_per_address; /* 0: 256 */
+        unsigned max_flows; /* 0: 4096; further incoming connections take the place of strangers, or are closed at once */
+        unsigned max_flows_per_address; /* 0: 256; likewise */
 };
 
 /* What the room above fills in. Any of them may be NULL where noted. */
@@ -117,6 +117,8 @@ struct sip_flow_view {
         uint64_t quiet_ms;           /* since the last byte either way */
 };
 void sip_flow_look(const struct sip_flow *flow, struct sip_flow_view *view);
+/* A request that came on it was let in. Others are strangers: a minute of silence ends them, and they make room when there are too many connections. */
+void sip_flow_welcome(struct sip_flow *flow);
 /* Dialogs live on it: it is pinged after 120 s of silence (DIALECTS.md 3.1). */
 void sip_flow_keep(struct sip_flow *flow);
 void sip_flow_close(struct sip_flow *flow);

@@ -20,7 +20,8 @@ enum {
         FLOW_PING_MS = 120 * 1000,     /* silence on a connection that carries dialogs */
         FLOW_PONG_PARTS = 12,          /* of that time: how long the answer may take; 10 s (RFC 5626 4.4.1) */
         FLOW_UNHEARD_MS = 32 * 1000, /* bytes of ours that the other machine has not acknowledged; as long as a request may take */
-        FLOW_IDLE_MS = 1800 * 1000,  /* silence on one that carries none */
+        FLOW_IDLE_PINGS = 15,        /* times FLOW_PING_MS: silence on one that carries none; half an hour */
+        FLOW_STRANGER_PARTS = 2,     /* of FLOW_PING_MS: silence of a stranger; a minute */
         FLOW_QUEUE_MAX = 4 << 20,    /* bytes a peer may leave unread */
         FLOW_ADDRESSES = 8,
         FLOW_QUIET_MS = 60 * 1000, /* whoever closes after this long a silence only tidies up */
@@ -91,6 +92,7 @@ struct sip_flow {
         enum flow_state state;
         enum sip_wire wire;
         bool outgoing, kept;
+        bool is_welcome; /* incoming: it has said, or carries, something that is for us; false: a stranger's */
         bool was_ready;
         struct conn *conn;
         struct sip_hop
@@ -121,8 +123,9 @@ void transport_set_ping(struct sip_transport *transport, unsigned ms);
 
 /* Begins to connect; a failure comes later. */
 struct sip_flow *flow_dial(struct sip_transport *transport, const struct sip_hop *hop);
-/* Too many connections from this address, the one that is asked for among them. */
-bool transport_is_crowded(const struct sip_transport *transport, const struct address *peer);
+/* Room for this connection among all and among those from its address, the one that is asked for included: where there is none, the stranger
+ * that has been here longest has to go. False: there is no other stranger. newcomer NULL: for one that comes next. */
+bool transport_make_room(struct sip_transport *transport, const struct sip_flow *newcomer);
 /* Takes fd. */
 void flow_accept(struct sip_listener *listener, int fd, const struct address *peer);
 /* One line per connection and second, however many faults a peer makes. */

@@ -191,6 +191,21 @@ class TestConnections:
                 answer = wire.recv(65536).lstrip(b"\r\n")
                 assert answer.startswith(b"SIP/2.0 200 ") and b"ms-keep-alive" not in answer
 
+    def test_strangers_take_no_place_of_anybody_else(self, stage):
+        """256 connections of one address; what has said nothing that is for us gives way, the oldest first."""
+        edge = stage.edge("lync.test")
+        _, dialog = edge.invite("carol")
+        strangers = [socket.create_connection((stage.host, stage.gateway.tcp_port), timeout=5 * system.PATIENCE) for _ in range(300)]
+        try:
+            assert strangers[0].recv(1) == b""
+            strangers[-1].sendall(b"\r\n\r\n")
+            assert strangers[-1].recv(10) == b"\r\n"
+            assert edge.say(dialog, "still here").status == 200 and edge.own is dialog.wire
+            assert edge.write("carol", "and here", wire=edge.another()).status == 200
+        finally:
+            for stranger in strangers:
+                stranger.close()
+
     def test_after_an_outage_requests_come_at_a_rate(self, stage):
         """The setting subscribe-rate; here 20 a second."""
         edge = stage.edge("lync.test")

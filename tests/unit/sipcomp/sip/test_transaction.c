@@ -625,6 +625,71 @@ pings_are_answered_and_what_needs_no_answer_gets_none(void **state)
         play(talk_strangely);
 }
 
+/* RFC 3261 8.2.2.2: the same request by another way, while the first is under way; and a text that was safe already is not taken twice. */
+static bool
+come_by_two_ways(int at)
+{
+        static const char *const methods[] = { "SUBSCRIBE", "INVITE", "OPTIONS" };
+        char text[1000];
+        if (at == 0) {
+                for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++)
+                        for (char way = 'a'; way <= 'b'; way++) {
+                                snprintf(text, sizeof text,
+                                        "%s sip:romeo@mantua.example SIP/2.0\r\nVia: SIP/2.0/TCP a.example;branch=z9hG4bK%c%zu\r\n"
+                                        "From: <sip:juliet@verona.example>;tag=1\r\nTo: <sip:romeo@mantua.example>\r\nCall-ID: x\r\n"
+                                        "CSeq: %zu %s\r\nContact: <sip:j@a.example>\r\nEvent: presence\r\nContent-Length: 0\r\n\r\n",
+                                        methods[i], way, i, i + 1, methods[i]);
+                                raw_say(text);
+                        }
+                return false;
+        }
+        if (at < 5)
+                return false;
+        assert_int_equal(count("SIP/2.0 482"), 3);
+        assert_int_equal(far.requests, 3);
+        return true;
+}
+
+static void
+a_request_that_comes_by_two_ways_is_done_once(void **state)
+{
+        play(come_by_two_ways);
+}
+
+static void
+say_text(char way, const char *text)
+{
+        char message[1000];
+        snprintf(message, sizeof message,
+                "MESSAGE sip:romeo@mantua.example SIP/2.0\r\nVia: SIP/2.0/TCP a.example;branch=z9hG4bK%c\r\n"
+                "From: <sip:juliet@verona.example>;tag=1\r\nTo: <sip:romeo@mantua.example>\r\nCall-ID: x\r\n"
+                "CSeq: 1 MESSAGE\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\n\r\n%s",
+                way, strlen(text), text);
+        raw_say(message);
+}
+
+/* The sender's other server asks again since the answer did not reach the first. Some programs never change their numbers. */
+static bool
+say_it_twice(int at)
+{
+        if (at == 0) {
+                far.answer = 200;
+                say_text('a', "one");
+                say_text('b', "one");
+                say_text('c', "two");
+        }
+        if (count("SIP/2.0 200") < 3)
+                return false;
+        assert_int_equal(far.requests, 2);
+        return true;
+}
+
+static void
+a_text_that_comes_by_two_ways_is_taken_once(void **state)
+{
+        play(say_it_twice);
+}
+
 static struct sip_flow *
 kept_flow(void)
 {
@@ -671,6 +736,33 @@ who_ceases_to_answer_pings_is_gone(void **state)
 {
         ping_ms = 600;
         play(answer_pings);
+        ping_ms = 0;
+}
+
+/* Who has said nothing that is for us is not waited for half an hour. */
+static bool
+keep_silent(int at)
+{
+        return raw_closed;
+}
+
+static bool
+say_something_first(int at)
+{
+        if (at == 0) {
+                far.answer = 200;
+                say_text('a', "one");
+        }
+        assert_false(raw_closed);
+        return at > 40;
+}
+
+static void
+silence_ends_a_strangers_connection_soon(void **state)
+{
+        ping_ms = 240;
+        play(keep_silent);
+        play(say_something_first);
         ping_ms = 0;
 }
 
@@ -876,7 +968,10 @@ main(void)
                 cmocka_unit_test(a_2xx_is_repeated_until_its_ack_and_given_up_in_the_end),
                 cmocka_unit_test(cancel_ends_an_invite_once_and_nothing_else),
                 cmocka_unit_test(pings_are_answered_and_what_needs_no_answer_gets_none),
+                cmocka_unit_test(a_request_that_comes_by_two_ways_is_done_once),
+                cmocka_unit_test(a_text_that_comes_by_two_ways_is_taken_once),
                 cmocka_unit_test(a_connection_with_dialogs_is_pinged),
+                cmocka_unit_test(silence_ends_a_strangers_connection_soon),
                 cmocka_unit_test(who_ceases_to_answer_pings_is_gone),
                 cmocka_unit_test(half_a_ping_is_no_message_that_does_not_end),
                 cmocka_unit_test(who_may_not_speak_is_refused),
