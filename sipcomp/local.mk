@@ -57,6 +57,7 @@ sipcomp_libsipcomp_a_SOURCES += sipcomp/simple/watch_answer.c
 sipcomp_libsipcomp_a_SOURCES += sipcomp/simple/watch_notify.c
 sipcomp_libsipcomp_a_SOURCES += sipcomp/simple/watch_private.h
 sipcomp_libsipcomp_a_SOURCES += sipcomp/simple/watch_record.c
+sipcomp_libsipcomp_a_SOURCES += sipcomp/simple/watch_share.c
 sipcomp_libsipcomp_a_SOURCES += sipcomp/simple/watcher.c
 sipcomp_libsipcomp_a_SOURCES += sipcomp/simple/watcher_private.h
 sipcomp_libsipcomp_a_SOURCES += sipcomp/sip/cause.c sipcomp/sip/cause.h

@@ -168,11 +168,6 @@ check_all(const struct config *config, struct buf *errors, struct buf *warnings)
         if (config_text(xmpp, "host")[0] == '\0')
                 buf_printf(errors, "%s: host: expected the name or address of the XMPP server\n", section_place(xmpp, "host"));
         check_networks(in, "proxy-from", errors);
-        for (const struct section *domain = NULL; (domain = section_next(in, "sip-domain", domain)) != NULL;)
-                if (config_bool(domain, "shared-subscription"))
-                        buf_printf(warnings,
-                                "%s: shared subscriptions are not part of this version: each watcher has one of his own\n",
-                                section_place(domain, "shared-subscription"));
         check_certificate(in, check_listeners(in, errors), errors);
         const char *target = config_text(log, "target");
         if (strcmp(target, "stderr") != 0 && target[0] != '/')

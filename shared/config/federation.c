@@ -52,7 +52,9 @@ const struct setting federation_sip_domain_settings[] = {
         { "type", SETTING_CHOICE, NULL, LIVE, "What runs there: lync, ocs, aol or simple.", "lync|ocs|aol|simple" },
         { "description", SETTING_TEXT, "", LIVE, "Shown to users.", NULL },
         { "direct", SETTING_BOOL, "false", LIVE, "Inside one enterprise: talks to the front end itself, not to an edge.", NULL },
-        { "shared-subscription", SETTING_BOOL, "false", LIVE, "One subscription for each contact instead of one for each watcher.",
+        { "shared-subscription", SETTING_BOOL, "false", LIVE,
+                "One subscription for each contact instead of one for each watcher: the contact sees one watcher only, and refused for one means "
+                "refused for all.",
                 NULL },
         { 0 },
 };

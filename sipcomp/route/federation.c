@@ -57,6 +57,7 @@ read_domains(struct federation *federation, const struct section *top, struct er
                 domain->description = arena_strdup(federation->arena, config_text(at, "description"));
                 domain->dialect = dialect_of(config_text(at, "type"));
                 domain->direct = config_bool(at, "direct");
+                domain->shared = config_bool(at, "shared-subscription");
                 if (domain->dialect == NULL)
                         return err_set(err, "%s: unknown type", section_place(at, "type"));
                 map_put_str(federation->by_name, domain->name, domain);

@@ -18,6 +18,7 @@ struct foreign_domain {
         const char *name, *description;
         const struct dialect *dialect;
         bool direct;
+        bool shared; /* one subscription for all who watch a contact there */
 };
 
 enum { FEDERATION_HOPS = 16, FEDERATION_SUBJECTS = 64 };

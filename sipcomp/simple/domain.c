@@ -212,10 +212,16 @@ resend_piece(struct timer *timer)
 }
 
 void
+domain_go_over(struct domain *domain)
+{
+        begin_walk(&domain->renewing, &domain->watches, renew_piece);
+}
+
+void
 domain_renew(struct domain *domain)
 {
         domain->back_at = worker_now();
-        begin_walk(&domain->renewing, &domain->watches, renew_piece);
+        domain_go_over(domain);
 }
 
 void

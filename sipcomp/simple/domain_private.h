@@ -20,6 +20,7 @@ struct domain {
         uint64_t next_turn;   /* when the next SUBSCRIBE may leave, in microseconds: there may be several in a millisecond */
         uint64_t pager_until; /* it refused sessions: single messages until then */
         uint64_t back_at;     /* since when it can be reached, as far as we know; subscriptions granted before are worth renewing */
+        bool shared;          /* one subscription for all who watch a contact there */
         struct list watches;  /* of struct watch */
         struct list relations;
         size_t watcher_count;  /* dialogs in those relations */
@@ -41,6 +42,8 @@ void domain_remove_relation(struct domain *domain, struct link *link);
 uint64_t domain_take_turn(struct domain *domain);
 /* All subscriptions are renewed, one after the other. */
 void domain_renew(struct domain *domain);
+/* The same for those alone that are new or to be ended. */
+void domain_go_over(struct domain *domain);
 
 /* NULL: of all domains. */
 void domain_count(const struct simple *simple, const char *name, struct simple_counters *counters);

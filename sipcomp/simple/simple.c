@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-const char *const simple_tables[] = { "watch", "relation", "watcher", "text", NULL };
+const char *const simple_tables[] = { "watch", "relation", "watcher", "text", "sharer", NULL };
 
 static void
 copy_options(struct simple *simple, const struct simple_options *options)
@@ -34,6 +34,8 @@ simple_new(const struct simple_options *options, const struct simple_events *eve
         simple->dialogs = map_new();
         simple->foreigners = map_new();
         simple->watches = map_new();
+        simple->shared = map_new();
+        simple->sharers = map_new();
         simple->relations = map_new();
         simple->chats = map_new();
         simple->domains = map_new();
@@ -59,6 +61,8 @@ simple_free(struct simple **where)
         map_free(&simple->chats);
         map_free(&simple->relations);
         map_free(&simple->watches);
+        map_free(&simple->shared);
+        map_free(&simple->sharers);
         must(map_count(simple->dialogs) == 0);
         map_free(&simple->dialogs);
         must(map_count(simple->foreigners) == 0);
@@ -76,6 +80,7 @@ void
 simple_set_federation(struct simple *simple, const struct federation *federation)
 {
         simple->federation = federation;
+        share_settle(simple);
 }
 
 void

@@ -9,7 +9,7 @@
 #include "sipcomp/simple/failure.h"
 #include "sipcomp/simple/simple.h"
 
-enum table { TABLE_WATCH, TABLE_RELATION, TABLE_WATCHER, TABLE_TEXT };
+enum table { TABLE_WATCH, TABLE_RELATION, TABLE_WATCHER, TABLE_TEXT, TABLE_SHARER };
 
 enum { DIALOGS_PER_FOREIGN_USER = 1000, RECORD_VERSION = 1 };
 
@@ -27,6 +27,8 @@ struct simple {
         const struct federation *federation;
         struct map *dialogs;    /* struct dialog_ear by its key */
         struct map *watches;    /* struct watch by pair key */
+        struct map *shared;     /* struct watch by foreign JID, where subscriptions are shared */
+        struct map *sharers;    /* struct sharer by pair key */
         struct map *relations;  /* struct relation by pair key */
         struct map *chats;      /* struct chat by pair key */
         struct map *domains;    /* struct domain by name */
@@ -71,6 +73,7 @@ void forget(struct simple *simple, enum table table, const void *key, size_t key
 /* watch.c */
 void watch_resume(struct simple *simple);
 void watch_free_all(struct simple *simple);
+void share_settle(struct simple *simple); /* after a reload: what the domains want now */
 void watch_drop(struct simple *simple, const char *domain);
 
 /* watcher.c, relation.c */

@@ -184,8 +184,10 @@ end_refused(struct watch *watch, const struct sip_message *cause)
 {
         log_info(WATCH_LOG(watch), "refused: the subscription ends");
         watch_show_closed(watch);
-        watch->simple->events->watch_ended(watch->simple->owner, &watch->pair);
+        watch_say_ended(watch);
         drop_dialog(watch);
+        share_unsave(watch);
+        share_forget(watch);
         watch_unsave(watch);
         timer_start(&watch->timer, 0, fire);
 }
@@ -237,9 +239,9 @@ fail(struct watch *watch, const struct sip_message *response)
                 if (rule->known_unavailable)
                         watch_show_closed(watch);
         } else if (rule->first == FIRST_UNSUBSCRIBED) {
-                watch->simple->events->watch_ended(watch->simple->owner, &watch->pair);
+                watch_say_ended(watch);
         } else if (tell && (rule->first == FIRST_ERROR_AFTER_TRIES || watch->tries == 1)) {
-                watch->simple->events->watch_failed(watch->simple->owner, &watch->pair, rule->condition, rule->type, text);
+                watch_say_failed(watch, rule->condition, rule->type, text);
         }
         if (clock_wall_ms() >= watch->expires_at || !watch->notified)
                 drop_dialog(watch);
@@ -392,7 +394,11 @@ watch_renew(struct link *link)
         struct watch *watch = container_of(link, struct watch, in_domain);
         bool waits =
                 watch->stage == WATCH_IDLE || watch->stage == WATCH_SETTLED || (watch->stage == WATCH_WAITING && watch->unreached);
-        if (!waits || watch->client != NULL || watch->granted_at >= watch->domain->back_at)
+        if (watch->folded && watch->stage != WATCH_ENDING) {
+                watch_apply(watch, WATCH_UNWANTED, NULL);
+                return true;
+        }
+        if (!waits || watch->client != NULL || (watch->stage != WATCH_IDLE && watch->granted_at >= watch->domain->back_at))
                 return false;
         go_on(watch, true);
         return true;

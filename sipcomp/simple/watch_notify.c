@@ -69,7 +69,7 @@ watch_show_closed(struct watch *watch)
         bool was_open = watch->state->open;
         watch_keep_state(watch, &pidf_closed);
         if (was_open)
-                watch->simple->events->watch_state(watch->simple->owner, &watch->pair, watch->state);
+                watch_say_state(watch);
 }
 
 /* Reads the body into the state, if it says something about this contact. */
@@ -88,16 +88,6 @@ read_body(struct watch *watch, const struct sip_message *message, bool *changed)
                 watch_keep_state(watch, &state);
         }
         arena_free(&texts);
-}
-
-static void
-accept_once(struct watch *watch)
-{
-        watch->known = true;
-        if (!watch->asked)
-                return;
-        watch->asked = false;
-        watch->simple->events->watch_accepted(watch->simple->owner, &watch->pair);
 }
 
 /* The word before the parameters. */
@@ -119,15 +109,17 @@ void
 watch_take_state(struct watch *watch, const struct sip_message *message)
 {
         const char *value = subscription_state(message);
-        bool is_pidf, changed = false, first = !watch->known || watch->asked;
+        bool is_pidf, changed = false;
         if (value != NULL && state_is(value, "pending"))
                 return; /* a body is ignored: they have not been asked yet */
-        accept_once(watch);
+        watch->known = true;
         if (document_is_known(message, &is_pidf) && is_pidf && message->body_len > 0)
                 read_body(watch, message, &changed);
-        if (changed || first)
-                watch->simple->events->watch_state(watch->simple->owner, &watch->pair, watch->state);
         watch->notified = true;
+        if (watch_is_awaited(watch))
+                watch_save_and_say(watch); /* "authorised" is on disk before the user hears it (4.3) */
+        else if (changed)
+                watch_say_state(watch);
 }
 
 uint32_t

@@ -52,10 +52,13 @@ struct watch {
         unsigned tries;            /* failures in a row */
         uint64_t anew_since;
         unsigned anew_count;
-        char *redirect; /* the Contact of a 3xx, or NULL */
-        bool known;     /* has been active */
-        bool asked;     /* the user waits for `subscribed` */
-        bool notified;  /* in this dialog */
+        char *redirect;      /* the Contact of a 3xx, or NULL */
+        struct list sharers; /* other local users who see what this one sees (shared-subscription) */
+        bool folded;         /* another subscription serves this user now: to be ended when its turn comes */
+        unsigned storing;    /* writes under way after which the state is said */
+        bool known;          /* has been active */
+        bool asked;          /* the user waits for `subscribed` */
+        bool notified;       /* in this dialog */
         bool has_turn;
         bool over;
         bool unreached;      /* the last failure says nothing about the contact: another try is worth it when the domain is back */
@@ -83,10 +86,21 @@ void watch_keep_state(struct watch *watch, const struct pidf *state); /* copies 
 void watch_show_closed(struct watch *watch);
 uint32_t watch_retry_after(const struct sip_message *notify, uint32_t otherwise); /* seconds */
 
+/* watch_share.c. To all who share the watch. */
+bool watch_is_awaited(const struct watch *watch); /* somebody has asked and was not answered yet */
+void watch_say_accepted(struct watch *watch);     /* to him */
+void watch_say_state(struct watch *watch);        /* unless it is said anyway when a write is done */
+void watch_say_ended(struct watch *watch);
+void watch_say_failed(struct watch *watch, enum stanza_condition condition, const char *type, const char *text);
+void share_resume(struct simple *simple);
+void share_unsave(struct watch *watch); /* its sharers are on disk no more */
+void share_forget(struct watch *watch); /* nobody shares it any more */
+
 /* watch_record.c */
 struct watch *watch_create(struct simple *simple, const struct pair *pair);
 void watch_destroy(struct watch *watch);
 void watch_save(struct watch *watch);
+void watch_save_and_say(struct watch *watch); /* that the user is accepted, and the state, when it is on disk */
 void watch_unsave(struct watch *watch);
 
 #endif

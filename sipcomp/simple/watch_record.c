@@ -1,5 +1,5 @@
 /*
- * watch_record.c - a subscription's life: made, stored, read again, counted, freed; and what the bridge may ask of it
+ * watch_record.c - a subscription's life: made, stored, read again, freed
  */
 #include "sipcomp/simple/watch_private.h"
 
@@ -28,6 +28,7 @@ void
 watch_destroy(struct watch *watch)
 {
         map_remove(watch->simple->watches, watch->key, PAIR_KEY);
+        share_forget(watch);
         domain_remove_watch(watch->domain, &watch->in_domain);
         ear_forget(watch->simple, &watch->ear);
         sip_client_forget(&watch->client);
@@ -48,28 +49,72 @@ watch_free_all(struct simple *simple)
                 watch_destroy(watch);
 }
 
+static void
+encode(const struct watch *watch, struct buf *record)
+{
+        encode_u8(record, RECORD_VERSION);
+        pair_encode(&watch->pair, record);
+        encode_u8(record, watch->known);
+        encode_u8(record, watch->asked);
+        encode_u8(record, watch->stage == WATCH_WAITING && !timer_is_running(&watch->timer)); /* waits for the user */
+        encode_u32(record, watch->expires_asked);
+        encode_u64(record, (uint64_t)watch->expires_at);
+        encode_u8(record, watch->state->open);
+        encode_text(record, watch->state->activity);
+        encode_u8(record, (uint8_t)watch->state->note_count);
+        for (size_t i = 0; i < watch->state->note_count; i++) {
+                encode_text(record, watch->state->notes[i].lang);
+                encode_text(record, watch->state->notes[i].text);
+        }
+        encode_u8(record, watch->dialog != NULL);
+        if (watch->dialog != NULL)
+                sip_dialog_encode(watch->dialog, record);
+}
+
 void
 watch_save(struct watch *watch)
 {
         struct buf record = { 0 };
-        encode_u8(&record, RECORD_VERSION);
-        pair_encode(&watch->pair, &record);
-        encode_u8(&record, watch->known);
-        encode_u8(&record, watch->asked);
-        encode_u8(&record, watch->stage == WATCH_WAITING && !timer_is_running(&watch->timer)); /* waits for the user */
-        encode_u32(&record, watch->expires_asked);
-        encode_u64(&record, (uint64_t)watch->expires_at);
-        encode_u8(&record, watch->state->open);
-        encode_text(&record, watch->state->activity);
-        encode_u8(&record, (uint8_t)watch->state->note_count);
-        for (size_t i = 0; i < watch->state->note_count; i++) {
-                encode_text(&record, watch->state->notes[i].lang);
-                encode_text(&record, watch->state->notes[i].text);
-        }
-        encode_u8(&record, watch->dialog != NULL);
-        if (watch->dialog != NULL)
-                sip_dialog_encode(watch->dialog, &record);
+        encode(watch, &record);
         save(watch->simple, TABLE_WATCH, watch->key, PAIR_KEY, &record);
+        buf_free(&record);
+}
+
+/* A write after which the user hears. Meanwhile the watch may go: it is looked up again. */
+struct news {
+        struct simple *simple;
+        unsigned char key[PAIR_KEY];
+};
+
+static void
+say_news(void *arg, enum store_outcome outcome)
+{
+        struct news *news = arg;
+        struct watch *watch = map_get(news->simple->watches, news->key, PAIR_KEY);
+        mem_free(news);
+        if (watch == NULL || watch->storing == 0)
+                return;
+        if (outcome != STORE_DONE)
+                log_error(WATCH_LOG(watch), "a subscription could not be stored: after a restart it will be lost");
+        if (--watch->storing > 0 || watch->stage == WATCH_ENDING)
+                return;
+        watch_say_accepted(watch);
+        watch_save(watch);
+        watch_say_state(watch);
+}
+
+void
+watch_save_and_say(struct watch *watch)
+{
+        struct buf record = { 0 };
+        struct news *news = MEM_NEW(news);
+        news->simple = watch->simple;
+        memcpy(news->key, watch->key, PAIR_KEY);
+        watch->storing++;
+        encode(watch, &record);
+        struct batch *batch = batch_new(watch->simple->options.store);
+        batch_put(batch, TABLE_WATCH, watch->key, PAIR_KEY, buf_data(&record), record.len);
+        batch_commit(batch, say_news, news);
         buf_free(&record);
 }
 
@@ -137,6 +182,7 @@ watch_resume(struct simple *simple)
 {
         struct domain *domain;
         store_scan(simple->options.store, TABLE_WATCH, "", 0, 0, resume_one, simple);
+        share_resume(simple);
         for (size_t at = 0; (domain = map_next(simple->domains, &at)) != NULL;) {
                 if (list_is_empty(&domain->watches))
                         continue;
@@ -151,6 +197,7 @@ watch_drop(struct simple *simple, const char *name)
 {
         for (LIST_EACH(watch, &domain_of(simple, name)->watches, struct watch, in_domain)) {
                 watch_show_closed(watch);
+                share_unsave(watch);
                 watch_unsave(watch);
                 watch_destroy(watch);
         }
@@ -161,46 +208,5 @@ watch_tell(struct link *link)
 {
         struct watch *watch = container_of(link, struct watch, in_domain);
         if (watch->state->open)
-                watch->simple->events->watch_state(watch->simple->owner, &watch->pair, watch->state);
-}
-
-static struct watch *
-find(struct simple *simple, const struct pair *pair)
-{
-        unsigned char key[PAIR_KEY];
-        pair_key(key, pair);
-        return map_get(simple->watches, key, PAIR_KEY);
-}
-
-void
-simple_watch(struct simple *simple, const struct pair *pair)
-{
-        struct watch *watch = find(simple, pair);
-        if (watch == NULL)
-                watch = watch_create(simple, pair);
-        watch->asked = true;
-        watch->tries = 0;
-        watch_apply(watch, WATCH_WANTED, NULL);
-}
-
-void
-simple_unwatch(struct simple *simple, const struct pair *pair)
-{
-        struct watch *watch = find(simple, pair);
-        if (watch != NULL && watch->stage != WATCH_ENDING)
-                watch_apply(watch, WATCH_UNWANTED, NULL);
-}
-
-void
-simple_watch_probe(struct simple *simple, const struct pair *pair)
-{
-        struct watch *watch = find(simple, pair);
-        if (watch == NULL) {
-                watch = watch_create(simple, pair);
-                watch->known = true; /* says the roster */
-                watch_apply(watch, WATCH_WANTED, NULL);
-                return;
-        }
-        if (watch->known && watch->stage != WATCH_ENDING)
-                simple->events->watch_state(simple->owner, &watch->pair, watch->state);
+                watch_say_state(watch);
 }

@@ -7,6 +7,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import subprocess
 
 from . import config, pki, process, system
@@ -129,14 +130,14 @@ class Sipcomp:
     """sipcomp attached to a server's component port. Every SIP domain has one peer, whose port on loopback is `peers[domain]`."""
 
     def __init__(self, server, local_domains, sip_domains, secret="sesame", settings=None, transport="tls", federation=None,
-                 direct=False):
+                 direct=False, shared=False):
         self.directory = system.short_directory()
         self.server = server
         self.tls_port, self.server_port, self.tcp_port = (system.free_port() for _ in range(3))
         store = pki.shared()
         self.peers = {domain: system.free_port() for domain in sip_domains}
-        (self.directory / "federation.conf").write_text(
-            config.render(federation if federation is not None else sip_federation(sip_domains, self.peers, transport, direct)))
+        self.federation = federation if federation is not None else sip_federation(sip_domains, self.peers, transport, direct)
+        self.write_shared(shared)
         certificate = store.issue(["sip.example.com", *local_domains])
         base = {
             "xmpp": {"host": "127.0.0.1", "port": server.component_port, "secret": secret},
@@ -157,6 +158,17 @@ class Sipcomp:
         self.process = process.Process("sipcomp", [system.program("sipcomp"), "-c", self.config], self.directory)
 
     start, ready, restart, kill, stop, remove = Server.start, Server.ready, Server.restart, Server.kill, Server.stop, Server.remove
+
+    def write_shared(self, shared):
+        extra = {key: {"shared-subscription": True} for key in self.federation if key[0] == "sip-domain"} if shared else {}
+        (self.directory / "federation.conf").write_text(config.render(config.merge(self.federation, extra)))
+
+    def share(self, shared):
+        """Subscriptions are shared from now on, or no more."""
+        self.write_shared(shared)
+        reloads = self.process.log().count("reloaded ")
+        self.process.signal(signal.SIGHUP)
+        system.wait_until(lambda: self.process.log().count("reloaded ") > reloads, 5)
 
 
 # TLS peer subject of each kind of peer, as run-sip-peer's certificates carry them

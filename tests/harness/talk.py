@@ -63,7 +63,7 @@ class Setup:
     def __init__(self, lines):
         self.kind, self.domains, self.settings, self.federation = None, [], {}, {}
         self.sip_domains, self.components, self.sipcomp, self.alone = [], [], None, False
-        self.sip_settings, self.transport, self.direct, self.s2s = {}, "tls", False, False
+        self.sip_settings, self.transport, self.direct, self.s2s, self.shared = {}, "tls", False, False, False
         for line in lines:
             if not line.first.startswith("server "):
                 continue
@@ -77,7 +77,7 @@ class Setup:
             elif words[1] in ("restart", "kill", "stop", "start"):
                 self.alone = True
         for line in lines:
-            if re.match(r"sipcomp\s+(restart|kill|stop|start)", line.first):
+            if re.match(r"sipcomp\s+(restart|kill|stop|start|shared)", line.first):
                 self.alone = True
         if self.kind is None:
             raise TalkError(lines[0] if lines else None, "no server line")
@@ -111,14 +111,14 @@ class Setup:
                 self.sip_settings = servers.config.merge(self.sip_settings, servers.config.from_path(path, text))
             elif word == "tcp":
                 self.transport = "tcp"
-            elif word == "direct":
-                self.direct = True
+            elif word in ("direct", "shared"):
+                setattr(self, word, True)
             else:
                 raise TalkError(line, f"unknown word {word}")
 
     def key(self, workers):
         return repr((self.kind, sorted(self.domains), self.settings, sorted(self.components), sorted(self.sip_domains), self.sipcomp,
-                     self.sip_settings, self.transport, self.direct, self.s2s, workers))
+                     self.sip_settings, self.transport, self.direct, self.shared, self.s2s, workers))
 
 
 class House:
@@ -142,7 +142,7 @@ class House:
                 self.server.federate(self.names.address)
         if setup.sipcomp:
             self.sipcomp = servers.Sipcomp(self.server, setup.domains, setup.sip_domains, settings=setup.sip_settings, transport=setup.transport,
-                                           direct=setup.direct)
+                                           direct=setup.direct, shared=setup.shared)
 
     def start(self):
         try:
@@ -330,6 +330,8 @@ class Player(SipPlayer, ServerPlayer):
         words = line.first.split(None, 2)
         if words[0] == "server":
             return self.do_server(words[1])
+        if words[:2] == ["sipcomp", "shared"]:
+            return self.house.sipcomp.share(words[2] == "on")
         if words[0] == "sipcomp":
             return self.do_part(self.house.sipcomp, words[1])
         if words[0] == "pause":
