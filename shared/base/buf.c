@@ -84,12 +84,14 @@ void
 buf_printf(struct buf *buf, const char *format, ...)
 {
         va_list args, again;
+        size_t room = buf->room - buf->start - buf->len; /* where there is enough of it, once is enough */
         va_start(args, format);
         va_copy(again, args);
-        int len = vsnprintf(NULL, 0, format, args);
+        int len = vsnprintf(room > 0 ? buf->base + buf->start + buf->len : NULL, room, format, args);
         va_end(args);
         must(len >= 0);
-        vsnprintf(buf_reserve(buf, (size_t)len + 1), (size_t)len + 1, format, again);
+        if ((size_t)len >= room)
+                vsnprintf(buf_reserve(buf, (size_t)len + 1), (size_t)len + 1, format, again);
         va_end(again);
         buf->len += (size_t)len;
 }
