@@ -25,21 +25,24 @@ text_type_is(const char *type, const char *name)
 static void
 put_clean(struct buf *out, const char *bytes, size_t len)
 {
+        size_t done = 0; /* what stands behind it, up to i, is put as it is */
         for (size_t i = 0; i < len; i++) {
                 unsigned char c = (unsigned char)bytes[i];
-                if (c == '\r') {
-                        if (i + 1 >= len || bytes[i + 1] != '\n')
-                                buf_putc(out, '\n');
-                } else if (c < 0x20 && c != '\t' && c != '\n') {
+                bool is_return = c == '\r', is_control = c < 0x20 && c != '\t' && c != '\n';
+                bool is_no_character = c == 0xef && len - i >= 3 && (unsigned char)bytes[i + 1] == 0xbf &&
+                        (unsigned char)bytes[i + 2] >= 0xbe; /* U+FFFE and U+FFFF */
+                if (!is_control && !is_no_character)
+                        continue;
+                buf_put(out, bytes + done, i - done);
+                if (!is_return)
                         put_character(out, 0xfffd);
-                } else if (c == 0xef && len - i >= 3 && (unsigned char)bytes[i + 1] == 0xbf &&
-                        (unsigned char)bytes[i + 2] >= 0xbe) {
-                        put_character(out, 0xfffd); /* U+FFFE and U+FFFF */
-                        i += 2;
-                } else {
-                        buf_putc(out, (char)c);
-                }
+                else if (i + 1 >= len || bytes[i + 1] != '\n')
+                        buf_putc(out, '\n');
+                i += is_no_character ? 2 : 0;
+                done = i + 1;
         }
+        if (done < len)
+                buf_put(out, bytes + done, len - done);
 }
 
 static enum text_verdict
@@ -126,10 +129,15 @@ text_reduce(struct buf *out, const char *type, const char *bytes, size_t len)
 void
 text_to_wire(struct buf *out, const char *text, size_t len)
 {
-        for (size_t i = 0; i < len; i++) {
-                if (text[i] == '\n' && (i == 0 || text[i - 1] != '\r'))
-                        buf_putc(out, '\r');
-                buf_putc(out, text[i]);
+        const char *end = text + len;
+        for (const char *line = text, *feed; line < end; line = feed + 1) {
+                feed = memchr(line, '\n', (size_t)(end - line));
+                if (feed == NULL) {
+                        buf_put(out, line, (size_t)(end - line));
+                        break;
+                }
+                buf_put(out, line, (size_t)(feed - line));
+                buf_puts(out, feed > text && feed[-1] == '\r' ? "\n" : "\r\n");
         }
 }
 

@@ -189,15 +189,14 @@ answer_with_contact(struct watch *watch, struct sip_server *server, const struct
 }
 
 static void
-take_notify(struct watch *watch, struct sip_server *server, const struct sip_message *request, bool silent)
+take_notify(struct watch *watch, struct sip_server *server, bool silent)
 {
-        /* The request goes with its transaction; what follows the answer reads a copy. */
-        struct sip_message *notify = sip_message_copy(request);
+        struct sip_message *notify = sip_server_take_request(server); /* it is read after its answer has gone */
         const char *value = subscription_state(notify);
         if (silent)
                 sip_server_drop(server);
         else
-                answer_with_contact(watch, server, request);
+                answer_with_contact(watch, server, notify);
         if (value == NULL || !state_is(value, "terminated")) {
                 take_expires(watch, notify);
                 watch_apply(watch, WATCH_NOTIFIED, notify);
@@ -234,6 +233,6 @@ watch_hear(struct dialog_ear *ear, struct sip_server *server, const struct sip_m
                 else
                         answer(server, request, 415, "Accept", PIDF_TYPE);
         } else {
-                take_notify(watch, server, request, silent);
+                take_notify(watch, server, silent);
         }
 }

@@ -52,7 +52,7 @@ grammar_holds(const struct sip_message *message)
                 buf_printf(&text, "SIP/2.0 %d OK\r\n", message->status);
         for (size_t i = 0; i < message->header_count; i++)
                 if (is_worth_showing(message->headers[i].name))
-                        buf_printf(&text, "%s: %s\r\n", message->headers[i].name, message->headers[i].value);
+                        message_print_line(&text, message->headers[i].name, message->headers[i].value);
         buf_puts(&text, "Content-Length: 0\r\n\r\n");
 
         must(osip_message_init(&parsed) == 0);

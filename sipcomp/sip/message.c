@@ -62,9 +62,11 @@ static const struct header_kind kinds[] = {
 const struct header_kind *
 header_kind_of(const char *name, size_t len)
 {
+        char first = (char)(len > 0 ? name[0] | 0x20 : 0);
         for (size_t i = 0; i < array_len(kinds); i++) {
-                if (len == 1 ? kinds[i].compact != 0 && (name[0] | 0x20) == kinds[i].compact
-                             : strncasecmp(kinds[i].name, name, len) == 0 && kinds[i].name[len] == '\0')
+                if (len == 1 ? kinds[i].compact != 0 && first == kinds[i].compact
+                             : (kinds[i].name[0] | 0x20) == first && strncasecmp(kinds[i].name, name, len) == 0 &&
+                                        kinds[i].name[len] == '\0')
                         return &kinds[i];
         }
         return NULL;
@@ -475,8 +477,8 @@ message_pack(struct sip_message *message)
 
 /* --- printing */
 
-static void
-print_line(struct buf *out, const char *name, const char *value)
+void
+message_print_line(struct buf *out, const char *name, const char *value)
 {
         buf_puts(out, name);
         buf_puts(out, ": ");
@@ -492,14 +494,14 @@ message_print(const struct sip_message *message, const struct print_extra *extra
         else
                 buf_printf(out, "SIP/2.0 %d %s\r\n", message->status, message->reason);
         if (extra->via != NULL)
-                print_line(out, "Via", extra->via);
+                message_print_line(out, "Via", extra->via);
         if (extra->record_route != NULL)
-                print_line(out, "Record-Route", extra->record_route);
+                message_print_line(out, "Record-Route", extra->record_route);
         for (size_t i = 0; i < message->header_count; i++)
                 if (strcmp(message->headers[i].name, "Content-Length") != 0)
-                        print_line(out, message->headers[i].name, message->headers[i].value);
+                        message_print_line(out, message->headers[i].name, message->headers[i].value);
         if (extra->contact != NULL)
-                print_line(out, "Contact", extra->contact);
+                message_print_line(out, "Contact", extra->contact);
         buf_printf(out, "Content-Length: %zu\r\n\r\n", message->body_len);
         if (message->body_len > 0)
                 buf_put(out, message->body, message->body_len);

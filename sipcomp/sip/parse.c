@@ -516,7 +516,8 @@ sip_message_has_looped(const struct sip_message *request, const char *fqdn, uint
         size_t count = sip_message_list(request, "Via", vias, SIP_LIST_MAX);
         for (size_t i = 0; i < count; i++) {
                 struct sip_via via;
-                if (!via_parse(&via, request->arena, vias[i], strlen(vias[i])) || strcasecmp(via.host, fqdn) != 0)
+                if (strcasestr(vias[i], fqdn) == NULL || !via_parse(&via, request->arena, vias[i], strlen(vias[i])) ||
+                        strcasecmp(via.host, fqdn) != 0)
                         continue;
                 uint16_t named = via.port != 0 ? via.port : strcmp(via.transport, "TLS") == 0 ? 5061 : 5060;
                 if (named == port)

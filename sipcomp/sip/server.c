@@ -21,6 +21,7 @@ struct sip_server {
         uint64_t id;
         enum server_state state;
         bool invite;
+        bool taken; /* the request is the user's */
         struct buf key, ack_key;
         struct buf origin;            /* empty: in a dialog, or another one stands for all of its branches */
         struct sip_message *request;  /* until it is answered for good */
@@ -110,6 +111,15 @@ forget_origin(struct sip_server *server)
 }
 
 static void
+free_request(struct sip_server *server)
+{
+        if (server->taken)
+                server->request = NULL;
+        else
+                sip_message_free(&server->request);
+}
+
+static void
 free_server(struct sip_server *server)
 {
         struct sip_transactions *layer = server->layer;
@@ -124,7 +134,7 @@ free_server(struct sip_server *server)
         if (server->state == SERVER_OPEN)
                 layer->unanswered--;
         buf_free(&server->key);
-        sip_message_free(&server->request);
+        free_request(server);
         sip_message_free(&server->response);
         mem_free(server);
 }
@@ -364,6 +374,14 @@ sip_server_request(const struct sip_server *server)
         return server->request;
 }
 
+struct sip_message *
+sip_server_take_request(struct sip_server *server)
+{
+        must(server->state == SERVER_OPEN);
+        server->taken = true;
+        return server->request;
+}
+
 struct sip_flow *
 sip_server_flow(const struct sip_server *server)
 {
@@ -377,7 +395,7 @@ close_server(struct sip_server *server, enum server_state state)
         must(server->state == SERVER_OPEN);
         server->state = state;
         server->layer->unanswered--;
-        sip_message_free(&server->request);
+        free_request(server);
         if (state == SERVER_ANSWERED)
                 keep_answer(server);
         timer_start(&server->life, (uint64_t)server->layer->t1 * LIFE_STEPS, end_life);
@@ -403,7 +421,7 @@ sip_server_answer(struct sip_server *server, struct sip_message *response)
         sip_message_free(&server->response);
         server->response = response;
         /* What is kept is what was said: the transport only adds lines that are the same every time. */
-        transactions_respond(layer, server->request, sip_message_copy(response));
+        transactions_send(layer, server->request, response);
         if (!final)
                 return;
         struct sip_flow *flow = sip_server_flow(server);

@@ -40,6 +40,7 @@ struct print_extra {
         const char *via, *record_route, *contact;
 };
 void message_print(const struct sip_message *message, const struct print_extra *extra, struct buf *out);
+void message_print_line(struct buf *out, const char *name, const char *value);
 
 /* Does this message begin a dialog, so that a Record-Route of ours belongs into it? */
 bool message_takes_record_route(const struct sip_message *message);

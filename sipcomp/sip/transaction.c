@@ -21,18 +21,24 @@ may_answer_on(struct sip_transactions *layer, const struct sip_flow *flow, const
 }
 
 void
+transactions_send(struct sip_transactions *layer, const struct sip_message *request, struct sip_message *response)
+{
+        if (sip_message_is(request, "ACK") || sip_message_is(request, "BENOTIFY"))
+                return;
+        struct sip_flow *flow = sip_flow_find(layer->transport, request->flow);
+        size_t at = 0;
+        /* RFC 3261 18.2.2 would dial the Via; a Via can name anybody, so only a connection that has proved itself is used. */
+        for (struct sip_flow *other; flow == NULL && (other = sip_transport_each(layer->transport, &at)) != NULL;)
+                if (sip_flow_find(layer->transport, sip_flow_id(other)) != NULL && may_answer_on(layer, other, request))
+                        flow = other;
+        if (flow == NULL || !sip_flow_send(flow, response, NULL))
+                log_debug(&layer->log, "no connection for the answer %d to %s", response->status, request->method);
+}
+
+void
 transactions_respond(struct sip_transactions *layer, const struct sip_message *request, struct sip_message *response)
 {
-        if (!sip_message_is(request, "ACK") && !sip_message_is(request, "BENOTIFY")) {
-                struct sip_flow *flow = sip_flow_find(layer->transport, request->flow);
-                size_t at = 0;
-                /* RFC 3261 18.2.2 would dial the Via; a Via can name anybody, so only a connection that has proved itself is used. */
-                for (struct sip_flow *other; flow == NULL && (other = sip_transport_each(layer->transport, &at)) != NULL;)
-                        if (sip_flow_find(layer->transport, sip_flow_id(other)) != NULL && may_answer_on(layer, other, request))
-                                flow = other;
-                if (flow == NULL || !sip_flow_send(flow, response, NULL))
-                        log_debug(&layer->log, "no connection for the answer %d to %s", response->status, request->method);
-        }
+        transactions_send(layer, request, response);
         sip_message_free(&response);
 }
 

@@ -64,6 +64,8 @@ struct sip_transport *sip_transactions_transport(struct sip_transactions *transa
 uint64_t sip_server_id(const struct sip_server *server);
 struct sip_server *sip_server_find(struct sip_transactions *transactions, uint64_t id);
 const struct sip_message *sip_server_request(const struct sip_server *server);
+/* The request is the caller's from now on, who needs it longer than until its answer. Answer first, then free it. */
+struct sip_message *sip_server_take_request(struct sip_server *server);
 /* The flow the request came on; NULL when it is gone. */
 struct sip_flow *sip_server_flow(const struct sip_server *server);
 /* Takes the response. 1xx: the transaction goes on. A final one ends it for the user: the pointer is gone, the answer is kept 32 s

@@ -36,7 +36,8 @@ struct sip_transactions {
 void transactions_set_t1(struct sip_transactions *layer, unsigned ms);
 
 /* Sends a response to this request without a transaction, on the flow it came on or, if that is gone, on another that may speak for its
- * sender. Takes the response; nothing goes out to ACK and BENOTIFY. */
+ * sender. Nothing goes out to ACK and BENOTIFY. The first takes the response, the second leaves it with the caller. */
+void transactions_send(struct sip_transactions *layer, const struct sip_message *request, struct sip_message *response);
 void transactions_respond(struct sip_transactions *layer, const struct sip_message *request, struct sip_message *response);
 
 /* server.c. The receivers take the request. */
