@@ -31,8 +31,8 @@ def skip_reason(setup):
     missing = []
     if setup.kind == "xmppd" and not system.have("xmppd"):
         missing.append("xmppd is not built")
-    if setup.kind == "prosody" and not system.which("prosody"):
-        missing.append("prosody is not installed")
+    if setup.kind != "xmppd" and not system.which({"ejabberd": "ejabberdctl"}.get(setup.kind, setup.kind)):
+        missing.append(f"{setup.kind} is not installed")
     if setup.sipcomp and not system.have("sipcomp"):
         missing.append("sipcomp is not built")
     return ", ".join(missing) or None
@@ -43,16 +43,29 @@ def pytest_collect_file(file_path, parent):
         return TalkFile.from_parent(parent, path=file_path)
 
 
+# The gateway speaks plain XEP-0114: its conversations are played with other servers as its host too. These of them in every run, the rest in the long one.
+HOSTS = ("prosody", "ejabberd")
+IN_EVERY_RUN = {"glare", "im_in", "im_out", "im_out_404", "pager_in", "subscribe_in", "subscribe_out", "subscribe_out_rejected", "survives_restart", "typing",
+                "unsubscribe_out"}
+
+
 class TalkFile(pytest.File):
     def collect(self):
         text = self.path.read_text()
         kind = self.config.getoption("--server")
         only_xmppd = re.search(r"(?m)^# only xmppd", text)
-        if kind == "prosody" and (only_xmppd or re.search(r"(?m)^server sipcomp", text)):
+        sip = re.search(r"(?m)^server sipcomp", text)
+        if kind == "prosody" and (only_xmppd or sip):
             return
-        workers = [1] if kind == "prosody" or re.match(r"(?ms).*^server prosody", text) or self.config.getoption("--one-worker") else [1, 4]
+        workers = [1] if kind == "prosody" or self.config.getoption("--one-worker") else [1, 4]
         for number in workers:
             yield TalkItem.from_parent(self, name=f"{self.path.stem}[{number}]", workers=number, kind=kind)
+        for host in HOSTS if sip and not only_xmppd and kind is None else ():
+            item = TalkItem.from_parent(self, name=f"{self.path.stem}[{host}]", workers=1, kind=host)
+            item.add_marker(pytest.mark.edges)
+            if self.path.stem not in IN_EVERY_RUN:
+                item.add_marker(pytest.mark.long)
+            yield item
 
 
 class TalkItem(pytest.Item):
@@ -77,7 +90,7 @@ class TalkItem(pytest.Item):
         return super().repr_failure(excinfo, style)
 
     def reportinfo(self):
-        return self.path, 0, f"{self.path.name} with {self.workers} worker{'s' if self.workers > 1 else ''}"
+        return self.path, 0, f"{self.path.name} with " + (self.kind or f"{self.workers} worker{'s' if self.workers > 1 else ''}")
 
 
 class CleanStop(pytest.Item):

@@ -48,7 +48,14 @@ down(void *owner, struct component *component, const char *why)
 static void
 take_stanza(void *owner, struct component *component, struct stanza *stanza)
 {
-        from_xmpp(owner, stanza);
+        const struct edge *taker = owner;
+        struct edge *edge = edge_of(taker->gateway, stanza->to.domain);
+        if (edge != NULL) {
+                from_xmpp(edge, stanza);
+                return;
+        }
+        log_info(LOG_ABOUT("bridge", taker->domain), "a stanza for %s, which is not served here, was dropped", stanza->to.domain);
+        stanza_unref(&stanza);
 }
 
 static const struct component_events component_events = { .up = up, .down = down, .stanza = take_stanza };

@@ -116,7 +116,7 @@ receive(struct component *component, struct arena *arena, struct element *elemen
         if (stanza == NULL) {
                 log_info(&component->log, "a stanza that cannot be read was dropped");
                 arena_free(&arena);
-        } else if (stanza->from.full == NULL || stanza->to.full == NULL || !text_equal(stanza->to.domain, component->domain)) {
+        } else if (stanza->from.full == NULL || stanza->to.full == NULL) {
                 log_info(&component->log, "a stanza without addresses was dropped");
                 stanza_unref(&stanza);
         } else {

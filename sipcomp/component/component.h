@@ -17,7 +17,8 @@ struct component;
 struct component_events {
         void (*up)(void *owner, struct component *component);
         void (*down)(void *owner, struct component *component, const char *why); /* only after up */
-        /* Takes the stanza; its `from` and `to` are there. */
+        /* Takes the stanza; its `from` and `to` are there. COMPAT: ejabberd hands what is for one component to any stream of the same listener, so `to`
+         * may be of another domain of ours. */
         void (*stanza)(void *owner, struct component *component, struct stanza *stanza);
 };
 

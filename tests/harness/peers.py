@@ -12,10 +12,11 @@ import socket
 import sqlite3
 import subprocess
 import threading
+import time
 import urllib.request
 from pathlib import Path
 
-from . import dnsmasq, process, servers, system
+from . import dnsmasq, pki, process, servers, system
 
 PASSWORD = "pencil"
 
@@ -168,6 +169,89 @@ log = {{ {{ levels = {{ min = "debug" }}, to = "console" }} }}
                 f"    s2s_allow_encryption = {'true' if h.tls else 'false'}\n" + ('    modules_enabled = { "s2s_bidi" }\n' if h.bidi else ""))
 
 
+def ejabberd_process(directory, before=()):
+    """ejabberdctl with all it needs in this directory: ejabberd.yml, spool, log. ERL_DIST_PORT does without epmd, a daemon that would stay behind."""
+    (directory / "spool").mkdir()
+    (directory / "ejabberdctl.cfg").touch()             # that of the package would put its own configuration back
+    environment = {"EJABBERD_CONFIG_PATH": str(directory / "ejabberd.yml"), "SPOOL_DIR": str(directory / "spool"), "LOGS_DIR": str(directory),
+                   "ERLANG_NODE": f"peer{system.free_port()}@localhost", "HOME": str(directory), "ERL_DIST_PORT": str(system.free_port())}
+    return process.Process("ejabberd", [*before, "runuser", "-u", "ejabberd", "--", system.which("ejabberdctl"), "--config-dir", directory,
+                                        "--ctl-config", directory / "ejabberdctl.cfg", "--config", directory / "ejabberd.yml",
+                                        "--spool", directory / "spool", "--logs", directory, "foreground"], directory, environment)
+
+
+def give_to_ejabberd(directory):
+    """ejabberdctl wants the user of its package."""
+    for path in (directory, *directory.rglob("*")):
+        shutil.chown(path, "ejabberd", "ejabberd")
+
+
+def register_at_ejabberd(port, accounts):
+    """While it runs, through its HTTP interface."""
+    for jid, password in accounts:
+        user, _, host = jid.partition("@")
+        request = urllib.request.Request(f"http://127.0.0.1:{port}/api/register", json.dumps({"user": user, "host": host, "password": password}).encode(),
+                                         {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=20 * system.PATIENCE) as answer:
+            answer.read()
+
+
+def kill_group(part):
+    """A shell with Erlang below."""
+    if part.child is not None:
+        try:
+            os.killpg(part.child.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+    part.kill()
+
+
+class EjabberdHome(servers.Server):
+    """Debian's ejabberd as another home for sipcomp, like servers.Prosody."""
+    mechanism = "SCRAM-SHA-1"
+
+    def __init__(self, domains=("capulet.example",), components=()):
+        super().__init__(domains)
+        self.directory.chmod(0o755)
+        self.http = system.free_port()
+        certificate = self.directory / "own.pem"
+        certificate.write_bytes(pki.shared().issue(self.domains).read_bytes())
+        (self.directory / "ejabberd.yml").write_text(json.dumps({
+            "hosts": self.domains, "loglevel": "info", "certfiles": [str(certificate)], "acme": {"auto": False}, "auth_password_format": "scram",
+            "listen": [
+                {"port": self.c2s, "ip": "127.0.0.1", "module": "ejabberd_c2s", "starttls": True, "access": "all"},
+                {"port": self.component_port, "ip": "127.0.0.1", "module": "ejabberd_service",
+                 "hosts": {name: {"password": secret} for name, secret in components}},
+                {"port": self.http, "ip": "127.0.0.1", "module": "ejabberd_http", "request_handlers": {"/api": "mod_http_api"}},
+            ],
+            # Any stream of a listener is given what is for any of its components; so what one user says keeps to one stream, in order.
+            "domain_balancing": {name: {"type": "bare_source", "component_number": len(components)} for name, _ in components},
+            "api_permissions": {"all": {"from": ["mod_http_api"], "who": {"ip": "127.0.0.1/8"}, "what": "*"}},
+            "modules": {f"mod_{m}": {} for m in ("roster", "ping", "disco", "offline", "privacy", "blocking", "http_api")},
+        }, indent=1))
+        self.process = ejabberd_process(self.directory)
+
+    def start(self):
+        give_to_ejabberd(self.directory)
+        self.process.start().wait_ready(lambda: all(system.listening(p) for p in (self.c2s, self.component_port, self.http)), 60)
+        return self
+
+    def add_users(self, accounts):
+        register_at_ejabberd(self.http, accounts)
+
+    def kill(self):
+        kill_group(self.process)
+
+    def restart(self, streams=()):
+        time.sleep(Ejabberd.settles)
+        self.kill()
+        self.start()
+
+    def stop(self):
+        self.kill()
+        self.remove()
+
+
 class Ejabberd(Peer):
     needs = ("ejabberdctl",)
     settles = 2.5                               # mnesia writes its log that late
@@ -182,8 +266,6 @@ class Ejabberd(Peer):
         for certificate, path in files.items():
             path.write_bytes(certificate.file().read_bytes())
         (self.directory / "trust.pem").write_bytes(Path(trust).read_bytes())
-        (self.directory / "spool").mkdir()
-        (self.directory / "ejabberdctl.cfg").touch()    # that of the package would put its own configuration back
         # It looks SRV records up by itself, addresses by the C library, whose configuration is one of the machine: hence namespaces.
         (self.directory / "resolv.conf").write_text(f"nameserver {names.address}\n")
         (self.directory / "inetrc").write_text(
@@ -205,14 +287,7 @@ class Ejabberd(Peer):
             "api_permissions": {"all": {"from": ["mod_http_api"], "who": {"ip": "127.0.0.1/8"}, "what": "*"}},
             "modules": {f"mod_{m}": {} for m in ("roster", "ping", "disco", "offline", "privacy", "blocking", "s2s_dialback", "http_api")},
         }, indent=1))
-        # ERL_DIST_PORT does without epmd, a daemon that would stay behind.
-        environment = {"EJABBERD_CONFIG_PATH": str(self.directory / "ejabberd.yml"), "SPOOL_DIR": str(self.directory / "spool"),
-                       "LOGS_DIR": str(self.directory), "ERLANG_NODE": f"peer{system.free_port()}@localhost", "HOME": str(self.directory),
-                       "ERL_DIST_PORT": str(system.free_port())}
-        self.process = process.Process("ejabberd", with_resolver(self.directory / "resolv.conf") + ["runuser", "-u", "ejabberd", "--"] + [
-            system.which("ejabberdctl"), "--config-dir", self.directory, "--ctl-config", self.directory / "ejabberdctl.cfg",
-            "--config", self.directory / "ejabberd.yml", "--spool", self.directory / "spool", "--logs", self.directory, "foreground"],
-            self.directory, environment)
+        self.process = ejabberd_process(self.directory, with_resolver(self.directory / "resolv.conf"))
 
     @classmethod
     def missing(cls, names):
@@ -221,29 +296,17 @@ class Ejabberd(Peer):
         return super().missing(names)
 
     def start(self):
-        for path in (self.directory, *self.directory.rglob("*")):     # ejabberdctl wants the user of its package
-            shutil.chown(path, "ejabberd", "ejabberd")
+        give_to_ejabberd(self.directory)
         return super().start()
 
     def up(self):
         return super().up() and system.listening(self.http)
 
     def add_users(self, accounts):
-        """While it runs."""
-        for jid, password in accounts:
-            user, _, host = jid.partition("@")
-            request = urllib.request.Request(f"http://127.0.0.1:{self.http}/api/register", json.dumps({"user": user, "host": host, "password": password}).encode(),
-                                             {"Content-Type": "application/json"})
-            with urllib.request.urlopen(request, timeout=20 * system.PATIENCE) as answer:
-                answer.read()
+        register_at_ejabberd(self.http, accounts)
 
     def kill(self):
-        if self.process.child is not None:              # it is a shell with Erlang below
-            try:
-                os.killpg(self.process.child.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
-        self.process.kill()
+        kill_group(self.process)
 
 
 class Jabberd2(Peer):

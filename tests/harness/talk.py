@@ -9,7 +9,7 @@ import re
 import shlex
 import time
 
-from . import dns, pki, servers, sip, stream, system, xmlnode
+from . import dns, peers, pki, servers, sip, stream, system, xmlnode
 from .talk_party import WAIT, SipParty, XmppParty
 from .talk_s2s import ServerParty, ServerPlayer, put_pins
 from .talk_sip import SipPlayer
@@ -68,7 +68,7 @@ class Setup:
             if not line.first.startswith("server "):
                 continue
             words = line.words()
-            if words[1] in ("xmppd", "prosody"):
+            if words[1] in ("xmppd", "prosody", "ejabberd"):
                 self.kind = words[1]
                 self.read_server(line, words[2:])
             elif words[1] == "sipcomp":
@@ -128,9 +128,9 @@ class House:
         self.setup = setup
         self.sipcomp = self.names = None
         self.peers = {}                         # listeners of the SIP domains, kept between talks
-        if setup.kind == "prosody":
+        if setup.kind in ("prosody", "ejabberd"):
             parts = setup.components + [(d, "sesame") for d in setup.sip_domains]
-            self.server = servers.Prosody(setup.domains, parts)
+            self.server = servers.Prosody(setup.domains, parts) if setup.kind == "prosody" else peers.EjabberdHome(setup.domains, parts)
         else:
             settings = dict(setup.settings)
             for name, secret in setup.components:
@@ -266,6 +266,14 @@ def habit_of_prosody(event):
     return kind == "stanza" and node.local == "presence" and node.get("type") == "unavailable" and "/" not in node.get("from", "")
 
 
+def habit_of_ejabberd(event):
+    """ejabberd writes the full address of the session into presence that is for the account."""
+    kind, node = event
+    if kind == "stanza" and node.local == "presence" and node.get("to"):
+        node.attributes["to"] = node.get("to").partition("/")[0]
+    return False
+
+
 class Player(SipPlayer, ServerPlayer):
     def __init__(self, talk, house):
         self.talk, self.house = talk, house
@@ -355,7 +363,7 @@ class Player(SipPlayer, ServerPlayer):
     # -- daemons
 
     def do_server(self, what):
-        if what in ("xmppd", "prosody", "sipcomp"):
+        if what in ("xmppd", "prosody", "ejabberd", "sipcomp"):
             return
         self.do_part(self.house.server, what)
 
@@ -390,8 +398,7 @@ class Player(SipPlayer, ServerPlayer):
         server = self.house.server
         connection = stream.Stream("127.0.0.1", server.c2s_tls if how == "direct" else server.c2s)
         party = self.parties[name] = XmppParty(name, connection, domain, True)
-        if self.house.setup.kind == "prosody":
-            party.forgive = habit_of_prosody
+        party.forgive = {"prosody": habit_of_prosody, "ejabberd": habit_of_ejabberd}.get(self.house.setup.kind, party.forgive)
         connection.secure(domain, how)
         connection.login(local, domain, self.values[f"{name}.password"], options.get("sasl", "SCRAM-SHA-1"))
         self.values[name] = connection.bind(domain, resource)
