@@ -265,13 +265,32 @@ choose_session(struct chat *chat)
         return theirs;
 }
 
+/* The first text is under way: with two sessions (7.8) the other one may be ready meanwhile. */
+static bool
+is_sending(const struct chat *chat)
+{
+        for (LIST_EACH(session, &chat->sessions, struct session, link))
+                if (session->sending)
+                        return true;
+        return chat->pager != NULL;
+}
+
+bool
+chat_has_another(const struct session *besides)
+{
+        for (LIST_EACH(session, &besides->chat->sessions, struct session, link))
+                if (session != besides && session->stage == SESSION_READY)
+                        return true;
+        return false;
+}
+
 static bool
 is_under_way(const struct chat *chat)
 {
         for (LIST_EACH(session, &chat->sessions, struct session, link))
                 if (session->stage == SESSION_INVITING || session->stage == SESSION_PAUSED || session->stage == SESSION_LEAVING)
                         return true;
-        return chat->pager != NULL;
+        return false;
 }
 
 /* No text waits: the end of the chat, or whether our user types. That may have changed while a request was under way; the latest is told. */
@@ -298,6 +317,8 @@ chat_pump(struct chat *chat)
                         send_state(chat, session);
                 return;
         }
+        if (is_sending(chat))
+                return;
         if (session != NULL) {
                 if (session_can_send(session))
                         session_send_text(session);

@@ -97,6 +97,7 @@ struct session {
 struct chat *chat_of(struct simple *simple, const struct pair *pair); /* makes it */
 struct chat *chat_find(struct simple *simple, const struct pair *pair);
 void chat_pump(struct chat *chat);
+bool chat_has_another(const struct session *besides); /* that is ready */
 /* Frees it when nothing is left in it. */
 void chat_tidy(struct chat *chat);
 void text_done(struct chat *chat); /* the first one was taken, or a piece of it */

@@ -171,7 +171,8 @@ static void
 refuse_answer(struct session *session, const struct sip_message *response)
 {
         static const struct message_failure rule = { .condition = NOT_ACCEPTABLE, .type = "cancel" };
-        text_fail_all(session->chat, &rule, "the other side takes no text in a session");
+        if (!chat_has_another(session))
+                text_fail_all(session->chat, &rule, "the other side takes no text in a session");
         say_bye(session, response);
 }
 
@@ -184,7 +185,8 @@ over(struct session *session, const struct sip_message *cause)
 static void
 fail_all(struct session *session, const struct sip_message *response)
 {
-        text_fail_all(session->chat, session->failure, session->failure_text);
+        if (!chat_has_another(session)) /* theirs came meanwhile, and takes the texts */
+                text_fail_all(session->chat, session->failure, session->failure_text);
         session->over = true;
 }
 
