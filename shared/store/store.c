@@ -195,8 +195,19 @@ batch_puts(const struct batch *batch, int table, const void *key, size_t key_len
         return false;
 }
 
+static struct timespec
+half_a_second_from_now(void)
+{
+        struct timespec at;
+        clock_gettime(CLOCK_REALTIME, &at);
+        at.tv_sec += at.tv_nsec >= 500000000;
+        at.tv_nsec += at.tv_nsec >= 500000000 ? -500000000 : 500000000;
+        return at;
+}
+
+/* The writer is woken when there is something to look at: the first batch, or the first that cannot wait. */
 static void
-hand_in(struct batch *batch)
+hand_in(struct batch *batch, bool urgent)
 {
         struct store *store = batch->store;
 
@@ -204,10 +215,13 @@ hand_in(struct batch *batch)
         atomic_fetch_add(&store->waiting, 1);
         pthread_mutex_lock(&store->lock);
         must(!store->stop);
-        bool was_empty = store->first == NULL;
+        bool is_news = store->first == NULL || (urgent && !store->urgent);
+        if (store->first == NULL && !urgent)
+                store->due = half_a_second_from_now();
+        store->urgent |= urgent;
         *store->last = &batch->letter;
         store->last = &batch->letter.next;
-        if (was_empty)
+        if (is_news)
                 pthread_cond_signal(&store->wake);
         pthread_mutex_unlock(&store->lock);
 }
@@ -221,15 +235,27 @@ bring_back(struct letter *letter)
         batch_free(&batch);
 }
 
-void
-batch_commit(struct batch *batch, void (*done)(void *arg, enum store_outcome outcome), void *arg)
+static void
+commit(struct batch *batch, bool urgent, void (*done)(void *arg, enum store_outcome outcome), void *arg)
 {
         batch->from = worker_here();
         must(done == NULL || batch->from != NULL);
         batch->done = done;
         batch->arg = arg;
         batch->letter.open = bring_back;
-        hand_in(batch);
+        hand_in(batch, urgent);
+}
+
+void
+batch_commit(struct batch *batch, void (*done)(void *arg, enum store_outcome outcome), void *arg)
+{
+        commit(batch, true, done, arg);
+}
+
+void
+batch_commit_later(struct batch *batch, void (*done)(void *arg, enum store_outcome outcome), void *arg)
+{
+        commit(batch, false, done, arg);
 }
 
 enum store_outcome
@@ -239,7 +265,7 @@ batch_commit_wait(struct batch *batch)
 
         store_read_end(store);
         batch->waited_for = true;
-        hand_in(batch);
+        hand_in(batch, true);
         pthread_mutex_lock(&store->lock);
         while (!batch->completed)
                 pthread_cond_wait(&store->completed, &store->lock);

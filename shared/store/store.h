@@ -48,6 +48,8 @@ enum store_outcome { STORE_DONE, STORE_CONFLICT, STORE_FAILED };
 /* Takes the batch; done(arg, outcome) runs on the worker that calls, in the order of its commits. done may be NULL. STORE_FAILED: the disk
  * refused; the store says so once in the log and refuses all later batches. An empty batch completes behind those before it: a barrier. */
 void batch_commit(struct batch *batch, void (*done)(void *arg, enum store_outcome outcome), void *arg);
+/* The same for what nobody waits for: it is written together with the next batch that cannot wait, at the latest after half a second. */
+void batch_commit_later(struct batch *batch, void (*done)(void *arg, enum store_outcome outcome), void *arg);
 /* The same for programs without a loop (xmppctl): waits. Ends this thread's reading, as store_read_end does. */
 enum store_outcome batch_commit_wait(struct batch *batch);
 /* Does it put something under this key? Looks through all of it. */

@@ -11,6 +11,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <time.h>
 
 /* One operation inside a batch: this head, then the key, then the value. */
 enum operation_kind { PUT, REMOVE, REMOVE_PREFIX, EXPECT_ABSENT, EXPECT };
@@ -77,6 +78,8 @@ struct store {
         pthread_mutex_t lock; /* everything down to counters */
         pthread_cond_t wake, completed;
         struct letter *first, **last; /* batches that wait, oldest first */
+        bool urgent;                  /* one of them is waited for */
+        struct timespec due;          /* when they are written all the same */
         bool stop;
         struct store_counters counters;
         struct reader *readers;

@@ -25,18 +25,23 @@ now_us(void)
         return (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u;
 }
 
-/* Sleeps until there is something to write; NULL: nothing is left and the store closes. All that waits is taken at once. */
+/* Sleeps until there is something to write that somebody waits for, or whose time has come; NULL: nothing is left and the store closes. All that
+ * waits is taken at once. */
 static struct batch *
 wait_for_batches(struct store *store)
 {
         struct batch *all = NULL;
 
         pthread_mutex_lock(&store->lock);
-        while (store->first == NULL && !store->stop) {
-                struct timespec until;
-                clock_gettime(CLOCK_REALTIME, &until);
-                until.tv_sec += TIDY_SECONDS;
+        while (!store->urgent && !store->stop) {
+                struct timespec until = store->due;
+                if (store->first == NULL) {
+                        clock_gettime(CLOCK_REALTIME, &until);
+                        until.tv_sec += TIDY_SECONDS;
+                }
                 if (pthread_cond_timedwait(&store->wake, &store->lock, &until) != 0) {
+                        if (store->first != NULL)
+                                break;
                         pthread_mutex_unlock(&store->lock);
                         engine_tidy(store->engine);
                         pthread_mutex_lock(&store->lock);
@@ -46,6 +51,7 @@ wait_for_batches(struct store *store)
                 all = container_of(store->first, struct batch, letter);
         store->first = NULL;
         store->last = &store->first;
+        store->urgent = false;
         pthread_mutex_unlock(&store->lock);
         return all;
 }

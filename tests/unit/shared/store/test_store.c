@@ -760,6 +760,53 @@ what_was_read_leaves_memory_and_is_still_there(void **state)
         store_close(&store);
 }
 
+static uint64_t
+commits_of(struct store *store)
+{
+        struct store_counters counters;
+        store_counters(store, &counters);
+        return counters.commits;
+}
+
+static void
+put_later(struct store *store, const char *value)
+{
+        struct batch *batch = batch_new(store);
+        batch_put(batch, FIRST, "patient", 7, value, strlen(value));
+        batch_commit_later(batch, NULL, NULL);
+}
+
+static void
+what_nobody_waits_for_goes_with_the_next(void **state)
+{
+        struct store *store = open_store();
+        uint64_t before = commits_of(store);
+        put_later(store, "one");
+        put_later(store, "two");
+        put(store, FIRST, "hasty", "three");
+        assert_int_equal(commits_of(store), before + 1);
+        assert_true(has(store, FIRST, "patient", "two"));
+        store_read_end(store);
+        put_later(store, "four");
+        store_close(&store);
+        store = open_store();
+        assert_true(has(store, FIRST, "patient", "four"));
+        store_close(&store);
+}
+
+static void
+what_nobody_waits_for_goes_alone_after_a_while(void **state)
+{
+        struct store *store = open_store();
+        uint64_t before = commits_of(store);
+        put_later(store, "one");
+        assert_int_equal(commits_of(store), before);
+        for (int i = 0; i < 1000 && commits_of(store) == before; i++)
+                nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
+        assert_true(has(store, FIRST, "patient", "one"));
+        store_close(&store);
+}
+
 #define IN_A_DIRECTORY(test) cmocka_unit_test_setup_teardown(test, make_dir, remove_dir)
 
 int
@@ -773,6 +820,8 @@ main(void)
                 IN_A_DIRECTORY(scans_a_prefix_in_order),
                 IN_A_DIRECTORY(a_failed_expectation_undoes_the_whole_batch),
                 IN_A_DIRECTORY(an_empty_batch_is_a_barrier),
+                IN_A_DIRECTORY(what_nobody_waits_for_goes_with_the_next),
+                IN_A_DIRECTORY(what_nobody_waits_for_goes_alone_after_a_while),
                 IN_A_DIRECTORY(closing_waits_for_what_was_handed_in),
                 IN_A_DIRECTORY(a_failed_batch_does_not_spoil_its_neighbours),
                 IN_A_DIRECTORY(what_was_read_stays_while_others_write),
