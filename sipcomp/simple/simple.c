@@ -288,6 +288,14 @@ save(struct simple *simple, enum table table, const void *key, size_t key_len, c
 }
 
 void
+save_later(struct simple *simple, enum table table, const void *key, size_t key_len, const struct buf *record)
+{
+        struct batch *batch = batch_new(simple->options.store);
+        batch_put(batch, table, key, key_len, buf_data(record), record->len);
+        batch_commit_later(batch, saved, NULL);
+}
+
+void
 forget(struct simple *simple, enum table table, const void *key, size_t key_len)
 {
         struct batch *batch = batch_new(simple->options.store);

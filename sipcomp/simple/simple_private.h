@@ -68,6 +68,8 @@ bool pager_remembered(struct simple *simple, const char *domain);
 void pager_remember(struct simple *simple, const char *domain);
 
 void save(struct simple *simple, enum table table, const void *key, size_t key_len, const struct buf *record);
+void save_later(struct simple *simple, enum table table, const void *key, size_t key_len,
+        const struct buf *record); /* nobody waits for it */
 void forget(struct simple *simple, enum table table, const void *key, size_t key_len);
 
 /* watch.c */

@@ -168,7 +168,7 @@ static void
 take_state(struct watch *watch, const struct sip_message *message)
 {
         watch_take_state(watch, message);
-        watch_save(watch);
+        watch_save_later(watch);
 }
 
 static void

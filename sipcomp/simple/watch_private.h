@@ -100,6 +100,7 @@ void share_forget(struct watch *watch); /* nobody shares it any more */
 struct watch *watch_create(struct simple *simple, const struct pair *pair);
 void watch_destroy(struct watch *watch);
 void watch_save(struct watch *watch);
+void watch_save_later(struct watch *watch);   /* for what their next NOTIFY would tell anyway */
 void watch_save_and_say(struct watch *watch); /* that the user is accepted, and the state, when it is on disk */
 void watch_unsave(struct watch *watch);
 

@@ -80,6 +80,15 @@ watch_save(struct watch *watch)
         buf_free(&record);
 }
 
+void
+watch_save_later(struct watch *watch)
+{
+        struct buf record = { 0 };
+        encode(watch, &record);
+        save_later(watch->simple, TABLE_WATCH, watch->key, PAIR_KEY, &record);
+        buf_free(&record);
+}
+
 /* A write after which the user hears. Meanwhile the watch may go: it is looked up again. */
 struct news {
         struct simple *simple;
