@@ -157,6 +157,7 @@ xmppd_xmppctl_SOURCES += xmppd/ctl/probe.c
 xmppd_xmppctl_SOURCES += xmppd/ctl/records.c
 xmppd_xmppctl_SOURCES += xmppd/ctl/server.c
 xmppd_xmppctl_SOURCES += xmppd/ctl/settings.c
+xmppd_xmppctl_SOURCES += xmppd/ctl/sip.c
 xmppd_xmppctl_SOURCES += xmppd/ctl/transfer.c
 xmppd_xmppctl_SOURCES += xmppd/ctl/users.c
 xmppd_xmppctl_LDADD = xmppd/libxmppd.a $(libs_shared) $(STROPHE_LIBS)

@@ -222,6 +222,18 @@ control_tell(struct control_request *request, const char *bytes, size_t len)
                 send_answer(request->client, "yet", bytes, len);
 }
 
+size_t
+control_waiting(const struct control_request *request)
+{
+        return request->client != NULL ? conn_queued(request->client->conn) : 0;
+}
+
+bool
+control_is_deserted(const struct control_request *request)
+{
+        return request->client == NULL;
+}
+
 void
 control_refuse(struct control_request *request, const char *format, ...)
 {

@@ -27,6 +27,10 @@ void control_close(struct control **control);
 void control_answer(struct control_request *request, bool ok, const char *bytes, size_t len);
 /* Before the answer, to who has asked for it: what is known so far. */
 void control_tell(struct control_request *request, const char *bytes, size_t len);
+/* Bytes told or answered that whoever has asked has not taken yet. */
+size_t control_waiting(const struct control_request *request);
+/* He does not listen any more; an answer is still owed. */
+bool control_is_deserted(const struct control_request *request);
 void control_refuse(struct control_request *request, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* The other end, for xmppctl: blocking, at most timeout_ms. Returns 1 ok, 0 refused (answer holds the sentence), -1 with err: nobody answers. */

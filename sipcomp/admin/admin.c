@@ -1,5 +1,5 @@
 /*
- * admin.c - status, dialogs, routes, reload and log on the control socket
+ * admin.c - the commands of the control socket; those that are longer have files of their own
  */
 #include "sipcomp/admin/admin.h"
 
@@ -23,8 +23,8 @@ put_counters(struct json_writer *json, const char *domain)
         json_put_number(json, "waiting_texts", (int64_t)counters.waiting_texts);
 }
 
-static void
-put_domains(struct json_writer *json)
+void
+admin_put_domains(struct json_writer *json)
 {
         const struct federation *federation = gateway_federation(gateway);
         json_open_array(json, "domains");
@@ -62,7 +62,7 @@ tell_status(struct control_request *request, int argc, char *const *argv)
         put_counters(&json, NULL);
         json_put_number(&json, "requests_under_way", (int64_t)sip_client_count(gateway_transactions(gateway)));
         json_put_number(&json, "requests_unanswered", (int64_t)sip_server_count(gateway_transactions(gateway)));
-        put_domains(&json);
+        admin_put_domains(&json);
         put_connections(&json);
         json_close_object(&json);
         common_answer(request, &out);
@@ -71,12 +71,25 @@ tell_status(struct control_request *request, int argc, char *const *argv)
 static void
 tell_dialogs(struct control_request *request, int argc, char *const *argv)
 {
-        struct buf out = { 0 };
-        struct json_writer json = { .out = &out };
-        json_open_object(&json, NULL);
-        put_domains(&json);
-        json_close_object(&json);
-        common_answer(request, &out);
+        dialogs_tell(gateway, request, argc, argv);
+}
+
+static void
+tell_peers(struct control_request *request, int argc, char *const *argv)
+{
+        peers_tell(gateway, request, argc, argv);
+}
+
+static void
+explain(struct control_request *request, int argc, char *const *argv)
+{
+        explain_tell(gateway, request, argc, argv);
+}
+
+static void
+trace(struct control_request *request, int argc, char *const *argv)
+{
+        trace_tell(gateway, request, argc, argv);
 }
 
 static void
@@ -93,7 +106,7 @@ reload(struct control_request *request, int argc, char *const *argv)
 
 /* clang-format off */
 static const struct control_command commands[] = {
-        { "status", tell_status }, { "dialogs", tell_dialogs }, { "routes", tell_routes }, { "reload", reload }, { "log", common_log }, { 0 },
+        { "status", tell_status }, { "dialogs", tell_dialogs }, { "peers", tell_peers }, { "routes", tell_routes }, { "trace", trace }, { "explain", explain }, { "reload", reload }, { "log", common_log }, { 0 },
 };
 /* clang-format on */
 
@@ -110,6 +123,8 @@ void
 admin_stop(void)
 {
         routes_stop();
+        trace_stop();
+        explain_stop();
         if (control != NULL)
                 control_close(&control);
 }

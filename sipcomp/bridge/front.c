@@ -204,7 +204,7 @@ is_personal(int status)
 
 /* What a partner refuses is kept for the troubleshooter; the line in the log is of those whose request it was. */
 static void
-keep_refusal(void *owner, const char *domain, const struct sip_message *request, const struct sip_message *response)
+keep_answer(void *owner, const char *domain, const struct sip_message *request, const struct sip_message *response)
 {
         struct gateway *gateway = owner;
         struct sip_transport *transport = sip_transactions_transport(gateway->transactions);
@@ -212,6 +212,8 @@ keep_refusal(void *owner, const char *domain, const struct sip_message *request,
         struct diagnostics found;
         char text[FAILURE_TEXT];
         struct buf why = { 0 };
+        if (gateway->simple != NULL)
+                simple_answered(gateway->simple, response);
         if (is_personal(response->status))
                 return;
         buf_puts(&why, failure_text(text, response, NULL));
@@ -238,5 +240,5 @@ const struct sip_user front_user = {
         .request = take_request,
         .acked = take_ack,
         .unacked = miss_ack,
-        .refused = keep_refusal,
+        .answered = keep_answer,
 };

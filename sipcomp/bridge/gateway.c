@@ -306,6 +306,32 @@ gateway_is_attached(const struct gateway *gateway, const char *domain)
         return edge != NULL && component_is_up(edge->component);
 }
 
+const char *
+gateway_trouble(const struct gateway *gateway, const char *domain, enum stream_condition *refusal)
+{
+        const struct edge *edge = edge_of(gateway, domain);
+        *refusal = STREAM_CONDITIONS;
+        return edge != NULL ? component_trouble(edge->component, refusal) : "";
+}
+
+const struct section *
+gateway_settings(const struct gateway *gateway)
+{
+        return config_top(gateway->config);
+}
+
+struct dns *
+gateway_dns(const struct gateway *gateway)
+{
+        return gateway->dns;
+}
+
+void
+gateway_each(const struct gateway *gateway, const char *domain, simple_viewed *seen, void *arg)
+{
+        simple_each(gateway->simple, domain, seen, arg);
+}
+
 void
 gateway_counters(const struct gateway *gateway, const char *domain, struct simple_counters *counters)
 {

@@ -25,6 +25,11 @@ void gateway_free(struct gateway **gateway);
 struct federation *gateway_federation(const struct gateway *gateway);
 struct sip_transactions *gateway_transactions(const struct gateway *gateway);
 bool gateway_is_attached(const struct gateway *gateway, const char *domain);
+/* See component_trouble. */
+const char *gateway_trouble(const struct gateway *gateway, const char *domain, enum stream_condition *refusal);
+const struct section *gateway_settings(const struct gateway *gateway); /* the top of the configuration in force */
+struct dns *gateway_dns(const struct gateway *gateway);
+void gateway_each(const struct gateway *gateway, const char *domain, simple_viewed *seen, void *arg); /* see simple_each */
 void gateway_counters(const struct gateway *gateway, const char *domain, struct simple_counters *counters);
 
 #endif

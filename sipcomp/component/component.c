@@ -50,8 +50,10 @@ struct component {
         struct address address;
         char proof[2 * DIGEST_MAX + 1];
         struct list waiting;
-        bool was_up;    /* the owner heard `up` and not `down` */
-        bool said_down; /* the log knows that the server is away */
+        bool was_up;                   /* the owner heard `up` and not `down` */
+        bool said_down;                /* the log knows that the server is away */
+        char trouble[200];             /* how the last try ended */
+        enum stream_condition refusal; /* the server's, in that try */
 };
 
 static void apply(struct component *component, enum event event, const char *why);
@@ -143,6 +145,7 @@ static void
 closed(void *owner, const char *why)
 {
         struct component *component = owner;
+        component->refusal = stream_error_of_peer(component->stream);
         component->stream = NULL;
         apply(component, LOST, why);
 }
@@ -165,6 +168,7 @@ let_go(struct component *component)
 static void
 look_up(struct component *component, const char *why)
 {
+        component->refusal = STREAM_CONDITIONS;
         component->query = dns_lookup(component->dns, component->host, component->port, found, component);
 }
 
@@ -211,6 +215,7 @@ wait(struct component *component, const char *why)
 {
         uint64_t ms = FIRST_WAIT_MS;
         let_go(component);
+        snprintf(component->trouble, sizeof(component->trouble), "%s", why);
         for (unsigned i = 0; i < component->tries && ms < LONGEST_WAIT_MS; i++)
                 ms *= 2;
         if (ms > LONGEST_WAIT_MS)
@@ -318,6 +323,7 @@ component_new(const char *domain, const struct component_server *server, const s
 {
         struct component *component = MEM_NEW(component);
         component->domain = mem_strdup(domain);
+        component->refusal = STREAM_CONDITIONS;
         component->events = events;
         component->owner = owner;
         log_scope_set(&component->log, "component", "%s", domain);
@@ -366,6 +372,13 @@ bool
 component_is_up(const struct component *component)
 {
         return component->state == UP;
+}
+
+const char *
+component_trouble(const struct component *component, enum stream_condition *refusal)
+{
+        *refusal = component->refusal;
+        return component->trouble;
 }
 
 bool

@@ -6,6 +6,7 @@
 #define SIPCOMP_COMPONENT_COMPONENT_H
 
 #include "shared/dns/dns.h"
+#include "shared/xmpp/errors.h"
 #include "shared/xmpp/stanza.h"
 
 #include <stdbool.h>
@@ -42,6 +43,8 @@ void component_set_server(struct component *component, const struct component_se
 /* It is up, and the server reads what was sent: for those who have much to send that can wait. */
 bool component_may_take(const struct component *component);
 bool component_is_up(const struct component *component);
+/* While it is not up: how the last try ended, a sentence, "" before that; and the stream error it was refused with, STREAM_CONDITIONS for none. */
+const char *component_trouble(const struct component *component, enum stream_condition *refusal);
 /* Takes the stanza. keep: while the stream is down it waits (the oldest of 1000 give way); without, it is dropped then. False: dropped. */
 bool component_send(struct component *component, struct stanza *stanza, bool keep);
 

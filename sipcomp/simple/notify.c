@@ -186,6 +186,49 @@ watcher_apply(struct watcher *watcher, enum notify_event event)
                 watcher_free(watcher);
 }
 
+/* --- For the administrator. */
+
+static const char *
+next_step(const struct watcher *watcher)
+{
+        switch (watcher->stage) {
+        case NOTIFY_NEW:
+                return "answer to SUBSCRIBE";
+        case NOTIFY_SENDING:
+                return "answer to NOTIFY";
+        case NOTIFY_LAST:
+                return "answer to the last NOTIFY";
+        case NOTIFY_RETRYING:
+                return "NOTIFY again";
+        default:
+                return timer_is_running(&watcher->timer) ? "NOTIFY" : "a change of state";
+        }
+}
+
+bool
+watcher_view(const struct simple *simple, const char *domain, simple_viewed *seen, void *arg)
+{
+        const struct relation *relation;
+        for (size_t at = 0; (relation = map_next(simple->relations, &at)) != NULL;) {
+                if (domain != NULL && strcmp(relation->pair.domain, domain) != 0)
+                        continue;
+                for (LIST_EACH(watcher, &relation->watchers, struct watcher, link)) {
+                        struct simple_view view = { .kind = "watcher",
+                                .pair = &relation->pair,
+                                .state = relation->decision == DECISION_ACCEPTED ? "accepted"
+                                        : relation->decision == DECISION_DENIED  ? "denied"
+                                                                                 : "pending",
+                                .expires = watcher->expires_at,
+                                .next = next_step(watcher),
+                                .next_at = view_due(&watcher->timer) };
+                        view_fill(&view, &watcher->ear, watcher->dialog);
+                        if (!seen(arg, &view))
+                                return false;
+                }
+        }
+        return true;
+}
+
 static void
 fire(struct timer *timer)
 {

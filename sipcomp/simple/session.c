@@ -330,6 +330,46 @@ fire(struct timer *timer)
                 session_apply(session, SESSION_TIME, NULL);
 }
 
+/* --- For the administrator. */
+
+static const char *
+next_step(const struct session *session)
+{
+        switch (session->stage) {
+        case SESSION_INVITING:
+                return "answer to INVITE";
+        case SESSION_ENDING:
+                return "answer to BYE";
+        case SESSION_PAUSED:
+                return "INVITE again";
+        case SESSION_READY:
+                return session->client != NULL ? session->sending ? "answer to MESSAGE" : "answer" : "BYE when idle";
+        default:
+                return "";
+        }
+}
+
+bool
+session_view(const struct simple *simple, const char *domain, simple_viewed *seen, void *arg)
+{
+        const struct chat *chat;
+        for (size_t at = 0; (chat = map_next(simple->chats, &at)) != NULL;) {
+                if (domain != NULL && strcmp(chat->pair.domain, domain) != 0)
+                        continue;
+                for (LIST_EACH(session, &chat->sessions, struct session, link)) {
+                        struct simple_view view = { .kind = "session",
+                                .pair = &chat->pair,
+                                .state = state_names[session->stage],
+                                .next = next_step(session),
+                                .next_at = view_due(&session->timer) };
+                        view_fill(&view, &session->ear, session->dialog);
+                        if (!seen(arg, &view))
+                                return false;
+                }
+        }
+        return true;
+}
+
 /* --- Answers to INVITE. */
 
 static bool

@@ -3,6 +3,7 @@
  */
 #include "sipcomp/simple/domain_private.h"
 
+#include "shared/base/clock.h"
 #include "shared/base/digest.h"
 #include "shared/base/mem.h"
 #include "shared/base/panic.h"
@@ -131,6 +132,8 @@ ear_register(struct simple *simple, struct dialog_ear *ear, const char *call_id,
         dialog_key(ear->key, call_id, local_tag);
         ear->listens = true;
         map_put(simple->dialogs, ear->key, DIALOG_KEY, ear);
+        ear->began = clock_wall_ms();
+        ear->heard_at = 0;
 }
 
 void
@@ -149,6 +152,24 @@ ear_find(const struct simple *simple, const char *call_id, const char *local_tag
         unsigned char key[DIALOG_KEY];
         dialog_key(key, call_id, local_tag);
         return map_get(simple->dialogs, key, DIALOG_KEY);
+}
+
+static void
+note_heard(struct dialog_ear *ear, const struct sip_message *message)
+{
+        ear->heard_at = clock_wall_ms();
+        ear->heard_status = (short)message->status;
+        ear->heard_nothing = message->local;
+        snprintf(ear->heard_method, sizeof(ear->heard_method), "%s", message->method);
+}
+
+void
+simple_answered(struct simple *simple, const struct sip_message *response)
+{
+        const char *call_id = response->call_id, *tag = response->from.tag;
+        struct dialog_ear *ear = call_id == NULL || tag == NULL ? NULL : ear_find(simple, call_id, tag);
+        if (ear != NULL)
+                note_heard(ear, response);
 }
 
 void
@@ -198,6 +219,8 @@ simple_request_in_dialog(struct simple *simple, struct sip_server *server, const
         struct dialog_ear *ear = ear_find(simple, request->call_id, request->to.tag);
         if (ear != NULL && !text_equal(request->from.uri.host, ear->pair->domain))
                 ear = NULL; /* another domain that has guessed or overheard the tags */
+        if (ear != NULL)
+                note_heard(ear, request);
         if (ear != NULL && sip_message_is(request, "OPTIONS"))
                 tell_options(server, request);
         else if (ear != NULL)

@@ -88,6 +88,7 @@ void simple_request_in_dialog(struct simple *simple, struct sip_server *server, 
 /* SUBSCRIBE, INVITE, MESSAGE and the rest outside a dialog, from and to these people; answers it. */
 void simple_request(struct simple *simple, struct sip_server *server, const struct sip_message *request, const struct pair *pair);
 /* For sip_user. */
+void simple_answered(struct simple *simple, const struct sip_message *response);
 void simple_acked(struct simple *simple, const struct sip_message *ack);
 void simple_unacked(struct simple *simple, const char *call_id, const char *local_tag);
 /* The text behind this request is safe (200), or not (another status). */
@@ -122,5 +123,23 @@ struct simple_counters {
         size_t watches, watchers, sessions, waiting_texts;
 };
 void simple_counters(const struct simple *simple, const char *domain, struct simple_counters *counters);
+
+/* One subscription or session, for the administrator. Texts live during the call; times are by the wall clock in ms, 0: none. */
+struct simple_view {
+        const char *kind; /* "watch": ours of a contact there; "watcher": theirs of a user here; "session" */
+        const struct pair *pair;
+        const char *state;
+        const char *call_id; /* NULL: no dialog yet, or none any more */
+        uint32_t cseq, their_cseq;
+        int64_t began; /* since we know of the dialog: this process, or the dialog's beginning */
+        int64_t expires;
+        char heard[64]; /* the last request of theirs or answer to one of ours; "": none */
+        int64_t heard_at;
+        const char *next; /* what is awaited, or will be done */
+        int64_t next_at;
+};
+/* True: go on. */
+typedef bool simple_viewed(void *arg, const struct simple_view *view);
+void simple_each(const struct simple *simple, const char *domain, simple_viewed *seen, void *arg);
 
 #endif

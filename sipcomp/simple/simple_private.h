@@ -51,6 +51,10 @@ struct dialog_ear {
         const struct pair *pair;       /* whose dialog it is: nobody from another domain is heard in it */
         unsigned char key[DIALOG_KEY]; /* a digest of Call-ID and our tag */
         bool listens;                  /* it is registered */
+        bool heard_nothing;            /* of what was heard: our request had no answer */
+        short heard_status;            /* 0: a request of theirs */
+        char heard_method[12];         /* cut to fit */
+        int64_t began, heard_at;       /* wall clock, ms: when it was registered; the last request or answer in it, 0: none yet */
 };
 void ear_register(struct simple *simple, struct dialog_ear *ear, const char *call_id, const char *local_tag);
 void ear_forget(struct simple *simple, struct dialog_ear *ear);
@@ -72,13 +76,22 @@ void save_later(struct simple *simple, enum table table, const void *key, size_t
         const struct buf *record); /* nobody waits for it */
 void forget(struct simple *simple, enum table table, const void *key, size_t key_len);
 
+/* view.c */
+/* When this timer fires, by the wall clock; 0: it does not run. */
+int64_t view_due(const struct timer *timer);
+/* What dialog and ear tell. */
+void view_fill(struct simple_view *view, const struct dialog_ear *ear, const struct sip_dialog *dialog);
+
 /* watch.c */
+/* Each of a domain (NULL: all), until seen has seen enough: then false. */
+bool watch_view(const struct simple *simple, const char *domain, simple_viewed *seen, void *arg);
 void watch_resume(struct simple *simple);
 void watch_free_all(struct simple *simple);
 void share_settle(struct simple *simple); /* after a reload: what the domains want now */
 void watch_drop(struct simple *simple, const char *domain);
 
-/* watcher.c, relation.c */
+/* watcher.c, relation.c, notify.c */
+bool watcher_view(const struct simple *simple, const char *domain, simple_viewed *seen, void *arg);
 void
 watcher_subscribe(struct simple *simple, struct sip_server *server, const struct sip_message *request, const struct pair *pair);
 void relation_resume(struct simple *simple);
@@ -89,7 +102,8 @@ void relation_drop(struct simple *simple, const char *domain);
 void receipts_init(struct receipts *receipts);
 void receipts_free(struct receipts *receipts);
 
-/* chat.c, session_in.c, body.c */
+/* chat.c, session.c, session_in.c, body.c */
+bool session_view(const struct simple *simple, const char *domain, simple_viewed *seen, void *arg);
 void session_invited(struct simple *simple, struct sip_server *server, const struct sip_message *request, const struct pair *pair);
 void pager_message(struct simple *simple, struct sip_server *server, const struct sip_message *request, const struct pair *pair);
 void chat_resume(struct simple *simple);

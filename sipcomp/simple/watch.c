@@ -457,6 +457,46 @@ finish(void *owner, struct sip_client *client, const struct sip_message *respons
                 watch_apply(watch, WATCH_NOTIFIED, response); /* a first notification that came along (4.2) */
 }
 
+/* --- For the administrator. */
+
+static const char *
+next_step(const struct watch *watch)
+{
+        switch (watch->stage) {
+        case WATCH_ASKING:
+        case WATCH_REFRESHING:
+                return "answer to SUBSCRIBE";
+        case WATCH_LISTENING:
+                return "first NOTIFY";
+        case WATCH_SETTLED:
+                return "refresh";
+        case WATCH_ENDING:
+                return "last NOTIFY";
+        default:
+                return timer_is_running(&watch->timer) ? "SUBSCRIBE" : "the user asks again";
+        }
+}
+
+bool
+watch_view(const struct simple *simple, const char *domain, simple_viewed *seen, void *arg)
+{
+        const struct watch *watch;
+        for (size_t at = 0; (watch = map_next(simple->watches, &at)) != NULL;) {
+                if (domain != NULL && strcmp(watch->pair.domain, domain) != 0)
+                        continue;
+                struct simple_view view = { .kind = "watch",
+                        .pair = &watch->pair,
+                        .state = state_names[watch->stage],
+                        .expires = watch->dialog != NULL ? watch->expires_at : 0,
+                        .next = next_step(watch),
+                        .next_at = view_due(&watch->timer) };
+                view_fill(&view, &watch->ear, watch->dialog);
+                if (!seen(arg, &view))
+                        return false;
+        }
+        return true;
+}
+
 const struct sip_message *
 watch_request_under_way(const struct watch *watch)
 {

@@ -41,6 +41,9 @@ static const struct sip_cause_row rows[SIP_CAUSES] = {
         [SIP_CAUSE_OWN_PORT] = { "own-port", SIP_STEP_OURSELVES, true, "our own public port cannot be reached from here",
                 "Look at the firewall, and at listen { advertise-port } in sipcomp.conf. (Some firewalls let nobody out and in again: then try from outside.)" },
 
+        [SIP_CAUSE_OWN_SRV] = { "own-srv", SIP_STEP_OURSELVES, true, "our own SRV record does not lead to our routing-fqdn",
+                "A Microsoft edge finds us by it, and wants the name of our certificate there: xmppctl dns-records shows what to publish." },
+
         [SIP_CAUSE_NO_ROUTE] = { "no-route", SIP_STEP_ROUTE, false, "it has no route",
                 "Add one: xmppctl sip-route add DOMAIN HOST[:PORT]." },
         [SIP_CAUSE_NO_SRV] = { "dns-no-srv", SIP_STEP_DNS, false, "there is no SRV record that leads to it, and no sip-route",
@@ -107,6 +110,9 @@ static const struct sip_cause_row rows[SIP_CAUSES] = {
         [SIP_CAUSE_PEER_TROUBLE] = { "peer-trouble", SIP_STEP_ANSWER, false, "it has trouble of its own",
                 "Tell its administrator what it says." },
 
+        [SIP_CAUSE_NO_PEER] = { "no-sip-peer", SIP_STEP_INCOMING, true,
+                "we reach it, but no sip-peer may speak for it: nothing that comes from it is taken",
+                "add sip-peer \"SUBJECT\" { domains = { \"DOMAIN\" } } to federation.conf (xmppctl sip-peer add SUBJECT DOMAIN)" },
         [SIP_CAUSE_TURNED_AWAY] = { "turned-away", SIP_STEP_INCOMING, true,
                 "we reach it, but what came from it was refused of late", NULL },
         [SIP_CAUSE_TURNED_US_AWAY] = { "refused-us", SIP_STEP_INCOMING, true,

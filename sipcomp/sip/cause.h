@@ -43,6 +43,7 @@ enum sip_cause {
         SIP_CAUSE_OWN_ADDRESS,
         SIP_CAUSE_OWN_LISTENER,
         SIP_CAUSE_OWN_PORT,
+        SIP_CAUSE_OWN_SRV,
         /* route, dns */
         SIP_CAUSE_NO_ROUTE,
         SIP_CAUSE_NO_SRV,
@@ -78,6 +79,7 @@ enum sip_cause {
         SIP_CAUSE_PASSWORD,
         SIP_CAUSE_PEER_TROUBLE,
         /* incoming */
+        SIP_CAUSE_NO_PEER,
         SIP_CAUSE_TURNED_AWAY,
         SIP_CAUSE_TURNED_US_AWAY,
         SIP_CAUSES

@@ -112,16 +112,21 @@ client_discard_first(struct sip_transactions *layer)
 
 /* --- the end */
 
+static void
+tell_answered(const struct sip_client *client, const struct sip_message *response)
+{
+        const struct sip_transactions *layer = client->layer;
+        if (layer->user->answered != NULL)
+                layer->user->answered(layer->owner, client->domain, client->request, response);
+}
+
 /* Gives the final answer and goes away. */
 static void
 finish(struct sip_client *client, const struct sip_message *response)
 {
         const struct sip_client_events *events = client->events;
-        const struct sip_user *user = client->layer->user;
 
-        if (response->status >= 300 && user->refused != NULL)
-                user->refused(client->layer->owner, client->domain, client->request, response);
-
+        tell_answered(client, response);
         unlist_branch(client);
         timer_stop(&client->timer);
         client->events = NULL;
@@ -261,6 +266,7 @@ accept_call(struct sip_client *client, const struct sip_message *response)
                 sip_flow_keep(flow);
         client->flow = response->flow;
         client->events = NULL;
+        tell_answered(client, response);
         if (events != NULL) {
                 client->giving = true;
                 events->final(client->owner, client, response, true);
@@ -304,6 +310,7 @@ run_out(struct timer *timer)
                 response->local = true;
                 client->events = NULL;
                 client->cancelled = true;
+                tell_answered(client, response);
                 send_cancel(client);
                 timer_start(&client->timer, (uint64_t)client->layer->t1 * LIFE_STEPS, run_out);
                 if (events != NULL)

@@ -551,20 +551,24 @@ flow_accept(struct sip_listener *listener, int fd, const struct address *peer)
 /* --- what others ask */
 
 bool
+transport_may_carry(const struct sip_transport *transport, const struct sip_hop *hop, const char *domain,
+        const struct tls_peer *peer, const struct address *address)
+{
+        if (hop->wire == SIP_TLS && (peer == NULL || !peer->valid))
+                return false;
+        if (hop->wire == SIP_TLS && !hop->named_by_dns && tls_peer_is(peer, hop->host))
+                return true;
+        return transport->events->may_carry != NULL && transport->events->may_carry(transport->owner, domain, peer, address);
+}
+
+bool
 flow_fits(const struct sip_flow *flow, const struct sip_hop *hop, const char *domain)
 {
-        const struct tls_peer *peer = sip_flow_peer(flow);
-        const struct sip_transport *transport = flow->transport;
-
         if (flow->state != FLOW_READY || flow->wire != hop->wire)
                 return false;
-        if (flow->wire == SIP_TLS && peer == NULL)
-                return false;
-        if (flow->wire == SIP_TLS && !hop->named_by_dns && tls_peer_is(peer, hop->host))
-                return true;
         if (flow->wire == SIP_TCP && flow->outgoing)
                 return true;
-        return transport->events->may_carry != NULL && transport->events->may_carry(transport->owner, domain, peer, &flow->peer);
+        return transport_may_carry(flow->transport, hop, domain, sip_flow_peer(flow), &flow->peer);
 }
 
 void

@@ -47,8 +47,8 @@ struct sip_user {
         void (*acked)(void *owner, const struct sip_message *ack);
         /* No ACK came for 32 s after our 2xx to this INVITE: send BYE (13.3.1.4). The texts are those of the dialog. */
         void (*unacked)(void *owner, const char *call_id, const char *local_tag);
-        /* A request of ours was not granted: its final answer is no 2xx, or none came (response->local). domain: to whom it went. May be NULL. */
-        void (*refused)(void *owner, const char *domain, const struct sip_message *request, const struct sip_message *response);
+        /* Before final(): the answer to a request of ours, for whoever keeps books. domain: to whom it went. May be NULL. */
+        void (*answered)(void *owner, const char *domain, const struct sip_message *request, const struct sip_message *response);
         /* The INVITE was cancelled; 487 was sent; the id is not found any more. May be NULL. */
         void (*cancelled)(void *owner, uint64_t server);
 };

@@ -138,6 +138,21 @@ transport_make_room(struct sip_transport *transport, const struct sip_flow *newc
         return same <= transport->max_flows_per_address || oust_stranger(transport, newcomer);
 }
 
+struct tls_context *
+sip_transport_tls(const struct sip_transport *transport)
+{
+        return transport->tls;
+}
+
+bool
+sip_transport_listens(const struct sip_transport *transport, enum sip_wire wire)
+{
+        for (LIST_EACH(listener, &transport->listeners, struct sip_listener, link))
+                if (listener->wire == wire)
+                        return true;
+        return false;
+}
+
 const char *
 sip_transport_fqdn(const struct sip_transport *transport)
 {

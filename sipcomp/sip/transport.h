@@ -92,6 +92,10 @@ int sip_transport_listen(struct sip_transport *transport, const struct sip_liste
 /* Stops accepting; for the stop of the program. */
 void sip_transport_close_listeners(struct sip_transport *transport);
 
+/* What we show when we dial; NULL: no TLS is configured. */
+struct tls_context *sip_transport_tls(const struct sip_transport *transport);
+bool sip_transport_listens(const struct sip_transport *transport, enum sip_wire wire);
+
 /* "sip.example.com" and the advertised port of this wire. */
 const char *sip_transport_fqdn(const struct sip_transport *transport);
 uint16_t sip_transport_port(const struct sip_transport *transport, enum sip_wire wire);

@@ -136,6 +136,9 @@ struct tls_context *transport_client_tls(const struct sip_transport *transport, 
 void flow_turn_down(struct sip_flow *flow, enum sip_cause cause, const char *domain, const char *detail);
 /* At once, with its connection; tells nobody. */
 void flow_discard(struct sip_flow *flow);
+/* Does the identity allow it that requests for this domain, meant for this hop, go there? peer NULL: TCP, or TLS that has proved nothing. */
+bool transport_may_carry(const struct sip_transport *transport, const struct sip_hop *hop, const char *domain,
+        const struct tls_peer *peer, const struct address *address);
 /* May requests for this domain, meant for this hop, leave on it? */
 bool flow_fits(const struct sip_flow *flow, const struct sip_hop *hop, const char *domain);
 /* A request meant for this hop takes this flow. */

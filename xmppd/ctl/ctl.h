@@ -33,7 +33,7 @@ struct line {
                 const char *name, *value;
         } settings[WORDS_MAX]; /* of commands that take any option */
         int setting_count;
-        const char *password, *mail, *name, *to, *from, *sipcomp; /* NULL: not given */
+        const char *password, *mail, *name, *to, *from, *sipcomp, *seconds; /* NULL: not given */
 };
 
 struct command {
@@ -56,6 +56,10 @@ bool ctl_has_domain(const struct ctl *ctl, const char *domain);
 bool ctl_read_federation(struct ctl *ctl);
 
 /* server.c */
+enum program { XMPPD, SIPCOMP };
+const char *ctl_socket_of(const struct ctl *ctl, enum program program);
+int ctl_ask_and_print(struct ctl *ctl, enum program program, int argc, const char *const *argv);
+int ctl_set_level(struct ctl *ctl, enum program program, const struct line *line);
 /* Checks the files of both daemons as they do at start; is_new: FILE.new counts in place of FILE. What they say goes into complaints, a line each.
  * files: how many were checked, may be NULL. */
 int ctl_check(struct ctl *ctl, bool is_new, struct buf *complaints, int *files);
@@ -95,7 +99,9 @@ int explain(struct ctl *ctl, const struct line *line);
 int show_limits(struct ctl *ctl, const struct line *line);
 int show_sip_status(struct ctl *ctl, const struct line *line);
 int show_sip_dialogs(struct ctl *ctl, const struct line *line);
+int show_sip_peers(struct ctl *ctl, const struct line *line);
 int show_sip_routes(struct ctl *ctl, const struct line *line);
+int trace_sip(struct ctl *ctl, const struct line *line);
 int set_sip_log_level(struct ctl *ctl, const struct line *line);
 int check_files(struct ctl *ctl, const struct line *line);
 int reload_servers(struct ctl *ctl, const struct line *line);

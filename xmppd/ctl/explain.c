@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { PATIENCE_MS = 60000 };
+
 #define CLEAR "\r\033[K"
 
 /* What came from elsewhere must not speak to the terminal. */
@@ -105,28 +107,61 @@ show_progress(void *arg, const char *bytes, size_t len)
                         text_of(ctl, step, "step"), text_of(ctl, step, "text"));
 }
 
-/* The exit status says whether something is wrong. */
-int
-explain(struct ctl *ctl, const struct line *line)
+/* The domain of an address, where it is reached over SIP; NULL: it is not. */
+static const char *
+sip_domain_of(struct ctl *ctl, const char *word)
 {
-        const char *argv[5] = { "explain", line->words[0] };
-        bool is_watched = isatty(STDERR_FILENO) && !ctl->json;
-        struct buf answer = { 0 };
-        struct err err;
-        int status = REFUSED, argc = 2;
+        const char *at = strchr(word, '@');
+        const char *domain = at != NULL ? at + 1 : word;
 
+        domain = arena_strndup(ctl->arena, domain, strcspn(domain, "/"));
+        return section_titled(ctl->top, "sip-domain", domain) != NULL ? domain : NULL;
+}
+
+/* The gateway knows the way to a SIP domain; while it is down the server still knows that it is not connected. As control_ask. */
+static int
+ask(struct ctl *ctl, const struct line *line, bool is_watched, struct buf *answer)
+{
+        const char *argv[5] = { "explain" }, *domain = line->from == NULL ? sip_domain_of(ctl, line->words[0]) : NULL;
+        struct err err;
+        int argc = 2;
+
+        if (domain != NULL) {
+                argv[1] = domain;
+                argv[2] = "--watch";
+                int rc = control_ask_told(ctl_socket_of(ctl, SIPCOMP), is_watched ? 3 : 2, (char *const *)argv, PATIENCE_MS,
+                        show_progress, ctl, answer, &err);
+                if (rc == 0)
+                        refuse("%s", buf_text(answer));
+                if (rc >= 0)
+                        return rc;
+        }
+        argv[1] = line->words[0];
         if (line->from != NULL) {
                 argv[argc++] = "--from";
                 argv[argc++] = line->from;
         }
         if (is_watched)
                 argv[argc++] = "--watch";
-        int rc = ctl_ask_told(ctl, argc, argv, show_progress, ctl, &answer);
+        int rc = ctl_ask_told(ctl, argc, argv, show_progress, ctl, answer);
+        if (rc < 0)
+                refuse("%s: start it first", domain != NULL ? "neither sipcomp nor xmppd answers" : "xmppd does not answer");
+        return rc;
+}
+
+/* The exit status says whether something is wrong. */
+int
+explain(struct ctl *ctl, const struct line *line)
+{
+        bool is_watched = isatty(STDERR_FILENO) && !ctl->json;
+        struct buf answer = { 0 };
+        struct err err;
+        int status = REFUSED;
+
+        int rc = ask(ctl, line, is_watched, &answer);
         if (is_watched)
                 fputs(CLEAR, stderr);
         const struct json *found = rc == 1 ? json_parse(ctl->arena, buf_text(&answer), answer.len, &err) : NULL;
-        if (rc < 0)
-                refuse("xmppd does not answer: start it first");
         if (found != NULL)
                 status = is_true(found, "fault") ? REFUSED : DONE;
         if (found != NULL && ctl->json)

@@ -31,8 +31,13 @@ static const struct command commands[] = {
                 "from", explain },
         { "limits", "", "Every limit, and how often it was reached.", 0, 0, NULL, show_limits },
         { "sip status", "", "What the gateway is doing.", 0, 0, NULL, show_sip_status },
-        { "sip dialogs", "", "Its subscriptions and sessions, for each SIP domain.", 0, 0, NULL, show_sip_dialogs },
+        { "sip dialogs", "[DOMAIN] [--from N]", "Each subscription and session, with what happened last and what is next.", 0, 1,
+                "from", show_sip_dialogs },
+        { "sip peers", "", "Its connections, and who was refused of late, with the setting that is missing.", 0, 0, NULL,
+                show_sip_peers },
         { "sip routes", "DOMAIN", "Where requests to a SIP domain go, and who may speak for it.", 1, 1, NULL, show_sip_routes },
+        { "sip trace", "DOMAIN|off [log] [--seconds N]", "The messages of one domain as they pass, here or in the log.", 1, 2,
+                "seconds", trace_sip },
         { "sip log", "SUBSYSTEM LEVEL [--peer DOMAIN]", "As log, for the gateway.", 2, 2, "peer", set_sip_log_level },
         { "check", "", "Check the configuration of both daemons.", 0, 0, NULL, check_files },
         { "reload", "", "Make both daemons read their configuration again.", 0, 0, NULL, reload_servers },
@@ -150,6 +155,7 @@ read_line(struct ctl *ctl, const struct command *command, int argc, char **argv,
                 { "from", &line->from },
                 { "peer", &line->to },
                 { "sipcomp", &line->sipcomp },
+                { "seconds", &line->seconds },
         };
         bool only_words = false;
 

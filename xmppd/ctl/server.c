@@ -11,22 +11,20 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum program { XMPPD, SIPCOMP };
-
 static const char *const programs[] = { "xmppd", "sipcomp" };
 
-static const char *
-socket_of(const struct ctl *ctl, enum program program)
+const char *
+ctl_socket_of(const struct ctl *ctl, enum program program)
 {
         return config_text(ctl->top, program == XMPPD ? "control" : "sipcomp-control");
 }
 
-static int
-ask_and_print(struct ctl *ctl, enum program program, int argc, const char *const *argv)
+int
+ctl_ask_and_print(struct ctl *ctl, enum program program, int argc, const char *const *argv)
 {
         struct buf answer = { 0 };
         struct err err;
-        int rc = ctl_ask_at(socket_of(ctl, program), argc, argv, &answer, &err);
+        int rc = ctl_ask_at(ctl_socket_of(ctl, program), argc, argv, &answer, &err);
 
         if (rc == 1)
                 ctl_print(ctl, buf_text(&answer), answer.len);
@@ -41,68 +39,44 @@ ask_and_print(struct ctl *ctl, enum program program, int argc, const char *const
 int
 show_status(struct ctl *ctl, const struct line *line)
 {
-        return ask_and_print(ctl, XMPPD, 1, (const char *const[]){ "status" });
+        return ctl_ask_and_print(ctl, XMPPD, 1, (const char *const[]){ "status" });
 }
 
 int
 show_sessions(struct ctl *ctl, const struct line *line)
 {
-        return ask_and_print(ctl, XMPPD, 1, (const char *const[]){ "sessions" });
+        return ctl_ask_and_print(ctl, XMPPD, 1, (const char *const[]){ "sessions" });
 }
 
 int
 show_components(struct ctl *ctl, const struct line *line)
 {
-        return ask_and_print(ctl, XMPPD, 1, (const char *const[]){ "components" });
+        return ctl_ask_and_print(ctl, XMPPD, 1, (const char *const[]){ "components" });
 }
 
 int
 show_s2s(struct ctl *ctl, const struct line *line)
 {
-        return ask_and_print(ctl, XMPPD, 1, (const char *const[]){ "s2s" });
+        return ctl_ask_and_print(ctl, XMPPD, 1, (const char *const[]){ "s2s" });
 }
 
 int
 show_limits(struct ctl *ctl, const struct line *line)
 {
-        return ask_and_print(ctl, XMPPD, 1, (const char *const[]){ "limits" });
+        return ctl_ask_and_print(ctl, XMPPD, 1, (const char *const[]){ "limits" });
 }
 
 int
-show_sip_status(struct ctl *ctl, const struct line *line)
+ctl_set_level(struct ctl *ctl, enum program program, const struct line *line)
 {
-        return ask_and_print(ctl, SIPCOMP, 1, (const char *const[]){ "status" });
-}
-
-int
-show_sip_dialogs(struct ctl *ctl, const struct line *line)
-{
-        return ask_and_print(ctl, SIPCOMP, 1, (const char *const[]){ "dialogs" });
-}
-
-int
-show_sip_routes(struct ctl *ctl, const struct line *line)
-{
-        return ask_and_print(ctl, SIPCOMP, 2, (const char *const[]){ "routes", line->words[0] });
-}
-
-static int
-set_level(struct ctl *ctl, enum program program, const struct line *line)
-{
-        return ask_and_print(ctl, program, line->to != NULL ? 5 : 3,
+        return ctl_ask_and_print(ctl, program, line->to != NULL ? 5 : 3,
                 (const char *const[]){ "log", line->words[0], line->words[1], "--peer", line->to });
 }
 
 int
 set_log_level(struct ctl *ctl, const struct line *line)
 {
-        return set_level(ctl, XMPPD, line);
-}
-
-int
-set_sip_log_level(struct ctl *ctl, const struct line *line)
-{
-        return set_level(ctl, SIPCOMP, line);
+        return ctl_set_level(ctl, XMPPD, line);
 }
 
 /* Configuration */
@@ -235,7 +209,7 @@ reload_servers(struct ctl *ctl, const struct line *line)
         buf_putc(&json, '{');
         for (int i = 0; i < 2; i++) {
                 buf_clear(&answer);
-                int rc = ctl_ask_at(socket_of(ctl, (enum program)i), 1, command, &answer, &err);
+                int rc = ctl_ask_at(ctl_socket_of(ctl, (enum program)i), 1, command, &answer, &err);
                 if (rc < 0)
                         continue;
                 if (rc == 0) {
@@ -265,7 +239,7 @@ ctl_reload(struct ctl *ctl, struct buf *report)
 
         for (int i = 0; i < 2; i++) {
                 buf_clear(&answer);
-                int rc = ctl_ask_at(socket_of(ctl, (enum program)i), 1, command, &answer, &err);
+                int rc = ctl_ask_at(ctl_socket_of(ctl, (enum program)i), 1, command, &answer, &err);
                 if (rc == 0) {
                         print_refusal(programs[i], &answer);
                         status = REFUSED;
