@@ -12,7 +12,7 @@ build='autoconf automake make gcc libc6-dev binutils pkg-config libuv1-dev libex
         libldap-dev
         liblmdb-dev libc-ares-dev libidn-dev libosip2-dev libstrophe-dev zlib1g-dev libsystemd-dev'
 tests='libcmocka-dev openssl python3 python3-pytest python3-slixmpp sip-tester slapd ldap-utils prosody procps profanity
-        go-sendxmpp clang libclang-rt-dev ejabberd dnsmasq-base lua-unbound kamailio kamailio-presence-modules kamailio-tls-modules'
+        go-sendxmpp clang libclang-rt-dev ejabberd dnsmasq-base lua-unbound kamailio kamailio-presence-modules kamailio-tls-modules baresip-core'
 # Not every release has these; tests that want them are skipped then.
 optional='jabberd2'
 
