@@ -53,9 +53,8 @@ explain_settle(struct explanation *explanation)
 
 /* --- the hops */
 
-/* The sip-peer that advice about this hop is about: the one there is, or the name that is dialled. */
-static void
-name_subject(const struct explain_try *try, struct explain_verdict *verdict, const char *shown)
+void
+explain_name_subject(const struct explain_try *try, struct explain_verdict *verdict, const char *shown)
 {
         const char *subjects[FEDERATION_SUBJECTS];
         size_t count = federation_subjects(gateway_federation(try->explanation->gateway), try->explanation->domain, subjects);
@@ -103,7 +102,7 @@ ask_for_peer(struct explain_try *try, const struct sip_trial_end *end)
                         "its certificate is %s; no sip-peer speaks for the domain",
                         end->subject != NULL ? end->subject : "unknown");
         explain_blame(&explanation->doubt, SIP_CAUSE_NO_PEER, "%s", "");
-        name_subject(try, &explanation->doubt, end->subject);
+        explain_name_subject(try, &explanation->doubt, end->subject);
 }
 
 static void
@@ -114,11 +113,13 @@ see_hop(void *owner, const struct sip_trial_end *end)
         enum sip_cause cause = end->cause;
 
         try->trial = NULL;
+        for (size_t i = 0; i < end->address_count && i < EXPLAIN_ADDRESSES; i++)
+                address_format_host(try->addresses[try->address_count++], &end->addresses[i]);
         if (explanation->by_name && cause != SIP_CAUSE_NONE && sip_cause_row(cause)->step <= SIP_STEP_CONNECT)
                 cause = SIP_CAUSE_NO_SRV;
         if (cause != SIP_CAUSE_NONE) {
                 explain_blame(&try->verdict, cause, "%s port %u: %s", try->hop.host, try->hop.port, end->detail);
-                name_subject(try, &try->verdict, end->subject);
+                explain_name_subject(try, &try->verdict, end->subject);
                 if (end->answer != NULL)
                         take_reasons(try, end->answer);
         } else {

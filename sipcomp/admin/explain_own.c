@@ -215,6 +215,53 @@ last_visit(const struct explanation *explanation)
         return last;
 }
 
+/* Whose hop is at this place? NULL: none of this domain's. */
+static const struct explain_try *
+hop_at(const struct explanation *explanation, const char *place)
+{
+        for (size_t i = 0; i < explanation->try_count; i++)
+                for (size_t k = 0; k < explanation->tries[i].address_count; k++)
+                        if (text_equal(explanation->tries[i].addresses[k], place))
+                                return &explanation->tries[i];
+        return NULL;
+}
+
+/* A connection that ended before a word was said, from where the domain has a hop: most likely it was this one. */
+static void
+tell_connection(struct explanation *explanation, const struct refusal *refusal, const struct explain_try *try)
+{
+        const struct sip_cause_row *row = sip_cause_row(refusal->cause);
+        struct explain_verdict *doubt = &explanation->doubt;
+        struct buf advice = { 0 };
+        char when[CLOCK_TEXT];
+
+        explain_note(explanation, &explanation->after, SIP_STEP_INCOMING, SIP_CAUSE_TURNED_AWAY,
+                "a connection from %s, where it has a hop, at %s, %llu time%s: %s", refusal->place,
+                clock_format(when, refusal->last), (unsigned long long)refusal->count, refusal->count == 1 ? "" : "s",
+                row->sentence);
+        if (doubt->cause != SIP_CAUSE_NONE)
+                return;
+        explain_blame(doubt, SIP_CAUSE_TURNED_AWAY, "a connection from %s: %s", refusal->place, row->sentence);
+        explain_name_subject(try, doubt, NULL);
+        sip_cause_fill(&advice, row->advice,
+                &(struct sip_case){ .domain = explanation->domain, .host = try->hop.host, .subject = doubt->subject });
+        snprintf(doubt->advice, sizeof(doubt->advice), "%s", buf_text(&advice));
+        buf_free(&advice);
+}
+
+static void
+tell_request(struct explanation *explanation, const struct refusal *refusal, enum sip_cause cause)
+{
+        const char *what = refusal->what != NULL ? refusal->what : "a request";
+        char when[CLOCK_TEXT];
+
+        explain_note(explanation, &explanation->after, SIP_STEP_INCOMING, cause, "%s at %s, %s, %llu time%s: %s", what,
+                clock_format(when, refusal->last), refusal->place, (unsigned long long)refusal->count,
+                refusal->count == 1 ? "" : "s", refusal->why);
+        explain_blame(&explanation->doubt, cause, "%s %s %s: %s", what, cause == SIP_CAUSE_TURNED_AWAY ? "from" : "to",
+                refusal->place, refusal->why);
+}
+
 void
 explain_late(struct explanation *explanation)
 {
@@ -225,16 +272,16 @@ explain_late(struct explanation *explanation)
         char when[CLOCK_TEXT];
 
         for (size_t at = 0; (refusal = refusals_each(refusals, &at)) != NULL;) {
-                bool is_theirs = refusal->kind == REFUSAL_REQUEST;
-                if (refusal->domain == NULL || strcasecmp(refusal->domain, explanation->domain) != 0 ||
-                        now - refusal->last > LATE_MS || refusal->kind == REFUSAL_HOP || (is_theirs && visit > refusal->last))
+                bool is_ours = refusal->domain != NULL && strcasecmp(refusal->domain, explanation->domain) == 0;
+                const struct explain_try *try = refusal->kind == REFUSAL_CONNECTION ? hop_at(explanation, refusal->place) : NULL;
+                if (now - refusal->last > LATE_MS)
                         continue;
-                enum sip_cause cause = is_theirs ? SIP_CAUSE_TURNED_AWAY : SIP_CAUSE_TURNED_US_AWAY;
-                explain_note(explanation, &explanation->after, SIP_STEP_INCOMING, cause, "%s at %s, %s, %llu time%s: %s",
-                        refusal->what != NULL ? refusal->what : "", clock_format(when, refusal->last), refusal->place,
-                        (unsigned long long)refusal->count, refusal->count == 1 ? "" : "s", refusal->why);
-                explain_blame(&explanation->doubt, cause, "%s from %s: %s", refusal->what != NULL ? refusal->what : "",
-                        refusal->place, refusal->why);
+                if (is_ours && refusal->kind == REFUSAL_ANSWER)
+                        tell_request(explanation, refusal, SIP_CAUSE_TURNED_US_AWAY);
+                else if (is_ours && refusal->kind == REFUSAL_REQUEST && visit <= refusal->last)
+                        tell_request(explanation, refusal, SIP_CAUSE_TURNED_AWAY);
+                else if (try != NULL && refusal->cause != SIP_CAUSE_NONE && visit <= refusal->last)
+                        tell_connection(explanation, refusal, try);
         }
         if (visit != 0)
                 explain_note(explanation, &explanation->after, SIP_STEP_INCOMING, SIP_CAUSE_NONE,

@@ -8,7 +8,7 @@
 #include "sipcomp/route/search.h"
 #include "sipcomp/sip/trial.h"
 
-enum { EXPLAIN_TEXT = 600, EXPLAIN_LOCALS = 4 };
+enum { EXPLAIN_TEXT = 600, EXPLAIN_LOCALS = 4, EXPLAIN_ADDRESSES = 4 };
 
 /* One step, as it was found out. */
 struct explain_note {
@@ -36,6 +36,8 @@ struct explain_try {
         struct sip_trial *trial;
         struct list notes;
         struct explain_verdict verdict;
+        char addresses[EXPLAIN_ADDRESSES][ADDRESS_TEXT]; /* without ports */
+        size_t address_count;
 };
 
 struct explanation {
@@ -71,7 +73,9 @@ explain_blame(struct explain_verdict *verdict, enum sip_cause cause, const char 
 void explain_finish(struct explanation *explanation, const struct explain_verdict *verdict);
 void explain_free(struct explanation *explanation);
 
-/* explain.c: one thing less to wait for; ends it when nothing is left. */
+/* explain.c: the sip-peer that advice about this hop is about: that of the certificate shown, the one there is, or the name that is dialled. */
+void explain_name_subject(const struct explain_try *try, struct explain_verdict *verdict, const char *shown);
+/* One thing less to wait for; ends it when nothing is left. */
 void explain_settle(struct explanation *explanation);
 
 /* explain_own.c: our own side. is_tls: the way there needs it. */

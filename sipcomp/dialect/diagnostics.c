@@ -99,7 +99,7 @@ copy_words(char *out, size_t room, const char *from, size_t len)
         size_t at = 0;
         for (size_t i = 0; i < len && at + 1 < room; i++)
                 if (from[i] != '\\')
-                        out[at++] = (unsigned char)from[i] < ' ' ? ' ' : from[i];
+                        out[at++] = (unsigned char)from[i] < ' ' || from[i] == 0x7f ? ' ' : from[i];
         out[at] = '\0';
 }
 

@@ -53,6 +53,7 @@ flow_turn_down(struct sip_flow *flow, enum sip_cause cause, const char *domain, 
                 address_format_host(place, &flow->peer);
         sip_cause_say(&why, cause, &of, detail);
         const struct refusal refusal = { .kind = flow->outgoing ? REFUSAL_HOP : REFUSAL_CONNECTION,
+                .cause = cause,
                 .domain = of.domain,
                 .place = place,
                 .why = buf_text(&why) };

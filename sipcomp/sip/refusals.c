@@ -129,6 +129,7 @@ refusals_note(struct refusals *refusals, const struct refusal *refusal)
                 make_room(refusals, refusal->place);
                 found = MEM_NEW(found);
                 found->refusal = (struct refusal){ .kind = refusal->kind,
+                        .cause = refusal->cause,
                         .first = clock_wall_ms(),
                         .domain = mem_strdup(refusal->domain),
                         .place = mem_strdup(refusal->place),

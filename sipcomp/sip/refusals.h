@@ -5,6 +5,8 @@
 #ifndef SIPCOMP_SIP_REFUSALS_H
 #define SIPCOMP_SIP_REFUSALS_H
 
+#include "sipcomp/sip/cause.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -18,7 +20,8 @@ enum refusal_kind {
 
 struct refusal {
         enum refusal_kind kind;
-        int64_t first, last; /* wall clock, ms */
+        enum sip_cause cause; /* NONE: no row of the table, why alone says it */
+        int64_t first, last;  /* wall clock, ms */
         uint64_t count;
         const char *domain; /* of SIP users; NULL: not known, as where TLS failed before a word was said */
         const char *place;  /* "192.0.2.7", or the hop "edge.lync.test:5061" */

@@ -86,7 +86,9 @@ run_finish(struct chore *chore)
         const struct sip_trial_end end = { .cause = trial->cause,
                 .detail = trial->detail,
                 .subject = trial->subject[0] != '\0' ? trial->subject : NULL,
-                .answer = trial->answer };
+                .answer = trial->answer,
+                .addresses = trial->addresses,
+                .address_count = trial->address_count };
         trial->events->done(trial->owner, &end);
         free_trial(trial);
 }

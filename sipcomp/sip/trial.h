@@ -15,6 +15,8 @@ struct sip_trial_end {
         const char *detail;
         const char *subject;              /* a name in the certificate it showed; NULL: none */
         const struct sip_message *answer; /* to OPTIONS; NULL: none */
+        const struct address *addresses;  /* of the hop */
+        size_t address_count;
 };
 
 struct sip_trial_events {

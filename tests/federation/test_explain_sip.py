@@ -629,6 +629,9 @@ def test_a_caller_who_is_too_old_is_told_so(house, stage):
             context.wrap_socket(s)
     found = lambda: [r for r in json.loads(house.ctl("main", "--json", "sip", "peers").stdout)["refusals"] if r["refused"] == "their connection"]
     assert system.wait_until(lambda: any('min-version = "1.0" ciphers = "DEFAULT:@SECLEVEL=0"' in r["why"] for r in found()), 5 * system.PATIENCE, 0.1)
+    answer = house.explain("well.example").stdout
+    assert re.search(r"a connection from 127\.0\.0\.1: the two sides have no TLS version or cipher in common\) \[turned-away\]$", answer.splitlines()[0]), answer
+    assert re.search(r'what to do: .*sip-peer "edge\.well\.example" \{ domains = \{ "well\.example" \} min-version = "1\.0"', answer), answer
 
 
 def test_a_tcp_route_to_lync_is_refused_before_it_is_in_force(house):

@@ -4,12 +4,14 @@
  */
 #include "shared/base/mem.h"
 #include "shared/base/panic.h"
+#include "sipcomp/dialect/diagnostics.h"
 #include "sipcomp/sip/dialog.h"
 #include "sipcomp/sip/frame.h"
 #include "sipcomp/sip/message.h"
 #include "sipcomp/sip/sdp.h"
 
 #include <stdint.h>
+#include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -58,6 +60,21 @@ try_dialog(struct sip_message *request)
         buf_free(&record);
 }
 
+/* The peer's words are shown to people: they fit, and hold nothing that speaks to a terminal. */
+static void
+read_reasons(const struct sip_message *message)
+{
+        struct diagnostics found;
+        char text[64];
+
+        if (!diagnostics_read(&found, message))
+                return;
+        for (const char *c = found.said; *c != '\0'; c++)
+                must((unsigned char)*c >= ' ');
+        must(found.id <= 999999);
+        must(strlen(diagnostics_text(text, sizeof(text), &found)) < sizeof(text));
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -92,6 +109,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         sip_message_content_type(message);
         sip_message_lists(message, "Supported", "timer");
         sip_message_number(message, "Expires", 86400);
+        read_reasons(message);
         read_again(sip_message_copy(message), true);
         sip_message_free(&message);
         return 0;

@@ -46,6 +46,7 @@ EXTRA_DIST += tests/fuzz/seeds/sip_message/info
 EXTRA_DIST += tests/fuzz/seeds/sip_message/invite
 EXTRA_DIST += tests/fuzz/seeds/sip_message/message
 EXTRA_DIST += tests/fuzz/seeds/sip_message/notify
+EXTRA_DIST += tests/fuzz/seeds/sip_message/refused
 EXTRA_DIST += tests/fuzz/seeds/sip_message/response
 EXTRA_DIST += tests/fuzz/seeds/sip_message/subscribe
 fuzz_programs += tests/fuzz/fuzz_user_records
