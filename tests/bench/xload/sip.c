@@ -18,6 +18,7 @@ enum { CONNS_MAX = 1024, HEADER_MAX = 65536, LINES_MAX = 256 };
 struct sip sip;
 
 static struct conn *conns[CONNS_MAX]; /* those that are open, ours too */
+static struct conn *gone;             /* those that are not any more; they stay for as long as we run */
 static int nconns;
 static char out[2 * HEADER_MAX];      /* the message being written */
 static size_t out_len;
@@ -150,6 +151,8 @@ static void ended(struct conn *c)
     for (int i = 0; i < nconns; i++)
         if (conns[i] == c)
             conns[i--] = conns[--nconns];
+    c->next_gone = gone;
+    gone = c;
     if (sip.own == c)
         sip.own = NULL;
     if (sip.on_lost)
