@@ -135,9 +135,7 @@ try_hop(struct explanation *explanation, const struct sip_hop *hop)
 {
         struct sip_transport *transport = sip_transactions_transport(gateway_transactions(explanation->gateway));
         struct explain_try *try = &explanation->tries[explanation->try_count++];
-        const struct sip_trial_wish wish = { .hop = hop,
-                .domain = explanation->domain,
-                .from = config_list_item(gateway_settings(explanation->gateway), "local-domains", 0) };
+        const struct sip_trial_wish wish = { .hop = hop, .domain = explanation->domain, .from = explanation->local };
 
         try->explanation = explanation;
         try->hop = *hop;
@@ -222,27 +220,48 @@ begin(struct explanation *explanation, const struct foreign_domain *domain)
                 explanation->search = search;
 }
 
+/* DOMAIN [--from LOCAL] [--watch]; a sentence where they make no sense. */
+static const char *
+read_words(struct explanation *explanation, int argc, char *const *argv)
+{
+        const char *local = config_list_item(gateway_settings(explanation->gateway), "local-domains", 0);
+
+        if (argc < 1 || strlen(argv[0]) >= sizeof(explanation->domain))
+                return "explain DOMAIN [--from LOCAL] [--watch]";
+        for (int i = 1; i < argc; i++) {
+                if (text_equal(argv[i], "--watch"))
+                        explanation->is_watched = true;
+                else if (text_equal(argv[i], "--from") && i + 1 < argc)
+                        local = argv[++i];
+                else
+                        return "explain DOMAIN [--from LOCAL] [--watch]";
+        }
+        if (!federation_is_local(gateway_federation(explanation->gateway), local))
+                return "--from: this is none of local-domains (sipcomp.conf): nobody may be asked in its name";
+        strcpy(explanation->domain, argv[0]);
+        snprintf(explanation->local, sizeof(explanation->local), "%s", local);
+        return NULL;
+}
+
 void
 explain_tell(struct gateway *gateway, struct control_request *request, int argc, char *const *argv)
 {
-        bool is_watched = argc == 2 && text_equal(argv[1], "--watch");
-
-        if ((argc != 1 && !is_watched) || strlen(argv[0]) >= sizeof(((struct explanation *)0)->domain)) {
-                control_refuse(request, "explain DOMAIN [--watch]");
-                return;
-        }
         if (explanations.count >= EXPLANATIONS_MAX) {
                 control_refuse(request, "%d explanations are under way: try again when they are over", EXPLANATIONS_MAX);
                 return;
         }
-        const struct foreign_domain *domain = federation_domain(gateway_federation(gateway), argv[0]);
         struct explanation *explanation = MEM_NEW(explanation);
         explanation->gateway = gateway;
+        const char *wrong = read_words(explanation, argc, argv);
+        if (wrong != NULL) {
+                control_refuse(request, "%s", wrong);
+                mem_free(explanation);
+                return;
+        }
+        const struct foreign_domain *domain = federation_domain(gateway_federation(gateway), explanation->domain);
         explanation->request = request;
-        explanation->is_watched = is_watched;
         explanation->kind = "sip";
         explanation->began = clock_mono_ms();
-        strcpy(explanation->domain, domain != NULL ? domain->name : argv[0]);
         list_append(&explanations, &explanation->link);
         if (domain != NULL) {
                 begin(explanation, domain);

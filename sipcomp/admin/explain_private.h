@@ -47,6 +47,7 @@ struct explanation {
         bool is_watched; /* who has asked wants to hear each step as it comes */
         const char *kind;
         char domain[256];
+        char local[256]; /* in whose name it is asked */
         uint64_t began;
         struct list before, own, after; /* notes: up to the hops; of ourselves; what came of late */
         struct explain_verdict xmpp, route, doubt;

@@ -2,13 +2,14 @@
  * peers.c - `peers`: the connections that are there, and who was turned away of late
  */
 #include "shared/base/clock.h"
+#include "shared/base/mem.h"
 #include "shared/base/text.h"
 #include "shared/control/common.h"
 #include "sipcomp/admin/admin_private.h"
 
 #include <string.h>
 
-enum { NAMES_SHOWN = 8, DOMAINS_SHOWN = 8 };
+enum { CONNECTIONS_SHOWN = 200, NAMES_SHOWN = 8, DOMAINS_SHOWN = 8 };
 
 static void
 add_word(struct buf *words, const char *word)
@@ -38,17 +39,12 @@ put_names(struct json_writer *json, const struct tls_peer *peer)
 static void
 put_domains(struct json_writer *json, struct gateway *gateway, const struct sip_flow *flow)
 {
-        struct federation *federation = gateway_federation(gateway);
+        const char *names[DOMAINS_SHOWN + 1];
         struct buf domains = { 0 };
-        size_t found = 0;
-        for (size_t i = 0; i < federation_count(federation) && found <= DOMAINS_SHOWN; i++) {
-                const char *name = federation_at(federation, i)->name;
-                if (!federation_may_speak(
-                            federation, name, sip_flow_peer(flow), sip_flow_wire(flow) == SIP_TCP, sip_flow_address(flow), NULL))
-                        continue;
-                add_word(&domains, found < DOMAINS_SHOWN ? name : "...");
-                found++;
-        }
+        size_t count = federation_spoken_for(gateway_federation(gateway), sip_flow_peer(flow), sip_flow_wire(flow) == SIP_TCP,
+                sip_flow_address(flow), names, array_len(names));
+        for (size_t i = 0; i < count; i++)
+                add_word(&domains, i < DOMAINS_SHOWN ? names[i] : "...");
         json_put_text(json, "speaks_for", domains.len > 0 ? buf_text(&domains) : NULL);
         buf_free(&domains);
 }
@@ -125,11 +121,11 @@ peers_tell(struct gateway *gateway, struct control_request *request, int argc, c
         json_open_object(&json, NULL);
         json_open_array(&json, "connections");
         for (size_t at = 0; (flow = sip_transport_each(transport, &at)) != NULL; count++)
-                if (count < ADMIN_ROWS)
+                if (count < CONNECTIONS_SHOWN)
                         put_connection(&json, gateway, flow);
         json_close_array(&json);
-        if (count > ADMIN_ROWS)
-                json_put_number(&json, "more", (int64_t)(count - ADMIN_ROWS));
+        if (count > CONNECTIONS_SHOWN)
+                json_put_number(&json, "more", (int64_t)(count - CONNECTIONS_SHOWN));
         peers_put_refusals(&json, "refusals", gateway, NULL);
         json_close_object(&json);
         common_answer(request, &out);

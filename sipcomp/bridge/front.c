@@ -74,8 +74,7 @@ static bool
 may_carry(void *owner, const char *domain, const struct tls_peer *peer, const struct address *address)
 {
         struct gateway *gateway = owner;
-        struct err why;
-        return federation_may_speak(gateway->federation, domain, peer, peer == NULL, address, &why);
+        return federation_may_speak(gateway->federation, domain, peer, peer == NULL, address, NULL);
 }
 
 static struct tls_context *

@@ -11,6 +11,8 @@
 #include <string.h>
 #include <strings.h>
 
+enum { TCP_DOMAINS_SHOWN = 200 };
+
 static size_t
 count_sections(const struct section *top, const char *name)
 {
@@ -346,8 +348,39 @@ federation_may_speak(struct federation *federation, const char *domain, const st
         for (size_t i = 0; i < federation->peer_count; i++)
                 if (speaks_for(&federation->peers[i], domain) && tls_peer_is(peer, federation->peers[i].subject))
                         return true;
-        explain_peer(federation, domain, peer, why);
+        if (why != NULL)
+                explain_peer(federation, domain, peer, why);
         return false;
+}
+
+static size_t
+add_domain(const char **domains, size_t count, size_t room, const char *name)
+{
+        for (size_t i = 0; i < count; i++)
+                if (strcmp(domains[i], name) == 0)
+                        return count;
+        if (count < room)
+                domains[count++] = name;
+        return count;
+}
+
+size_t
+federation_spoken_for(struct federation *federation, const struct tls_peer *peer, bool tcp, const struct address *address,
+        const char **domains, size_t room)
+{
+        size_t count = 0;
+        for (size_t i = 0; tcp && federation->domain_count <= TCP_DOMAINS_SHOWN && i < federation->domain_count; i++)
+                if (hosts_may_speak(federation, federation->domains[i].name, address))
+                        count = add_domain(domains, count, room, federation->domains[i].name);
+        for (size_t i = 0; !tcp && peer != NULL && peer->valid && i < federation->peer_count && count < room; i++) {
+                const struct peer *of = &federation->peers[i];
+                if (!tls_peer_is(peer, of->subject))
+                        continue;
+                for (size_t d = 0; d < of->domain_count; d++)
+                        if (federation_domain(federation, of->domains[d]) != NULL)
+                                count = add_domain(domains, count, room, of->domains[d]);
+        }
+        return count;
 }
 
 bool

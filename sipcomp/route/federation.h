@@ -50,6 +50,11 @@ bool federation_may_speak(struct federation *federation, const char *domain, con
  * everybody. */
 struct tls_context *federation_serving_context(struct federation *federation, const struct address *address, enum tls_ask ask);
 
+/* The domains it may speak for, at most room of them; returns how many. For people: where it could take long, over TCP with very many domains, none
+ * is named. */
+size_t federation_spoken_for(struct federation *federation, const struct tls_peer *peer, bool tcp, const struct address *address,
+        const char **domains, size_t room);
+
 /* Does this connection belong to anybody we federate with? For OPTIONS that an edge sends in its own name. */
 bool federation_is_peer(struct federation *federation, const struct tls_peer *peer, bool tcp, const struct address *address);
 

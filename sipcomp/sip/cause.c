@@ -110,7 +110,7 @@ static const struct sip_cause_row rows[SIP_CAUSES] = {
         [SIP_CAUSE_PEER_TROUBLE] = { "peer-trouble", SIP_STEP_ANSWER, false, "it has trouble of its own",
                 "Tell its administrator what it says." },
 
-        [SIP_CAUSE_NO_PEER] = { "no-sip-peer", SIP_STEP_INCOMING, true,
+        [SIP_CAUSE_NO_PEER] = { "nobody-speaks", SIP_STEP_INCOMING, true,
                 "we reach it, but no sip-peer may speak for it: nothing that comes from it is taken",
                 "add sip-peer \"SUBJECT\" { domains = { \"DOMAIN\" } } to federation.conf (xmppctl sip-peer add SUBJECT DOMAIN)" },
         [SIP_CAUSE_TURNED_AWAY] = { "turned-away", SIP_STEP_INCOMING, true,

@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.sip, pytest.mark.skipif(not system.have("sipcomp"), re
 
 
 class Edge:
-    """Where a hop leads to. answer(request): (status, reason, headers), "close", bytes to say, or None to stay silent."""
+    """Where a hop leads to. answer(request): (status, reason, headers, perhaps a body), "close", bytes to say, or None to stay silent."""
 
     def __init__(self, tls=None, answer=None, greet=None):
         self.tls, self.greet = tls, greet
@@ -86,11 +86,11 @@ class Edge:
                 elif answer is not None:
                     connection.sendall(self.response(request, *answer).bytes())
 
-    def response(self, request, status, reason, headers):
+    def response(self, request, status, reason, headers, body=b""):
         fields = [("Via", v) for v in request.all("Via")]
         fields += [("From", request.get("From")), ("To", request.get("To") + ("" if request.tag("To") else ";tag=x1")),
                    ("Call-ID", request.get("Call-ID")), ("CSeq", request.get("CSeq"))]
-        return sip.Message(f"SIP/2.0 {status} {reason}", fields + list(headers))
+        return sip.Message(f"SIP/2.0 {status} {reason}", fields + list(headers), body)
 
     def stop(self):
         try:
@@ -343,7 +343,7 @@ def wants_a_password(stage, domain):
 
 # -- what came of late
 
-@fault("no-sip-peer", r"nothing that comes from it is taken",
+@fault("nobody-speaks", r"nothing that comes from it is taken",
        r'add sip-peer "edge\.nobody-speaks-for-it\.example" \{ domains = \{ "nobody-speaks-for-it\.example" \} \}')
 def nobody_speaks_for_it(stage, domain):
     stage.good(domain)
@@ -439,7 +439,7 @@ def gateway_settings(stage, kind, port):
 def sections_of(stage, domains):
     sections = {}
     for domain in domains:
-        sections["sip-domain", domain] = {"type": FAULTS[domain].kind if domain in FAULTS else "lync"}
+        sections["sip-domain", domain] = {"type": FAULTS[domain].kind if domain in FAULTS else "simple" if domain == "busy.example" else "lync"}
         if domain != "nobody-speaks-for-it.example":
             sections["sip-peer", f"edge.{domain}"] = {"domains": [domain]}
         if ("sip-route", domain) in stage.sections:
@@ -454,7 +454,7 @@ class House:
         self.stage = stage
         kinds = dict.fromkeys(["main", *[each.gateway for each in FAULTS.values()]])
         domains = {kind: [d for d, each in FAULTS.items() if each.gateway == kind] for kind in kinds}
-        domains["main"] += ["well.example"]
+        domains["main"] += ["well.example", "busy.example"]
         known = [d for kind in kinds if kind != "unknown" for d in domains[kind]]
         self.server = servers.Xmppd([US], {}, sections_of(stage, known))
         self.gateways = {}
@@ -492,10 +492,21 @@ class House:
         assert complaints == [None] * len(complaints)
 
 
+def busy(request):
+    """Takes everything, and sends no NOTIFY of its own."""
+    contact = ("Contact", "<sip:romeo@127.0.0.1;transport=tcp>")
+    if request.method == "SUBSCRIBE":
+        return 202, "Accepted", [contact, ("Expires", "3600")]
+    if request.method == "INVITE":
+        return 200, "OK", [contact, ("Content-Type", "application/sdp")], sip.sdp().encode()
+    return 200, "OK", []
+
+
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory):
     made = Stage(tmp_path_factory.mktemp("explain"))
     made.good("well.example")
+    made.edge("busy.example", answer=busy, host="127.0.0.1", wire="tcp")
     made.names.srv("_sipfederationtls._tcp.srv.capulet.example", [(0, 0, 5061, "old.example")])
     for domain, each in FAULTS.items():
         each.setup(made, domain)
@@ -504,7 +515,7 @@ def stage(tmp_path_factory):
 
 
 def knock(house, domain):
-    """A request over TCP from nobody we know."""
+    """A SUBSCRIBE over TCP; the first line of its answer."""
     text = (f"SUBSCRIBE sip:{USER} SIP/2.0\r\nVia: SIP/2.0/TCP x.example;branch=z9hG4bKknock{domain}\r\nMax-Forwards: 70\r\n"
             f"From: <sip:erin@{domain}>;tag=1\r\nTo: <sip:{USER}>\r\nCall-ID: knock-{domain}\r\nCSeq: 1 SUBSCRIBE\r\n"
             f"Contact: <sip:erin@x.example>\r\nEvent: presence\r\nContent-Length: 0\r\n\r\n")
@@ -520,6 +531,7 @@ def house(stage):
         made.start()
         assert knock(made, "guest.example") == b"SIP/2.0 403 Forbidden"
         juliet = person.Person(made.server, USER, "pencil")
+        made.juliet = juliet
         juliet.send("<presence type='subscribe' to='romeo@refuses-users.example'/>")
         refused = lambda: "refuses-users" in made.ctl("main", "sip", "peers").stdout
         assert system.wait_until(refused, 10 * system.PATIENCE, 0.2)
@@ -658,6 +670,42 @@ def test_dialogs_and_connections_are_shown(house):
     assert edge[0]["names"] == "edge.refuses-users.example" and edge[0]["sent"] >= 1 and edge[0]["received"] >= 1 and edge[0]["state"] == "open"
     assert "refuses-users" in house.ctl("main", "sip", "peers").stdout
     assert house.ctl("main", "sip", "dialogs", "nobody.example").returncode == 1
+
+
+def test_each_kind_of_dialog_tells_what_was_heard_and_what_is_next(house):
+    house.juliet.send("<presence type='subscribe' to='romeo@busy.example'/>")
+    house.juliet.send("<message to='romeo@busy.example' type='chat'><body>art thou not Romeo?</body></message>")
+    assert knock(house, "busy.example").startswith(b"SIP/2.0 20")
+    dialogs = lambda: {d["kind"]: d for d in json.loads(house.ctl("main", "--json", "sip", "dialogs", "busy.example").stdout)["dialogs"]}
+    settled = lambda: {k: d["last"] for k, d in dialogs().items()} == {
+        "watch": "202 Accepted to SUBSCRIBE", "watcher": "200 OK to NOTIFY", "session": "200 OK to MESSAGE"}
+    assert system.wait_until(settled, 10 * system.PATIENCE, 0.2), dialogs()
+    found = dialogs()
+    assert all(d["call_id"] and d["age"] < 30 and d["ago"] < 30 and d["local"] == USER for d in found.values())
+    assert found["watch"]["foreign"] == "romeo@busy.example" and found["watcher"]["foreign"] == "erin@busy.example"
+    watch, watcher, talk = found["watch"], found["watcher"], found["session"]
+    assert watch["state"] == "listening" and watch["next"] == "first NOTIFY" and watch["in"] <= 32 and 3500 < watch["expires"] <= 3600
+    assert watcher["state"] == "pending" and watcher["their_cseq"] == 1 and watcher["cseq"] >= 1 and watcher["next"] == "a change of state"
+    assert talk["state"] == "ready" and talk["cseq"] == 2 and talk["next"] == "BYE when idle" and talk["in"] <= 600
+    everything = json.loads(house.ctl("main", "--json", "sip", "dialogs").stdout)
+    assert everything["total"] == 4 and any(d["domain"] == "busy.example" and d["watchers"] == 1 for d in everything["domains"])
+    assert json.loads(house.ctl("main", "--json", "sip", "dialogs", "--from", "3").stdout)["dialogs"][0]["kind"] == "session"
+    peers = json.loads(house.ctl("main", "--json", "sip", "peers").stdout)["connections"]
+    assert any(c["transport"] == "tcp" and c["direction"] == "out" and c["speaks_for"].startswith("closed-tcp-port.example, ") for c in peers), peers
+
+
+def test_in_the_name_of_a_domain_of_ours(house):
+    assert house.ctl("main", "explain", "--from", US, "WELL.example").returncode in (0, 1)
+    answer = house.ctl("main", "explain", "--from", "montague.example", "well.example")
+    assert answer.returncode == 1 and "none of local-domains" in answer.stderr
+
+
+def test_a_trace_ends_by_itself(house):
+    began = time.monotonic()
+    answer = house.ctl("main", "sip", "trace", "busy.example", "--seconds", "1")
+    assert answer.returncode == 0 and "its time is over" in answer.stdout and time.monotonic() - began >= 1
+    for wrong in (["busy.example", "--seconds", "0"], ["busy.example", "everywhere"], ["nobody.example"]):
+        assert house.ctl("main", "sip", "trace", *wrong).returncode == 1
 
 
 def test_a_trace_shows_whole_messages_of_one_domain_and_ends(house):

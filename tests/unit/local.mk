@@ -54,6 +54,7 @@ test_programs += tests/unit/shared/loop/test_connect
 tests_unit_shared_loop_test_connect_SOURCES = tests/unit/shared/loop/test_connect.c tests/unit/shared/loop/doors.c tests/unit/shared/loop/doors.h
 test_programs += tests/unit/shared/control/test_control
 test_programs += tests/unit/shared/control/test_words
+test_programs += tests/unit/sipcomp/sip/test_cause
 test_programs += tests/unit/sipcomp/sip/test_frame
 test_programs += tests/unit/sipcomp/sip/test_message
 test_programs += tests/unit/sipcomp/sip/test_refusals

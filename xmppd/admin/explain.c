@@ -164,8 +164,11 @@ look_for_component(struct letter *letter)
                 missing == NULL ? "is connected" : "is not connected");
         conclude(explanation,
                 &(struct verdict){ is_sip ? "sip" : "component", missing == NULL ? NULL : "connect", sentence,
-                        is_sip ? "xmppctl sip routes DOMAIN and xmppctl sip status show the way from the gateway on."
-                               : "xmppctl components shows which are connected; its own log says why this one is not.",
+                        is_sip && missing != NULL
+                                ? "Start sipcomp; when it runs, xmppctl explain DOMAIN asks it, and it walks the whole way."
+                                : is_sip
+                                ? "xmppctl could not ask it for the rest of the way: sipcomp-control in xmppd.conf must be control of sipcomp.conf."
+                                : "xmppctl components shows which are connected; its own log says why this one is not.",
                         missing != NULL });
 }
 

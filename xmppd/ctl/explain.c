@@ -4,6 +4,7 @@
 #include "shared/base/clock.h"
 #include "xmppd/ctl/ctl.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -114,35 +115,36 @@ sip_domain_of(struct ctl *ctl, const char *word)
         const char *at = strchr(word, '@');
         const char *domain = at != NULL ? at + 1 : word;
 
-        domain = arena_strndup(ctl->arena, domain, strcspn(domain, "/"));
-        return section_titled(ctl->top, "sip-domain", domain) != NULL ? domain : NULL;
+        char *name = arena_strndup(ctl->arena, domain, strcspn(domain, "/"));
+        for (char *c = name; *c != '\0'; c++)
+                *c = (char)tolower((unsigned char)*c);
+        return section_titled(ctl->top, "sip-domain", name) != NULL ? name : NULL;
 }
 
 /* The gateway knows the way to a SIP domain; while it is down the server still knows that it is not connected. As control_ask. */
 static int
 ask(struct ctl *ctl, const struct line *line, bool is_watched, struct buf *answer)
 {
-        const char *argv[5] = { "explain" }, *domain = line->from == NULL ? sip_domain_of(ctl, line->words[0]) : NULL;
+        const char *argv[5] = { "explain", line->words[0] }, *domain = sip_domain_of(ctl, line->words[0]);
         struct err err;
         int argc = 2;
 
-        if (domain != NULL) {
-                argv[1] = domain;
-                argv[2] = "--watch";
-                int rc = control_ask_told(ctl_socket_of(ctl, SIPCOMP), is_watched ? 3 : 2, (char *const *)argv, PATIENCE_MS,
-                        show_progress, ctl, answer, &err);
-                if (rc == 0)
-                        refuse("%s", buf_text(answer));
-                if (rc >= 0)
-                        return rc;
-        }
-        argv[1] = line->words[0];
         if (line->from != NULL) {
                 argv[argc++] = "--from";
                 argv[argc++] = line->from;
         }
         if (is_watched)
                 argv[argc++] = "--watch";
+        if (domain != NULL) {
+                argv[1] = domain;
+                int rc = control_ask_told(
+                        ctl_socket_of(ctl, SIPCOMP), argc, (char *const *)argv, PATIENCE_MS, show_progress, ctl, answer, &err);
+                if (rc == 0)
+                        refuse("%s", buf_text(answer));
+                if (rc >= 0)
+                        return rc;
+        }
+        argv[1] = line->words[0];
         int rc = ctl_ask_told(ctl, argc, argv, show_progress, ctl, answer);
         if (rc < 0)
                 refuse("%s: start it first", domain != NULL ? "neither sipcomp nor xmppd answers" : "xmppd does not answer");
