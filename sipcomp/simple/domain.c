@@ -11,10 +11,11 @@
 #include "shared/loop/worker.h"
 
 enum {
-        PIECE = 100,     /* visited in one turn */
-        REST_MS = 10,    /* until the next: between the two the loop reads and writes, which a timer of 0 would not let it */
-        TICK_US = 20000, /* how exact the timers are */
-        LAG_US = 50000,  /* turns that may be made up for */
+        PIECE = 100,      /* visited in one turn */
+        REST_MS = 10,     /* until the next: between the two the loop reads and writes, which a timer of 0 would not let it */
+        TICK_US = 20000,  /* how exact the timers are */
+        LAG_US = 50000,   /* turns that may be made up for */
+        STATES_MS = 1000, /* after a start the users' states are known by then */
         PAGER_MEMORY_MS = 24 * 3600 * 1000,
 };
 
@@ -163,28 +164,35 @@ turn_length(const struct domain *domain)
         return 1000000 / domain->simple->options.subscribe_rate;
 }
 
+/* How many milliseconds the next one must wait; takes the turn. */
+static uint64_t
+take_turn(const struct domain *domain, uint64_t *next)
+{
+        uint64_t now = worker_now() * 1000;
+        if (*next + LAG_US < now)
+                *next = now;
+        uint64_t wait = *next > now ? *next - now : 0;
+        *next += turn_length(domain);
+        return wait / 1000;
+}
+
 uint64_t
 domain_take_turn(struct domain *domain)
 {
-        uint64_t now = worker_now() * 1000;
-        if (domain->next_turn + LAG_US < now)
-                domain->next_turn = now;
-        uint64_t wait = domain->next_turn > now ? domain->next_turn - now : 0;
-        domain->next_turn += turn_length(domain);
-        return wait / 1000;
+        return take_turn(domain, &domain->next_turn);
 }
 
 /* Is it somebody's turn before the timers come again? */
 static bool
-is_turn(const struct domain *domain)
+is_turn(uint64_t next)
 {
-        return domain->next_turn < worker_now() * 1000 + TICK_US;
+        return next < worker_now() * 1000 + TICK_US;
 }
 
 static uint64_t
-rest(const struct domain *domain)
+rest(uint64_t next)
 {
-        return is_turn(domain) ? REST_MS : domain->next_turn / 1000 - worker_now();
+        return is_turn(next) ? REST_MS : next / 1000 - worker_now();
 }
 
 /* --- The SIP side comes and goes. */
@@ -193,22 +201,22 @@ static void
 renew_piece(struct timer *timer)
 {
         struct domain *domain = container_of(timer, struct domain, renewing.timer);
-        for (int i = 0; i < PIECE && domain->renewing.next != NULL && is_turn(domain); i++)
+        for (int i = 0; i < PIECE && domain->renewing.next != NULL && is_turn(domain->next_turn); i++)
                 if (watch_renew(take_step(&domain->renewing)))
                         domain_take_turn(domain);
         if (domain->renewing.next != NULL)
-                timer_start(timer, rest(domain), renew_piece);
+                timer_start(timer, rest(domain->next_turn), renew_piece);
 }
 
 static void
 resend_piece(struct timer *timer)
 {
         struct domain *domain = container_of(timer, struct domain, resending.timer);
-        for (int i = 0; i < PIECE && domain->resending.next != NULL && is_turn(domain); i++)
+        for (int i = 0; i < PIECE && domain->resending.next != NULL && is_turn(domain->next_notify); i++)
                 if (relation_resend(take_step(&domain->resending)))
-                        domain_take_turn(domain);
+                        take_turn(domain, &domain->next_notify);
         if (domain->resending.next != NULL)
-                timer_start(timer, rest(domain), resend_piece);
+                timer_start(timer, rest(domain->next_notify), resend_piece);
 }
 
 void
@@ -222,6 +230,17 @@ domain_renew(struct domain *domain)
 {
         domain->back_at = worker_now();
         domain_go_over(domain);
+}
+
+void
+domain_resend_all(struct simple *simple)
+{
+        struct domain *domain;
+        for (size_t at = 0; (domain = map_next(simple->domains, &at)) != NULL;) {
+                begin_walk(&domain->resending, &domain->relations, resend_piece);
+                if (domain->resending.next != NULL)
+                        timer_start(&domain->resending.timer, STATES_MS, resend_piece);
+        }
 }
 
 void

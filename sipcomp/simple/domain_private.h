@@ -18,6 +18,7 @@ struct domain {
         struct simple *simple;
         char *name;
         uint64_t next_turn;   /* when the next SUBSCRIBE may leave, in microseconds: there may be several in a millisecond */
+        uint64_t next_notify; /* the same for NOTIFYs that are sent again */
         uint64_t pager_until; /* it refused sessions: single messages until then */
         uint64_t back_at;     /* since when it can be reached, as far as we know; subscriptions granted before are worth renewing */
         bool shared;          /* one subscription for all who watch a contact there */
@@ -44,6 +45,8 @@ uint64_t domain_take_turn(struct domain *domain);
 void domain_renew(struct domain *domain);
 /* The same for those alone that are new or to be ended. */
 void domain_go_over(struct domain *domain);
+/* After a start: all watchers are told what nobody knows whether they have heard. In a moment, when the users' states are known. */
+void domain_resend_all(struct simple *simple);
 
 /* NULL: of all domains. */
 void domain_count(const struct simple *simple, const char *name, struct simple_counters *counters);

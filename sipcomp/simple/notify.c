@@ -41,7 +41,7 @@ send_notify(struct watcher *watcher)
         pidf_write(&body, relation->pair.local_uri, open, relation->activity, relation->note);
         sip_message_set_body(request, PIDF_TYPE, buf_data(&body), body.len);
         buf_free(&body);
-        watcher->dirty = false;
+        watcher->dirty = watcher->owed = false;
         watcher->last_sent = worker_now();
         watcher->client = send_request(relation->simple, request, relation->pair.domain, watcher->dialog, &client_events, watcher);
         if (!watcher->ends)

@@ -153,11 +153,13 @@ resume_watcher(void *arg, const void *key, size_t key_len, const void *value, si
                 char *event_id = decode_text(&cursor, arena);
                 struct sip_dialog *dialog = sip_dialog_decode(&cursor);
                 if (dialog != NULL && left > 0) {
-                        dialog->local_cseq += 16; /* beyond what may have been sent after the last record */
+                        dialog->local_cseq += CSEQ_LEAP;
                         struct watcher *watcher = watcher_new(relation_of(simple, &pair), dialog);
                         watcher->event_id = copy_text(event_id);
                         watcher->expires_at = expires_at;
                         watcher->stage = NOTIFY_QUIET;
+                        watcher->owed = true;
+                        watcher_save(watcher); /* the next run must not begin where this one does */
                         watcher_expire_in(watcher, (uint64_t)left);
                 } else {
                         sip_dialog_free(&dialog);
@@ -173,6 +175,7 @@ relation_resume(struct simple *simple)
 {
         store_scan(simple->options.store, TABLE_RELATION, "", 0, 0, resume_relation, simple);
         store_scan(simple->options.store, TABLE_WATCHER, "", 0, 0, resume_watcher, simple);
+        domain_resend_all(simple);
 }
 
 void
@@ -269,10 +272,11 @@ relation_resend(struct link *link)
         struct relation *relation = container_of(link, struct relation, in_domain);
         bool waits = false;
         for (LIST_EACH(watcher, &relation->watchers, struct watcher, link)) {
-                if (watcher->stage != NOTIFY_RETRYING)
+                bool retries = watcher->stage == NOTIFY_RETRYING;
+                if (!retries && !watcher->owed)
                         continue;
                 waits = true;
-                watcher_apply(watcher, NOTIFY_BACK);
+                watcher_apply(watcher, retries ? NOTIFY_BACK : NOTIFY_CHANGED);
         }
         return waits;
 }

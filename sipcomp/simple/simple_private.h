@@ -12,6 +12,8 @@
 enum table { TABLE_WATCH, TABLE_RELATION, TABLE_WATCHER, TABLE_TEXT, TABLE_SHARER };
 
 enum { DIALOGS_PER_FOREIGN_USER = 1000, RECORD_VERSION = 1 };
+/* After a start a dialog's numbers go on beyond what may have been sent after its last record; that is written before anything is sent. */
+enum { CSEQ_LEAP = 16 };
 
 /* Messages of which somebody wants to hear that they were delivered. */
 struct receipts {

@@ -398,6 +398,7 @@ watch_renew(struct link *link)
                 watch_apply(watch, WATCH_UNWANTED, NULL);
                 return true;
         }
+        watch->anew_since = 0; /* what was lost before is no loop */
         if (!waits || watch->client != NULL || (watch->stage != WATCH_IDLE && watch->granted_at >= watch->domain->back_at))
                 return false;
         go_on(watch, true);

@@ -172,8 +172,10 @@ resume_one(void *arg, const void *key, size_t key_len, const void *value, size_t
         bool fine = read_state(watch, &cursor, arena);
         if (fine && decode_u8(&cursor) != 0)
                 watch->dialog = sip_dialog_decode(&cursor);
-        if (watch->dialog != NULL)
+        if (watch->dialog != NULL) {
+                watch->dialog->local_cseq += CSEQ_LEAP;
                 ear_register(simple, &watch->ear, watch->dialog->call_id, watch->dialog->local_tag);
+        }
         int64_t left = watch->expires_at - clock_wall_ms();
         if (watch->state->open)
                 watch_expire_in(watch, left > 60000 ? (uint64_t)left : 60000);
@@ -181,23 +183,33 @@ resume_one(void *arg, const void *key, size_t key_len, const void *value, size_t
                 watch->stage = WATCH_WAITING;
         else if (watch->dialog != NULL)
                 watch_plan(watch); /* unless its turn in domain_renew comes first */
+        if (watch->dialog != NULL)
+                watch_save(watch); /* the next run must not begin where this one does */
 out:
         arena_free(&arena);
         return true;
 }
 
-void
-watch_resume(struct simple *simple)
+/* What the numbers have been raised to is on disk: the dialogs go on. */
+static void
+go_on(void *arg, enum store_outcome outcome)
 {
+        struct simple *simple = arg;
         struct domain *domain;
-        store_scan(simple->options.store, TABLE_WATCH, "", 0, 0, resume_one, simple);
-        share_resume(simple);
         for (size_t at = 0; (domain = map_next(simple->domains, &at)) != NULL;) {
                 if (list_is_empty(&domain->watches))
                         continue;
                 log_info(LOG_ABOUT("simple.watch", domain->name), "resuming subscriptions=%zu", domain->watches.count);
                 domain_renew(domain);
         }
+}
+
+void
+watch_resume(struct simple *simple)
+{
+        store_scan(simple->options.store, TABLE_WATCH, "", 0, 0, resume_one, simple);
+        share_resume(simple);
+        batch_commit(batch_new(simple->options.store), go_on, simple);
 }
 
 /* The contacts are shown offline; the other side hears nothing: it may not be talked to any more. */
@@ -216,6 +228,6 @@ void
 watch_tell(struct link *link)
 {
         struct watch *watch = container_of(link, struct watch, in_domain);
-        if (watch->state->open)
+        if (watch->state->open && watch->stage != WATCH_ENDING)
                 watch_say_state(watch);
 }

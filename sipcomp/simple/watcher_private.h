@@ -57,6 +57,7 @@ struct watcher {
         struct sip_client *client; /* the NOTIFY under way */
         uint64_t last_sent;        /* monotonic ms; 0: never */
         bool must_ask;             /* the user has not been asked yet */
+        bool owed;                 /* read from the store: nobody knows whether the last NOTIFY has arrived */
         bool dirty;                /* the state has changed since */
         bool failed;               /* the last NOTIFY was not answered, or by a server in trouble */
         bool ends;                 /* the next NOTIFY says terminated */

@@ -208,8 +208,10 @@ hop_down(struct sip_transport *transport, const struct sip_hop *hop, const char 
         if (state->state != SIP_HOP_DOWN)
                 state->since = worker_now();
         state->state = SIP_HOP_DOWN;
-        state->failures++;
         snprintf(state->why, sizeof state->why, "%s", why);
+        if (timer_is_running(&state->probe))
+                return; /* many requests that fail together are one failure, and put the next look off no further */
+        state->failures++;
         plan_probe(state);
 }
 
