@@ -27,9 +27,10 @@ struct tls_session {
         struct tls_peer *peer;
         char *problem;
         bool established, failed, close_sent;
-        bool is_refused; /* an alert came about our certificate */
-        bool is_unlike;  /* no version, cipher or strength in common */
-        bool is_clear;   /* no TLS came */
+        bool is_refused;  /* an alert came about our certificate */
+        bool is_unlike;   /* no version, cipher or strength in common */
+        bool is_clear;    /* no TLS came */
+        bool is_unproven; /* no certificate came, and one is required */
         /* What a stranger may make libssl hold. */
         unsigned short bound; /* of a record; 0: TLS's own */
         size_t left;          /* bytes of the record that libssl reads */
@@ -287,6 +288,8 @@ fail(struct tls_session *session)
         session->is_refused = is_about_our_certificate(ERR_peek_error());
         session->is_unlike = !session->established && is_about_rules(ERR_peek_error());
         session->is_clear = !session->established && is_about_no_tls(ERR_peek_error());
+        session->is_unproven = ERR_GET_LIB(ERR_peek_error()) == ERR_LIB_SSL &&
+                ERR_GET_REASON(ERR_peek_error()) == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE;
         tls_explain_queue(why, sizeof(why));
         snprintf(text, sizeof(text), "TLS: %s", why);
         set_problem(session, text);
@@ -414,6 +417,12 @@ bool
 tls_session_is_unlike(const struct tls_session *session)
 {
         return session->is_unlike;
+}
+
+bool
+tls_session_is_unproven(const struct tls_session *session)
+{
+        return session->is_unproven;
 }
 
 bool

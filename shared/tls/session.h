@@ -50,6 +50,8 @@ bool tls_session_is_refused(const struct tls_session *session);
 /* The handshake failed because the two sides have no version, no cipher or no strength of keys and signatures in common, whichever of them
  * has found it out: other settings on one side would help. */
 bool tls_session_is_unlike(const struct tls_session *session);
+/* Server: the handshake failed because the client has shown no certificate, where one is required. */
+bool tls_session_is_unproven(const struct tls_session *session);
 /* What the other side has sent is no TLS at all. */
 bool tls_session_is_clear(const struct tls_session *session);
 /* Did an earlier session's keys save the key exchange (1.2) or the proof of the certificate (1.3)? */

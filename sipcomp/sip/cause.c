@@ -200,6 +200,8 @@ sip_cause_of_handshake(const struct tls_session *tls, const char *why)
                 return SIP_CAUSE_OUR_CERTIFICATE;
         if (tls != NULL && tls_session_is_unlike(tls))
                 return SIP_CAUSE_TLS_UNLIKE;
+        if (tls != NULL && tls_session_is_unproven(tls))
+                return SIP_CAUSE_NO_CERTIFICATE;
         if (tls != NULL && tls_session_is_clear(tls))
                 return SIP_CAUSE_TLS_CLEAR;
         return text_starts(why, "TLS:") ? SIP_CAUSE_TLS_FAILED : SIP_CAUSE_TLS_CLOSED;

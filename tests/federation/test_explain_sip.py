@@ -629,6 +629,22 @@ def test_who_shows_a_wrong_certificate_is_told_apart(house, stage, shown, words)
     assert any(re.search(words, r["why"]) for r in peers["refusals"]), peers["refusals"]
 
 
+@pytest.mark.parametrize("shown, words", [
+    ("none", r"^it shows no certificate .*: The other side must show one"),
+    ("self-signed", r"^its certificate is self-signed \(.*CN=edge\.well\.example.*\): .*tls \{ trust \}"),
+])
+def test_who_is_turned_away_in_the_handshake_is_remembered(house, stage, shown, words):
+    """A listener that requires a certificate."""
+    made = stage.authority.issue("edge.well.example", None, ["edge.well.example"]) if shown == "self-signed" else None
+    with socket.create_connection(("127.0.0.1", house.gateways["main"].tls_port), timeout=5 * system.PATIENCE) as s:
+        with pytest.raises(OSError):
+            with client(stage, made and made.file()).wrap_socket(s) as tls:
+                if not tls.recv(1):
+                    raise ConnectionError("closed")
+    found = lambda: [r["why"] for r in json.loads(house.ctl("main", "--json", "sip", "peers").stdout)["refusals"] if r["refused"] == "their connection"]
+    assert system.wait_until(lambda: any(re.search(words, why) for why in found()), 5 * system.PATIENCE, 0.1), found()
+
+
 def test_a_caller_who_is_too_old_is_told_so(house, stage):
     """An incoming handshake that fails for its version: the log and the memory name the setting."""
     context = client(stage, None)
@@ -749,3 +765,15 @@ def test_the_gateway_is_down(house):
                             timeout=30 * system.PATIENCE)
     assert answer.returncode == 1
     assert re.search(r"^wrong-secret\.example: a SIP domain: .* is not connected \[sip\]$", answer.stdout.splitlines()[0]), answer.stdout + answer.stderr
+
+
+def test_whoever_knocks_without_end_fills_neither_the_log_nor_the_memory(house):
+    gateway = house.gateways["main"]
+    before = gateway.process.log().count(" with 403 ")
+    began = time.monotonic()
+    for i in range(200):
+        assert knock(house, f"n{i}.example") == b"SIP/2.0 403 Forbidden"
+    assert gateway.process.log().count(" with 403 ") - before <= 2 + time.monotonic() - began
+    refusals = json.loads(house.ctl("main", "--json", "sip", "peers").stdout)["refusals"]
+    assert sum(r["place"] == "127.0.0.1" for r in refusals) == 16
+    assert any(r["domain"] == "n199.example" for r in refusals) and any(r["refused"] == "our request" for r in refusals)
