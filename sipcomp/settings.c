@@ -54,6 +54,17 @@ static const struct setting listen_settings[] = {
         { 0 },
 };
 
+static const struct setting msrp_settings[] = {
+        { "address", SETTING_TEXT, "[::]", AT_START, "Address to listen on for MSRP.", NULL },
+        { "port", SETTING_NUMBER, "0", AT_START, "Port for MSRP over TCP; 0: it is not spoken.", "0..65535" },
+        { "tls-port", SETTING_NUMBER, "0", AT_START, "Port for MSRP over TLS; 0: it is not spoken.", "0..65535" },
+        { "host", SETTING_TEXT, "", AT_START, "Name or address in our paths; empty: routing-fqdn.", NULL },
+        { "advertise-port", SETTING_NUMBER, "0", AT_START, "Port that peers reach the TCP one at, behind a firewall; 0: the same.",
+                "0..65535" },
+        { "advertise-tls-port", SETTING_NUMBER, "0", AT_START, "The same for the TLS one.", "0..65535" },
+        { 0 },
+};
+
 static const struct setting tls_settings[] = {
         { "certificate", SETTING_PATH, "", LIVE, "PEM file with the chain, and the key unless key names another file.", NULL },
         { "key", SETTING_PATH, "", LIVE, "PEM file with the private key.", NULL },
@@ -81,6 +92,7 @@ static const struct section_rule sections[] = {
         { .name = "xmpp", .settings = xmpp_settings },
         { .name = "store", .settings = store_settings },
         { .name = "listen", .titled = true, .settings = listen_settings },
+        { .name = "msrp", .settings = msrp_settings },
         { .name = "tls", .settings = tls_settings },
         { .name = "dns", .settings = dns_settings },
         { .name = "log", .settings = log_settings },
@@ -120,6 +132,21 @@ check_listeners(const struct section *in, struct buf *errors)
         return needs_certificate;
 }
 
+/* Whether it needs a certificate. */
+static bool
+check_msrp(const struct section *in, struct buf *errors)
+{
+        const struct section *msrp = section_of(in, "msrp");
+        struct address address;
+
+        if (!address_from_host(&address, config_text(msrp, "address"), 0))
+                buf_printf(errors, "%s: address: expected an IP address like \"[::]\" or \"192.0.2.7\", found \"%.60s\"\n",
+                        section_place(msrp, "address"), config_text(msrp, "address"));
+        if (config_number(msrp, "port") != 0 && config_number(msrp, "port") == config_number(msrp, "tls-port"))
+                buf_printf(errors, "%s: tls-port: expected another one than port\n", section_place(msrp, "tls-port"));
+        return config_number(msrp, "tls-port") != 0;
+}
+
 static void
 check_networks(const struct section *in, const char *setting, struct buf *errors)
 {
@@ -139,7 +166,8 @@ check_certificate(const struct section *in, bool needed, struct buf *errors)
         struct err err;
 
         if (certificate[0] == '\0' && needed)
-                buf_printf(errors, "%s: tls: certificate is missing: a listener with transport = tls needs one\n",
+                buf_printf(errors,
+                        "%s: tls: certificate is missing: a listener with transport = tls, or tls-port of msrp, needs one\n",
                         section_place(tls, "certificate"));
         if (certificate[0] != '\0' && tls_check_certificate(certificate, key[0] != '\0' ? key : NULL, &err) != 0)
                 buf_printf(errors, "%s: certificate: %s\n", section_place(tls, "certificate"), err.text);
@@ -168,7 +196,8 @@ check_all(const struct config *config, struct buf *errors, struct buf *warnings)
         if (config_text(xmpp, "host")[0] == '\0')
                 buf_printf(errors, "%s: host: expected the name or address of the XMPP server\n", section_place(xmpp, "host"));
         check_networks(in, "proxy-from", errors);
-        check_certificate(in, check_listeners(in, errors), errors);
+        bool listeners = check_listeners(in, errors), msrp = check_msrp(in, errors);
+        check_certificate(in, listeners || msrp, errors);
         const char *target = config_text(log, "target");
         if (strcmp(target, "stderr") != 0 && target[0] != '/')
                 buf_printf(errors, "%s: target: expected stderr or the whole path of a file, found \"%.100s\"\n",

@@ -22,6 +22,7 @@ struct gateway {
         struct timer retire;
         struct sip_transactions *transactions;
         struct simple *simple;
+        struct msrp *msrp;   /* NULL: not spoken */
         struct map *edges;   /* struct edge by domain */
         struct map *aliases; /* struct alias by pair key */
         struct map *names;   /* struct known_name by foreign JID */
@@ -48,6 +49,8 @@ struct edge *edge_of(const struct gateway *gateway, const char *domain);
 
 /* listen.c: the listeners, certificates and names of this configuration from now on. All or nothing: on -1, with a sentence, all is as it was. */
 int listen_apply(struct gateway *gateway, const struct section *top, struct err *err);
+/* At the start: gateway->msrp, which stays NULL where no port is given. */
+int listen_msrp(struct gateway *gateway, const struct section *top, struct err *err);
 
 /* people.c: pairs and the JIDs that make them. Texts in the arena. */
 bool people_pair(

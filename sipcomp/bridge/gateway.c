@@ -118,6 +118,7 @@ simple_options_of(const struct gateway *gateway, const struct section *top)
 {
         return (struct simple_options){
                 .transactions = gateway->transactions,
+                .msrp = gateway->msrp,
                 .store = gateway->store,
                 .sdp_address = "0.0.0.0", /* nobody dials it: the session runs in the dialog itself */
                 .session_idle = (uint32_t)config_number(top, "session-idle"),
@@ -172,6 +173,8 @@ gateway_new(struct config *config, struct store *store, struct err *err)
         gateway->transactions = sip_transactions_new(
                 &(struct sip_transport_options){ .fqdn = config_text(top, "routing-fqdn"), .dns = gateway->dns }, &front_user,
                 gateway);
+        if (listen_msrp(gateway, top, err) != 0)
+                goto out;
         struct simple_options options = simple_options_of(gateway, top);
         gateway->simple = simple_new(&options, &to_xmpp_events, gateway);
         simple_set_federation(gateway->simple, gateway->federation);
@@ -274,6 +277,7 @@ gateway_free(struct gateway **where)
                 free_edge(edge);
         people_free_all(gateway);
         simple_free(&gateway->simple);
+        msrp_free(&gateway->msrp);
         if (gateway->transactions != NULL)
                 sip_transactions_free(&gateway->transactions);
         federation_free(&gateway->federation);

@@ -91,20 +91,57 @@ set_balancers(struct sip_transport *transport, const struct section *top)
         mem_free(networks);
 }
 
+/* Without a port for TLS, or without TLS, there is none: *server is NULL then. */
+static int
+make_msrp_tls(const struct section *top, struct tls_context **server, struct err *err)
+{
+        *server = NULL;
+        if (config_number(section_of(top, "msrp"), "tls-port") == 0)
+                return 0;
+        *server = make_tls(top, TLS_SERVER, TLS_ASK_NONE, err); /* who connects proves himself by the name of his session */
+        return *server != NULL ? 0 : -1;
+}
+
+int
+listen_msrp(struct gateway *gateway, const struct section *top, struct err *err)
+{
+        const struct section *section = section_of(top, "msrp");
+        const char *host = config_text(section, "host");
+        struct msrp_options options = {
+                .address = config_text(section, "address"),
+                .port = (uint16_t)config_number(section, "port"),
+                .tls_port = (uint16_t)config_number(section, "tls-port"),
+                .host = host[0] != '\0' ? host : config_text(top, "routing-fqdn"),
+                .public_port = (uint16_t)config_number(section, "advertise-port"),
+                .public_tls_port = (uint16_t)config_number(section, "advertise-tls-port"),
+                .dns = gateway->dns,
+        };
+        if (options.port == 0 && options.tls_port == 0)
+                return 0;
+        if (make_client_tls(top, &options.client, err) == 0 && make_msrp_tls(top, &options.server, err) == 0)
+                gateway->msrp = msrp_new(&options, err);
+        tls_context_unref(&options.client);
+        tls_context_unref(&options.server);
+        return gateway->msrp != NULL ? 0 : -1;
+}
+
 int
 listen_apply(struct gateway *gateway, const struct section *top, struct err *err)
 {
         struct sip_transport *transport = sip_transactions_transport(gateway->transactions);
-        struct tls_context *client;
+        struct tls_context *client, *msrp = NULL;
+        int outcome = -1;
 
-        if (make_client_tls(top, &client, err) != 0)
-                return -1;
-        int outcome = listen_all(transport, top, err);
+        if (make_client_tls(top, &client, err) == 0 && make_msrp_tls(top, &msrp, err) == 0)
+                outcome = listen_all(transport, top, err);
         if (outcome == 0) {
                 set_balancers(transport, top);
                 sip_transport_set_tls(transport, client);
                 sip_transport_set_name(transport, config_text(top, "routing-fqdn"), config_bool(top, "record-route-transport"));
+                if (gateway->msrp != NULL)
+                        msrp_set_tls(gateway->msrp, msrp, client);
         }
         tls_context_unref(&client);
+        tls_context_unref(&msrp);
         return outcome;
 }

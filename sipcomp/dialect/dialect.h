@@ -31,6 +31,7 @@ struct dialect {
         bool conversation_id;   /* INVITE carries Ms-Conversation-ID (7.1) */
         bool pager;             /* pager mode where INVITE is refused (8) */
         bool imdn;              /* our accept-types list message/cpim and message/imdn+xml (7.2) */
+        bool msrp;              /* sessions over MSRP, where the gateway listens for it (7.11) */
         bool loose_names;       /* local parts are the same when they differ in spaces and case only (12) */
         bool mail_names;        /* user(gmail.com)@aol.com (2.3) */
         bool default_domain;    /* reached through the clearing house's routes too (12) */

@@ -36,4 +36,5 @@ const struct dialect dialect_simple = {
         .grant_expires = 3600,
         .pager = true,
         .imdn = true,
+        .msrp = true,
 };

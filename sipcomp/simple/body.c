@@ -19,54 +19,63 @@ is_blank(const struct buf *text)
         return true;
 }
 
-/* What message/cpim says around the text. True: it was a notification, and is answered. */
+/* What message/cpim says around the text. True: it was a notification, and is heard. */
 static bool
-take_notification(struct simple *simple, struct sip_server *server, const struct sip_message *request, const struct pair *pair,
-        struct cpim *cpim)
+take_notification(
+        struct simple *simple, const struct pair *pair, const char *type, const char *bytes, size_t len, struct cpim *cpim)
 {
-        const char *type = sip_message_content_type(request);
         *cpim = (struct cpim){ 0 };
-        if (type == NULL || !text_equal(type, "message/cpim") || !cpim_read(cpim, request->body, request->body_len) ||
-                !cpim->is_notification)
+        if (type == NULL || !text_type_is(type, "message/cpim") || !cpim_read(cpim, bytes, len) || !cpim->is_notification)
                 return false;
         receipt_heard(simple, pair, cpim);
-        sip_server_status(server, 200);
         return true;
+}
+
+int
+take_body(struct simple *simple, const struct pair *pair, const char *thread, const char *type, const char *bytes, size_t len,
+        uint64_t id)
+{
+        struct buf text = { 0 };
+        struct cpim cpim;
+        int status = 200;
+        if (take_notification(simple, pair, type, bytes, len, &cpim))
+                return 200;
+        switch (text_reduce(&text, type, bytes, len)) {
+        case TEXT_FINE:
+                if (is_blank(&text))
+                        break;
+                simple->events->text(simple->owner, pair, thread, buf_text(&text),
+                        cpim.wants_delivery && cpim.message_id[0] != '\0' ? receipt_owe(simple, pair, &cpim) : NULL, id);
+                status = 0;
+                break;
+        case TEXT_COMPOSING:
+        case TEXT_NOTHING:
+                break;
+        case TEXT_BAD:
+                status = 400;
+                break;
+        case TEXT_TOO_LARGE:
+                status = 413;
+                break;
+        case TEXT_UNSUPPORTED:
+                status = 415;
+                break;
+        }
+        buf_free(&text);
+        return status;
 }
 
 void
 take_text(struct simple *simple, struct sip_server *server, const struct sip_message *request, const struct pair *pair,
         const char *thread)
 {
-        struct buf text = { 0 };
-        struct cpim cpim;
-        if (take_notification(simple, server, request, pair, &cpim))
-                return;
-        switch (text_reduce(&text, sip_message_get(request, "Content-Type"), request->body, request->body_len)) {
-        case TEXT_FINE:
-                if (is_blank(&text))
-                        sip_server_status(server, 200);
-                else
-                        simple->events->text(simple->owner, pair, thread, buf_text(&text),
-                                cpim.wants_delivery && cpim.message_id[0] != '\0' ? receipt_owe(simple, pair, &cpim) : NULL,
-                                sip_server_id(server));
-                break;
-        case TEXT_COMPOSING:
-        case TEXT_NOTHING:
-                sip_server_status(server, 200);
-                break;
-        case TEXT_BAD:
-                sip_server_status(server, 400);
-                break;
-        case TEXT_TOO_LARGE:
-                sip_server_status(server, 413);
-                break;
-        case TEXT_UNSUPPORTED:
+        int status = take_body(simple, pair, thread, sip_message_get(request, "Content-Type"), request->body, request->body_len,
+                sip_server_id(server));
+        if (status == 415)
                 answer(server, request, 415, "Accept",
                         "text/plain, text/html, multipart/alternative, application/im-iscomposing+xml");
-                break;
-        }
-        buf_free(&text);
+        else if (status != 0)
+                sip_server_status(server, status);
 }
 
 void
@@ -78,14 +87,14 @@ typing_over(struct timer *timer)
 }
 
 void
-take_typing(struct chat *chat, const struct sip_message *request)
+take_typing(struct chat *chat, const char *type, const char *bytes, size_t len)
 {
         bool typing;
         unsigned refresh;
-        if (request->body_len == 0 || !text_typing(request->body, request->body_len, &typing, &refresh))
+        if (len == 0 || type == NULL || !text_typing(bytes, len, &typing, &refresh))
                 return;
         chat->simple->events->typing(chat->simple->owner, &chat->pair, typing ? TYPING_ACTIVE : TYPING_PAUSED);
-        if (typing && text_equal(sip_message_content_type(request), "application/im-iscomposing+xml"))
+        if (typing && text_type_is(type, "application/im-iscomposing+xml"))
                 timer_start(&chat->composing, (uint64_t)refresh * 1000, typing_over);
         else
                 timer_stop(&chat->composing);

@@ -3,6 +3,7 @@
 #define SIPCOMP_SIMPLE_CHAT_PRIVATE_H
 
 #include "sipcomp/simple/simple_private.h"
+#include "sipcomp/sip/sdp.h"
 
 enum { CHAT_TEXTS_MAX = 200, CHAT_BYTES_MAX = 1024 * 1024, CHAT_SESSIONS_MAX = 4, PIECE_MAX = 40000, PIECE_SMALL = 2000 };
 
@@ -84,6 +85,8 @@ struct session {
         bool sending;              /* and it carries the first text of the chat */
         char *accept_types;        /* of the other side; NULL: not said */
         char *sdp;                 /* what we answered */
+        struct msrp_session *msrp; /* carries the texts; NULL: the dialog does */
+        bool offers_msrp, msrp_secure;
         char *redirect;
         bool once_anew, once_later;            /* these steps were taken */
         const struct message_failure *failure; /* of the answer that is being handled */
@@ -122,14 +125,36 @@ void session_touch(struct session *session);               /* a MESSAGE passed: 
 const char *session_accept_types(const struct chat *chat); /* what we say that we take */
 void session_close_in(struct session *session, uint64_t ms);
 
+/* How long to wait before the INVITE goes once more; 0: it does not. */
+uint64_t session_pause_after(const struct sip_message *response);
+
+/* session_answer.c */
+void session_finish_invite(void *owner, struct sip_client *client, const struct sip_message *response, bool sent);
+void session_keep_failure(struct session *session, const struct message_failure *failure, const struct sip_message *response);
+
 /* session_in.c */
 void session_hear(struct dialog_ear *ear, struct sip_server *server, const struct sip_message *request);
 void session_init_ear(struct session *session);
 
-/* body.c: reads the body of a MESSAGE and answers it, or gives it to the bridge, who answers it by simple_vouch. thread may be NULL. */
+/* session_msrp.c. Can this description of theirs become a session over MSRP? */
+bool session_msrp_speaks(const struct simple *simple, const char *domain, const struct sip_sdp *theirs);
+/* Remembers that the domain speaks it, where a message of theirs shows that. */
+void session_msrp_learn(struct simple *simple, const char *domain, const struct sip_message *message);
+/* Their offer, our answer: session->sdp. flow: where it came from. False: 488. */
+bool session_msrp_answer(struct session *session, const struct sip_sdp *offer, uint64_t flow);
+/* Our offer: session->sdp. */
+void session_msrp_offer(struct session *session);
+bool session_msrp_take_answer(struct session *session, const struct sip_sdp *answer, uint64_t flow);
+/* session.c: the event that an answer of MSRP means for the text under way; 0: the connection is gone. */
+enum session_event session_judge_msrp(struct session *session, int status);
+
+/* body.c: what stands in a message goes to the bridge, who will call simple_vouch(id): 0; else the status to answer. thread may be NULL. */
+int take_body(struct simple *simple, const struct pair *pair, const char *thread, const char *type, const char *bytes, size_t len,
+        uint64_t id);
+/* The same for a MESSAGE, answered. */
 void take_text(struct simple *simple, struct sip_server *server, const struct sip_message *request, const struct pair *pair,
         const char *thread);
-void take_typing(struct chat *chat, const struct sip_message *request);
+void take_typing(struct chat *chat, const char *type, const char *bytes, size_t len);
 void typing_over(struct timer *timer);
 
 /* receipt.c: a text of ours of which they will say that it was delivered, and what they said; the key is a copy to keep. */

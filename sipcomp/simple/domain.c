@@ -16,7 +16,7 @@ enum {
         TICK_US = 20000,  /* how exact the timers are */
         LAG_US = 50000,   /* turns that may be made up for */
         STATES_MS = 1000, /* after a start the users' states are known by then */
-        PAGER_MEMORY_MS = 24 * 3600 * 1000,
+        MEMORY_MS = 24 * 3600 * 1000,
 };
 
 struct domain *
@@ -282,5 +282,21 @@ pager_remembered(struct simple *simple, const char *name)
 void
 pager_remember(struct simple *simple, const char *name)
 {
-        domain_of(simple, name)->pager_until = worker_now() + PAGER_MEMORY_MS;
+        domain_of(simple, name)->pager_until = worker_now() + MEMORY_MS;
+}
+
+enum msrp_memory
+msrp_remembered(struct simple *simple, const char *name)
+{
+        const struct domain *domain = domain_of(simple, name);
+        return domain->msrp_until <= worker_now() ? MSRP_UNKNOWN : domain->msrp_secure ? MSRP_SECURE : MSRP_PLAIN;
+}
+
+void
+msrp_remember(struct simple *simple, const char *name, bool secure)
+{
+        struct domain *domain = domain_of(simple, name);
+        domain->msrp_until = worker_now() + MEMORY_MS;
+        domain->msrp_secure = secure;
+        domain->pager_until = 0; /* there is a session to be had after all */
 }

@@ -20,9 +20,11 @@ struct domain {
         uint64_t next_turn;   /* when the next SUBSCRIBE may leave, in microseconds: there may be several in a millisecond */
         uint64_t next_notify; /* the same for NOTIFYs that are sent again */
         uint64_t pager_until; /* it refused sessions: single messages until then */
-        uint64_t back_at;     /* since when it can be reached, as far as we know; subscriptions granted before are worth renewing */
-        bool shared;          /* one subscription for all who watch a contact there */
-        struct list watches;  /* of struct watch */
+        uint64_t msrp_until;  /* it speaks MSRP */
+        bool msrp_secure;
+        uint64_t back_at;    /* since when it can be reached, as far as we know; subscriptions granted before are worth renewing */
+        bool shared;         /* one subscription for all who watch a contact there */
+        struct list watches; /* of struct watch */
         struct list relations;
         size_t watcher_count;  /* dialogs in those relations */
         struct walk telling;   /* states of the contacts, to XMPP */

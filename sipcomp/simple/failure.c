@@ -96,6 +96,20 @@ static const struct message_failure message_failures[] = {
 };
 /* clang-format on */
 
+/* RFC 4975 10. What is certain not to have arrived goes again in a new session. */
+/* clang-format off */
+static const struct message_failure msrp_failures[] = {
+        { 0,   0,   STEP_DROP,        RECIPIENT_UNAVAILABLE,   WAIT,   MAY_HAVE      },
+        { 403, 403, STEP_FAIL,        FORBIDDEN,               AUTH,   NULL          },
+        { 408, 408, STEP_DROP,        RECIPIENT_UNAVAILABLE,   WAIT,   MAY_HAVE      },
+        { 413, 413, STEP_SPLIT,       POLICY_VIOLATION,        CANCEL, NULL          },
+        { 415, 415, STEP_PLAINER,     NOT_ACCEPTABLE,          CANCEL, NULL          },
+        { 481, 481, STEP_NEW_SESSION, RECIPIENT_UNAVAILABLE,   WAIT,   NULL          },
+        { 506, 506, STEP_NEW_SESSION, RECIPIENT_UNAVAILABLE,   WAIT,   NULL          },
+        { 0,   999, STEP_FAIL,        BAD_REQUEST,             CANCEL, NULL          },
+};
+/* clang-format on */
+
 static const struct message_failure content_filter = { 0, 999, STEP_FAIL, POLICY_VIOLATION, CANCEL, "refused by a content filter" };
 static const struct message_failure out_of_step = { 500, 500, STEP_NEW_SESSION, SERVICE_UNAVAILABLE, WAIT, NULL };
 static const struct message_failure unreachable = { 503, 503, STEP_FAIL, REMOTE_SERVER_TIMEOUT, WAIT,
@@ -120,6 +134,15 @@ failure_wait(const struct subscribe_failure *rule, unsigned tries)
         for (unsigned i = 1; i < tries && wait < rule->wait_max; i++)
                 wait *= 2;
         return wait < rule->wait_max ? wait : rule->wait_max;
+}
+
+const struct message_failure *
+failure_of_msrp(int status)
+{
+        const struct message_failure *rule = msrp_failures;
+        while (status < rule->from || status > rule->to)
+                rule++;
+        return rule;
 }
 
 static bool

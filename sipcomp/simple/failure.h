@@ -51,6 +51,8 @@ struct message_failure {
 const struct message_failure *failure_of_invite(const struct sip_message *response);
 /* sent: as in the final event of the transaction. */
 const struct message_failure *failure_of_message(const struct sip_message *response, bool sent);
+/* status: of MSRP (RFC 4975 10); 0: the connection is gone. */
+const struct message_failure *failure_of_msrp(int status);
 
 /* "SIP 403 Forbidden (ms-diagnostics 1002: the user there may not ...)" into text; returns text. */
 enum { FAILURE_TEXT = 400 };

@@ -12,6 +12,7 @@
 #include "shared/loop/worker.h"
 #include "sipcomp/sip/sdp.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum { PAUSE_MS = 2000, PAUSE_MAX_S = 10, BYE_MS = 40000, TRIES_ANEW = 1 };
@@ -23,12 +24,11 @@ static const char keyboard_xml[] =
         "<?xml version=\"1.0\"?>\r\n<KeyboardActivity>\r\n<status status=\"%s\" />\r\n</KeyboardActivity>\r\n";
 
 static void fire(struct timer *timer);
-static void finish_invite(void *owner, struct sip_client *client, const struct sip_message *response, bool sent);
 static void finish_message(void *owner, struct sip_client *client, const struct sip_message *response, bool sent);
 static void finish_typing(void *owner, struct sip_client *client, const struct sip_message *response, bool sent);
 static void finish_bye(void *owner, struct sip_client *client, const struct sip_message *response, bool sent);
 
-static const struct sip_client_events invite_events = { .final = finish_invite };
+static const struct sip_client_events invite_events = { .final = session_finish_invite };
 static const struct sip_client_events message_events = { .final = finish_message };
 static const struct sip_client_events typing_events = { .final = finish_typing };
 static const struct sip_client_events bye_events = { .final = finish_bye };
@@ -58,6 +58,7 @@ session_free(struct session *session)
         timer_stop(&session->timer);
         timer_stop(&session->refresh);
         mem_free(session->accept_types);
+        msrp_session_free(&session->msrp);
         mem_free(session->sdp);
         mem_free(session->redirect);
         mem_free(session);
@@ -66,7 +67,8 @@ session_free(struct session *session)
 bool
 session_can_send(const struct session *session)
 {
-        return session->stage == SESSION_READY && session->client == NULL;
+        return session->stage == SESSION_READY && session->client == NULL && !session->sending &&
+                (session->msrp == NULL || msrp_session_is_up(session->msrp));
 }
 
 void
@@ -106,12 +108,25 @@ add_conversation_id(struct sip_message *request)
         sip_message_add(request, "Ms-Conversation-ID", text_base64(text, bytes, sizeof(bytes)));
 }
 
+static void
+describe(struct session *session, struct sip_message *request)
+{
+        struct buf sdp = { 0 };
+        if (session->offers_msrp) {
+                session_msrp_offer(session);
+                sip_message_set_body(request, "application/sdp", session->sdp, strlen(session->sdp));
+                return;
+        }
+        sip_sdp_write(&sdp, session->chat->simple->options.sdp_address, "null", session_accept_types(session->chat));
+        sip_message_set_body(request, "application/sdp", buf_data(&sdp), sdp.len);
+        buf_free(&sdp);
+}
+
 /* Each try has a new Call-ID and a new conversation: one that a window of theirs still knows is refused (7.1). */
 static void
 invite(struct session *session, const struct sip_message *cause)
 {
         struct chat *chat = session->chat;
-        struct buf sdp = { 0 };
         struct sip_message *request =
                 sip_request_new("INVITE", session->redirect != NULL ? session->redirect : chat->pair.foreign_uri, NULL,
                         chat->pair.local_uri, chat->pair.foreign_uri);
@@ -119,9 +134,7 @@ invite(struct session *session, const struct sip_message *cause)
         if (dialect_for(chat->simple, chat->pair.domain)->conversation_id)
                 add_conversation_id(request);
         sip_message_add(request, "Allow", sip_allow);
-        sip_sdp_write(&sdp, chat->simple->options.sdp_address, "null", session_accept_types(chat));
-        sip_message_set_body(request, "application/sdp", buf_data(&sdp), sdp.len);
-        buf_free(&sdp);
+        describe(session, request);
         must(sip_message_complete(request));
         sip_dialog_free(&session->dialog);
         ear_register(chat->simple, &session->ear, request->call_id, request->from.tag);
@@ -130,8 +143,8 @@ invite(struct session *session, const struct sip_message *cause)
 }
 
 /* What Retry-After asks for (20.33), where it is short enough to keep a text waiting; 0: it is not. Without one 2 s after 481 and 491. */
-static uint64_t
-pause_after(const struct sip_message *response)
+uint64_t
+session_pause_after(const struct sip_message *response)
 {
         int64_t seconds = sip_message_number(response, "Retry-After", PAUSE_MAX_S);
         if (seconds == -1)
@@ -143,7 +156,7 @@ static void
 pause_invite(struct session *session, const struct sip_message *cause)
 {
         session->once_later = true;
-        timer_start(&session->timer, pause_after(cause), fire);
+        timer_start(&session->timer, session_pause_after(cause), fire);
 }
 
 static void
@@ -162,6 +175,7 @@ say_bye(struct session *session, const struct sip_message *cause)
                 text_fail(session->chat, &unanswered, "the session was closed: the message may not have arrived");
         session->sending = false;
         sip_client_forget(&session->client);
+        msrp_session_free(&session->msrp);
         session->client = start(session, sip_dialog_request(session->dialog, "BYE", false), &bye_events);
         timer_start(&session->timer, BYE_MS, fire);
 }
@@ -265,7 +279,7 @@ static const struct step {
 
         { SESSION_INVITING, SESSION_ANSWERED,     open_session,         SESSION_READY    },
         { SESSION_INVITING, SESSION_UNUSABLE,     refuse_answer,        SESSION_ENDING   },
-        { SESSION_INVITING, SESSION_AGAIN,        invite,               SESSION_INVITING }, /* 52035, 3xx */
+        { SESSION_INVITING, SESSION_AGAIN,        invite,               SESSION_INVITING }, /* 52035, 3xx, over MSRP */
         { SESSION_INVITING, SESSION_LATER,        pause_invite,         SESSION_PAUSED   }, /* 481, 491, Retry-After */
         { SESSION_INVITING, SESSION_TO_PAGER,     turn_to_pager,        SESSION_OVER     },
         { SESSION_INVITING, SESSION_REFUSED,      fail_all,             SESSION_OVER     },
@@ -343,7 +357,7 @@ next_step(const struct session *session)
         case SESSION_PAUSED:
                 return "INVITE again";
         case SESSION_READY:
-                return session->client != NULL ? session->sending ? "answer to MESSAGE" : "answer" : "BYE when idle";
+                return session->sending ? "answer to MESSAGE" : session->client != NULL ? "answer" : "BYE when idle";
         default:
                 return "";
         }
@@ -370,90 +384,6 @@ session_view(const struct simple *simple, const char *domain, simple_viewed *see
         return true;
 }
 
-/* --- Answers to INVITE. */
-
-static bool
-knows_conversation(const struct sip_message *response)
-{
-        const char *diagnostics = sip_message_get(response, "Ms-client-diagnostics");
-        return response->status == 488 && diagnostics != NULL && strncmp(diagnostics, "52035", 5) == 0;
-}
-
-static bool
-may_follow(struct session *session, const struct sip_message *response)
-{
-        struct sip_address contact;
-        if (response->status >= 400 || session->redirect != NULL || !sip_message_contact(response, &contact) || contact.star ||
-                !text_equal(contact.uri.host, session->chat->pair.domain))
-                return false;
-        session->redirect = mem_strdup(contact.uri.text);
-        return true;
-}
-
-static void
-keep_failure(struct session *session, const struct message_failure *failure, const struct sip_message *response)
-{
-        session->failure = failure;
-        failure_text(session->failure_text, response, failure->text);
-}
-
-static enum session_event
-event_of_refusal(struct session *session, const struct sip_message *response)
-{
-        const struct message_failure *failure = failure_of_invite(response);
-        struct chat *chat = session->chat;
-        keep_failure(session, failure, response);
-        log_info(&chat->log, "INVITE failed: %s", session->failure_text);
-        if (knows_conversation(response) && !session->once_anew) {
-                session->once_anew = true;
-                return SESSION_AGAIN;
-        }
-        if (may_follow(session, response))
-                return SESSION_AGAIN;
-        if (failure->step == STEP_RETRY_LATER && !session->once_later && pause_after(response) > 0)
-                return SESSION_LATER;
-        if (failure->step == STEP_PAGER && dialect_for(chat->simple, chat->pair.domain)->pager)
-                return SESSION_TO_PAGER;
-        return SESSION_REFUSED;
-}
-
-static bool
-take_description(struct session *session, const struct sip_message *response)
-{
-        struct arena *arena = arena_new(512);
-        struct sip_sdp sdp;
-        const char *type = sip_message_content_type(response);
-        bool usable = type != NULL && text_equal(type, "application/sdp") &&
-                sip_sdp_read(&sdp, arena, response->body, response->body_len) == SIP_SDP_IM;
-        if (usable && sdp.accept_types != NULL)
-                session->accept_types = mem_strdup(sdp.accept_types);
-        arena_free(&arena);
-        return usable;
-}
-
-static void
-finish_invite(void *owner, struct sip_client *client, const struct sip_message *response, bool sent)
-{
-        struct session *session = owner;
-        struct chat *chat = session->chat;
-        const struct sip_message *request = sip_client_request(client);
-        session->client = NULL;
-        if (response->status >= 300) {
-                session_apply(session, event_of_refusal(session, response), response);
-                return;
-        }
-        session->dialog = sip_dialog_of_client(request, response, own_host(chat->simple));
-        if (session->dialog == NULL) { /* no tag or no Contact; the transaction ends it as well as it can be ended */
-                static const struct message_failure rule = { .condition = NOT_ACCEPTABLE, .type = "cancel" };
-                session->failure = &rule;
-                strcpy(session->failure_text, "the other side's answer cannot be used");
-                session_apply(session, SESSION_REFUSED, response);
-                return;
-        }
-        sip_client_ack(client, sip_dialog_ack(session->dialog, response->cseq));
-        session_apply(session, take_description(session, response) ? SESSION_ANSWERED : SESSION_UNUSABLE, response);
-}
-
 /* --- MESSAGE. */
 
 /* Both or none: who lists the notification can read what asks for it. */
@@ -469,22 +399,25 @@ session_send_text(struct session *session)
 {
         struct text *text = LIST_ITEM(session->chat->texts.first, struct text, link);
         struct buf body = { 0 };
-        struct sip_message *request = sip_dialog_request(session->dialog, "MESSAGE", true);
         const char *type = text_piece(text, &body, takes_imdn(session));
-        sip_message_set_body(request, type, buf_data(&body), body.len);
-        buf_free(&body);
         session->sending = true;
-        session->client = start(session, request, &message_events);
+        if (session->msrp != NULL) {
+                msrp_session_send(session->msrp, type, buf_data(&body), body.len);
+        } else {
+                struct sip_message *request = sip_dialog_request(session->dialog, "MESSAGE", true);
+                sip_message_set_body(request, type, buf_data(&body), body.len);
+                session->client = start(session, request, &message_events);
+        }
+        buf_free(&body);
 }
 
 /* The step of the table, as far as it has not been taken for this text before. */
 static enum session_event
-event_of_failure(struct session *session, const struct sip_message *response, bool sent)
+event_of_failure(struct session *session)
 {
         struct text *text = LIST_ITEM(session->chat->texts.first, struct text, link);
-        const struct message_failure *failure = failure_of_message(response, sent);
-        keep_failure(session, failure, response);
-        log_info(&session->chat->log, "MESSAGE failed: %s", session->failure_text);
+        const struct message_failure *failure = session->failure;
+        log_info(&session->chat->log, "a message failed: %s", session->failure_text);
         if (text == NULL)
                 return SESSION_TEXT_REFUSED;
         switch (failure->step) {
@@ -506,7 +439,27 @@ finish_message(void *owner, struct sip_client *client, const struct sip_message 
         struct session *session = owner;
         session->client = NULL;
         session->sending = false;
-        session_apply(session, response->status < 300 ? SESSION_TAKEN : event_of_failure(session, response, sent), response);
+        if (response->status < 300) {
+                session_apply(session, SESSION_TAKEN, response);
+                return;
+        }
+        session_keep_failure(session, failure_of_message(response, sent), response);
+        session_apply(session, event_of_failure(session), response);
+}
+
+enum session_event
+session_judge_msrp(struct session *session, int status)
+{
+        char what[40] = "the connection was lost";
+        session->failure = failure_of_msrp(status);
+        if (status != 0)
+                snprintf(what, sizeof(what), "MSRP %d", status);
+        const char *text = session->failure->text;
+        snprintf(session->failure_text, sizeof(session->failure_text), "%s%s%s", what, text == NULL ? "" : ": ",
+                text == NULL ? "" : text);
+        enum session_event event = event_of_failure(session);
+        return event == SESSION_LOST && session->stage == SESSION_READY ? SESSION_CLOSE
+                                                                        : event; /* the dialog stands and must be ended */
 }
 
 /* --- Typing. */
@@ -518,6 +471,13 @@ session_send_typing(struct session *session, bool active)
         struct sip_sdp sdp = { .accept_types = session->accept_types };
         struct buf body = { 0 };
         struct sip_message *request;
+        if (session->msrp != NULL) {
+                buf_printf(&body, composing_xml, active ? "active" : "idle");
+                if (sip_sdp_accepts(&sdp, "application/im-iscomposing+xml"))
+                        msrp_session_tell(session->msrp, "application/im-iscomposing+xml", buf_data(&body), body.len);
+                buf_free(&body);
+                return;
+        }
         if (dialect_for(chat->simple, chat->pair.domain)->keyboard_activity) {
                 request = sip_dialog_request(session->dialog, "INFO", true);
                 buf_printf(&body, keyboard_xml, active ? "type" : "idle");

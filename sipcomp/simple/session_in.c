@@ -31,24 +31,23 @@ refuse_group(const struct simple *simple, struct sip_server *server, const struc
         sip_server_answer(server, response);
 }
 
-/* The description they offer; on false it is answered. */
+/* The description they offer, its texts in the request's arena; on false it is answered. over_msrp: it is none of the dialog itself. */
 static bool
-read_offer(struct sip_server *server, const struct sip_message *request, char **accept_types)
+read_offer(const struct simple *simple, struct sip_server *server, const struct sip_message *request, struct sip_sdp *sdp,
+        bool *over_msrp)
 {
-        struct arena *arena = arena_new(512);
-        struct sip_sdp sdp = { 0 };
         const char *type = sip_message_content_type(request);
-        bool fine = false;
         if (request->body_len > 0 && (type == NULL || !text_equal(type, "application/sdp"))) {
                 answer(server, request, 415, "Accept", "application/sdp");
-        } else if (request->body_len == 0 || sip_sdp_read(&sdp, arena, request->body, request->body_len) != SIP_SDP_IM) {
-                sip_server_status(server, 488);
-        } else {
-                fine = true;
-                *accept_types = sdp.accept_types == NULL ? NULL : mem_strdup(sdp.accept_types);
+                return false;
         }
-        arena_free(&arena);
-        return fine;
+        enum sip_sdp_kind kind =
+                request->body_len == 0 ? SIP_SDP_BAD : sip_sdp_read(sdp, request->arena, request->body, request->body_len);
+        *over_msrp = kind == SIP_SDP_MSRP;
+        if (kind == SIP_SDP_IM || (kind == SIP_SDP_MSRP && session_msrp_speaks(simple, request->from.uri.host, sdp)))
+                return true;
+        sip_server_status(server, 488);
+        return false;
 }
 
 /* Seconds of Session-Expires; 0: none; -1: too short (422). */
@@ -134,10 +133,28 @@ has_too_many(const struct simple *simple, const char *foreign)
         return count >= DIALOGS_PER_FOREIGN_USER;
 }
 
+/* False where MSRP was offered and nothing comes of it. */
+static bool
+describe(struct session *session, const struct sip_message *request, const struct sip_sdp *offer, bool over_msrp)
+{
+        if (offer->accept_types != NULL)
+                session->accept_types = mem_strdup(offer->accept_types);
+        if (!over_msrp) {
+                write_description(session);
+                return true;
+        }
+        if (!session_msrp_answer(session, offer, request->flow))
+                return false;
+        msrp_remember(session->chat->simple, session->chat->pair.domain, offer->secure);
+        return true;
+}
+
 void
 session_invited(struct simple *simple, struct sip_server *server, const struct sip_message *request, const struct pair *pair)
 {
-        char *accept_types = NULL, tag[SIP_TAG_TEXT];
+        char tag[SIP_TAG_TEXT];
+        struct sip_sdp offer = { 0 };
+        bool over_msrp = false;
         struct chat *chat = chat_of(simple, pair);
         if (is_group(request)) {
                 refuse_group(simple, server, request);
@@ -147,7 +164,7 @@ session_invited(struct simple *simple, struct sip_server *server, const struct s
                 sip_server_status(server, 488);
                 goto out;
         }
-        if (!read_offer(server, request, &accept_types))
+        if (!read_offer(simple, server, request, &offer, &over_msrp))
                 goto out;
         if (refuse_hurry(server, request))
                 goto out;
@@ -162,14 +179,15 @@ session_invited(struct simple *simple, struct sip_server *server, const struct s
         }
         struct session *session = session_new(chat, false);
         session->dialog = dialog;
-        session->accept_types = accept_types;
-        accept_types = NULL;
+        if (!describe(session, request, &offer, over_msrp)) {
+                session_free(session);
+                sip_server_status(server, 488);
+                goto out;
+        }
         ear_register(simple, &session->ear, dialog->call_id, dialog->local_tag);
-        write_description(session);
         send_description(session, server, request);
         session_apply(session, SESSION_INVITED, NULL);
 out:
-        mem_free(accept_types);
         chat_tidy(chat);
 }
 
@@ -180,16 +198,21 @@ static void
 hear_reinvite(struct session *session, struct sip_server *server, const struct sip_message *request)
 {
         struct simple *simple = session->chat->simple;
-        char *accept_types = NULL;
+        struct sip_sdp offer = { 0 };
+        bool over_msrp = false;
         if (is_group(request)) {
                 refuse_group(simple, server, request);
                 return;
         }
         if (refuse_hurry(server, request))
                 return;
-        if (request->body_len > 0 && !read_offer(server, request, &accept_types))
+        if (request->body_len > 0 && !read_offer(simple, server, request, &offer, &over_msrp))
                 return;
-        mem_free(accept_types);
+        bool same = over_msrp ? session->msrp != NULL && msrp_session_knows(session->msrp, offer.path) : session->msrp == NULL;
+        if (request->body_len > 0 && !same) { /* other media, or another connection */
+                sip_server_status(server, 488);
+                return;
+        }
         if (session->sdp == NULL)
                 write_description(session);
         send_description(session, server, request);
@@ -200,7 +223,7 @@ hear_message(struct session *session, struct sip_server *server, const struct si
 {
         const char *type = sip_message_content_type(request);
         if (type != NULL && text_equal(type, "application/im-iscomposing+xml"))
-                take_typing(session->chat, request);
+                take_typing(session->chat, type, request->body, request->body_len);
         else if (request->body_len > 0)
                 session_touch(session);
         take_text(session->chat->simple, server, request, &session->chat->pair, session->dialog->call_id);
@@ -214,7 +237,7 @@ hear_info(struct session *session, struct sip_server *server, const struct sip_m
                 answer(server, request, 415, "Accept", "application/xml, application/im-iscomposing+xml");
                 return;
         }
-        take_typing(session->chat, request);
+        take_typing(session->chat, type, request->body, request->body_len);
         sip_server_status(server, 200);
 }
 
@@ -225,7 +248,7 @@ hear_bye(struct session *session, struct sip_server *server, const struct sip_me
         sip_server_status(server, 200);
         if (session->stage == SESSION_READY)
                 chat->simple->events->typing(chat->simple->owner, &chat->pair, TYPING_GONE);
-        session_apply(session, session->client == NULL ? SESSION_BYE : SESSION_BYE_BUSY, NULL);
+        session_apply(session, session->client == NULL && !session->sending ? SESSION_BYE : SESSION_BYE_BUSY, NULL);
 }
 
 static void

@@ -248,9 +248,22 @@ simple_request(struct simple *simple, struct sip_server *server, const struct si
                 sip_server_status(server, 481); /* a method that lives in dialogs only */
 }
 
+/* One number for both: those of MSRP have the highest bit. */
+static const uint64_t of_msrp = (uint64_t)1 << 63;
+
+uint64_t
+vouch_id_of_msrp(uint64_t token)
+{
+        return token | of_msrp;
+}
+
 void
 simple_vouch(struct simple *simple, uint64_t id, int status)
 {
+        if ((id & of_msrp) != 0) {
+                msrp_answer(simple->options.msrp, id & ~of_msrp, status == 200 ? 200 : 403);
+                return;
+        }
         struct sip_server *server = sip_server_find(simple->options.transactions, id);
         if (server != NULL)
                 sip_server_status(server, status);

@@ -8,6 +8,7 @@
 #include "shared/base/buf.h"
 #include "shared/store/store.h"
 #include "shared/xmpp/errors.h"
+#include "sipcomp/msrp/msrp.h"
 #include "sipcomp/route/federation.h"
 #include "sipcomp/simple/pair.h"
 #include "sipcomp/simple/pidf.h"
@@ -55,6 +56,7 @@ struct simple_events {
 
 struct simple_options {
         struct sip_transactions *transactions;
+        struct msrp *msrp;        /* NULL: not spoken */
         struct store *store;      /* with the tables of simple_tables */
         const char *sdp_address;  /* an IP literal for o= and c= */
         uint32_t session_idle;    /* seconds */

@@ -72,6 +72,12 @@ void answer(struct sip_server *server, const struct sip_message *request, int st
 /* The domain has refused a session within the last 24 h (section 8 of the dialects). */
 bool pager_remembered(struct simple *simple, const char *domain);
 void pager_remember(struct simple *simple, const char *domain);
+/* For simple_vouch: one number for SIP and MSRP. */
+uint64_t vouch_id_of_msrp(uint64_t token);
+/* It has shown within the last 24 h that it speaks MSRP (7.11). */
+enum msrp_memory { MSRP_UNKNOWN, MSRP_PLAIN, MSRP_SECURE };
+enum msrp_memory msrp_remembered(struct simple *simple, const char *domain);
+void msrp_remember(struct simple *simple, const char *domain, bool secure);
 
 void save(struct simple *simple, enum table table, const void *key, size_t key_len, const struct buf *record);
 void save_later(struct simple *simple, enum table table, const void *key, size_t key_len,

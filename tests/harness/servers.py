@@ -153,6 +153,8 @@ class Sipcomp:
             "log": {"level": "info"},
         }
         self.config = self.directory / "sipcomp.conf"
+        if "msrp" in (settings or {}):
+            base["msrp"] = {"port": system.free_port(), "tls-port": system.free_port()}
         self.settings = config.merge(base, settings or {})
         self.config.write_text(config.render(self.settings) + 'include("federation.conf")\n')
         self.process = process.Process("sipcomp", [system.program("sipcomp"), "-c", self.config], self.directory)

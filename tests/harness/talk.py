@@ -11,6 +11,7 @@ import time
 
 from . import dns, peers, pki, servers, sip, stream, system, xmlnode
 from .talk_party import WAIT, SipParty, XmppParty
+from .talk_msrp import MsrpParty, MsrpPlayer
 from .talk_s2s import ServerParty, ServerPlayer, put_pins
 from .talk_sip import SipPlayer
 
@@ -113,6 +114,8 @@ class Setup:
                 self.transport = "tcp"
             elif word in ("direct", "shared"):
                 setattr(self, word, True)
+            elif word == "msrp":                # the ports are found when it starts
+                self.sip_settings = servers.config.merge(self.sip_settings, {"msrp": {"address": "127.0.0.1", "host": "127.0.0.1"}})
             else:
                 raise TalkError(line, f"unknown word {word}")
 
@@ -274,7 +277,7 @@ def habit_of_ejabberd(event):
     return False
 
 
-class Player(SipPlayer, ServerPlayer):
+class Player(SipPlayer, MsrpPlayer, ServerPlayer):
     def __init__(self, talk, house):
         self.talk, self.house = talk, house
         self.parties, self.values, self.accounts = {}, {}, {}
@@ -356,6 +359,8 @@ class Player(SipPlayer, ServerPlayer):
         first = words[2] if len(words) > 2 else ""
         if isinstance(party, ServerParty):
             return self.do_peer_server(party, action, join_xml([first, *line.more]))
+        if isinstance(party, MsrpParty):
+            return self.do_msrp(party, action, "\n".join([first, *line.more]))
         if isinstance(party, SipParty):
             return self.do_sip(party, action, "\n".join([first, *line.more]).strip())
         return self.do_xmpp(party, action, join_xml([first, *line.more]))

@@ -10,9 +10,11 @@ from .talk_party import WAIT, SipParty
 
 class SipPlayer:
     def do_peer(self, words):
-        """peer NAME sip DOMAIN [tls|tcp] [cert NAME]"""
+        """peer NAME sip DOMAIN [tls|tcp] [cert NAME]; NAME s2s ... and NAME msrp have declarations of their own"""
         if words[2] == "s2s":
             return self.declare_server(words)
+        if words[2] == "msrp":
+            return self.declare_msrp(words)
         if words[2] != "sip":
             self.fail(f"no such kind of peer: {words[2]}")
         name, domain = words[1], words[3]
@@ -188,7 +190,7 @@ class SipPlayer:
                 if not any(xmlnode.fits(pattern.strip(), v, trial) for v in message.all(key.strip())):
                     return f"{key}: {message.all(key.strip()) or 'absent'}, not {pattern.strip()}"
         text = message.text()
-        if body and not (xmlnode.fits("\r\n".join(body), text, trial) or xmlnode.fits("\r\n".join(body) + "\r\n", text, trial)):
+        if body and not any(xmlnode.fits("\r\n".join(body) + end, text, trial) for end in ("\r\n", "")):
             return f"the body is {message.text()!r}, not {chr(13).join(body)!r}"
         self.values.update(trial)
         return None

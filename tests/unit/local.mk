@@ -76,6 +76,7 @@ test_programs += tests/unit/sipcomp/dialect/test_diagnostics
 test_programs += tests/unit/sipcomp/dialect/test_cpim
 test_programs += tests/unit/sipcomp/dialect/test_dialect
 test_programs += tests/unit/sipcomp/dialect/test_text
+test_programs += tests/unit/sipcomp/msrp/test_frame
 test_programs += tests/unit/sipcomp/route/test_order
 test_programs += tests/unit/sipcomp/simple/test_failure
 test_programs += tests/unit/sipcomp/simple/test_pidf

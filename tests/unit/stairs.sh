@@ -37,6 +37,7 @@ xmppd/http              90
 xmppd                   100
 xmppd/ctl               75
 sipcomp/sip             60
+sipcomp/msrp            60
 sipcomp/component       60
 sipcomp/dialect         70
 sipcomp/route           70

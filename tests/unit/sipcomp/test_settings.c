@@ -88,7 +88,7 @@ refuses_what_does_not_fit_together(void **state)
                         "to one of them only\n" },
                 { GOOD "listen x { }",
                         "sipcomp.conf:2: section listen: port is missing: Port to listen on.\n"
-                        "sipcomp.conf:1: tls: certificate is missing: a listener with transport = tls needs one\n" },
+                        "sipcomp.conf:1: tls: certificate is missing: a listener with transport = tls, or tls-port of msrp, needs one\n" },
                 { GOOD "listen x { port = 5060 transport = tcp address = \"localhost\" }",
                         "sipcomp.conf:2: address: expected an IP address like \"[::]\" or \"192.0.2.7\", found \"localhost\"\n" },
                 { GOOD "listen x { port = 5060 transport = tcp }\nlisten y { port = 5060 transport = tcp }",

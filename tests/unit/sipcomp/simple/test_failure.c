@@ -93,6 +93,10 @@ knows_what_a_refused_message_deserves(void **state)
                 assert_int_equal(failure_of_message(answer, true)->step, rows[i].message);
                 sip_message_free(&answer);
         }
+        assert_int_equal(failure_of_msrp(0)->step, STEP_DROP);
+        assert_int_equal(failure_of_msrp(413)->step, STEP_SPLIT);
+        assert_int_equal(failure_of_msrp(481)->step, STEP_NEW_SESSION);
+        assert_int_equal(failure_of_msrp(423)->step, STEP_FAIL);
         struct sip_message *filtered = response(403, "Warning", "309 edge \"refused\"");
         assert_int_equal(failure_of_invite(filtered)->condition, POLICY_VIOLATION);
         sip_message_free(&filtered);

@@ -141,6 +141,56 @@ writes_what_it_reads(void **state)
         }
 }
 
+static void
+reads_msrp(void **state)
+{
+        static const char head[] = "v=0\r\no=- 0 0 IN IP4 1.2.3.4\r\ns=-\r\nc=IN IP4 1.2.3.4\r\nt=0 0\r\n";
+        static const struct {
+                const char *rest;
+                enum sip_sdp_kind kind;
+                bool secure, fingerprint;
+                enum sip_sdp_setup setup;
+        } rows[] = {
+                { "m=message 7394 TCP/MSRP *\r\na=accept-types:*\r\na=path:msrp://a:7394/s;tcp\r\n", SIP_SDP_MSRP, false, false,
+                        SIP_SETUP_NONE },
+                { "a=setup:passive\r\nm=message 1 tcp/tls/msrp *\r\na=path:msrps://a/s;tcp\r\na=fingerprint:sha-256 "
+                  "00:01:02:03:04:05:06:07:08:09:0a:0b:0c:0d:0e:0f:10:11:12:13:14:15:16:17:18:19:1a:1b:1c:1d:1e:fF\r\n",
+                        SIP_SDP_MSRP, true, true, SIP_SETUP_PASSIVE },
+                { "m=message 1 TCP/MSRP *\r\na=path:x\r\na=setup:ActPass\r\na=fingerprint:sha-256 00:01\r\n", SIP_SDP_MSRP, false,
+                        false, SIP_SETUP_ACTPASS },
+                { "m=message 1 TCP/MSRP *\r\na=path:x\r\na=setup:holdconn\r\na=fingerprint:sha-1 00:01\r\n", SIP_SDP_MSRP, false,
+                        false, SIP_SETUP_HOLDCONN },
+                { "m=message 1 TCP/MSRP *\r\n", SIP_SDP_OTHER, false, false, SIP_SETUP_NONE },
+                { "a=path:x\r\nm=message 1 TCP/MSRP *\r\n", SIP_SDP_OTHER, false, false, SIP_SETUP_NONE },
+                { "m=message 0 TCP/MSRP *\r\na=path:x\r\n", SIP_SDP_OTHER, false, false, SIP_SETUP_NONE },
+                { "m=message 1 UDP/MSRP *\r\na=path:x\r\n", SIP_SDP_OTHER, false, false, SIP_SETUP_NONE },
+                { "m=message 1 TCP/MSRP *\r\na=path:x\r\nm=message 1 sip null\r\n", SIP_SDP_OTHER, false, false, SIP_SETUP_NONE },
+                { "m=message 1 sip null\r\na=path:x\r\na=setup:active\r\n", SIP_SDP_IM, false, false, SIP_SETUP_ACTIVE },
+        };
+        for (size_t i = 0; i < array_len(rows); i++) {
+                struct arena *arena = arena_new(512);
+                struct buf text = { 0 };
+                struct sip_sdp sdp;
+                buf_printf(&text, "%s%s", head, rows[i].rest);
+                assert_int_equal(sip_sdp_read(&sdp, arena, buf_data(&text), text.len), rows[i].kind);
+                if (rows[i].kind == SIP_SDP_MSRP) {
+                        assert_non_null(sdp.path);
+                        assert_int_equal(sdp.secure, rows[i].secure);
+                        assert_int_equal(sdp.has_fingerprint, rows[i].fingerprint);
+                        assert_int_equal(sdp.setup, rows[i].setup);
+                }
+                if (rows[i].fingerprint)
+                        assert_int_equal(sdp.fingerprint[31], 0xff);
+                buf_clear(&text);
+                sip_sdp_write_msrp(&text, "::1", 2855, true, "msrps://a/s;tcp", "active", "text/plain");
+                assert_int_equal(sip_sdp_read(&sdp, arena, buf_data(&text), text.len), SIP_SDP_MSRP);
+                assert_string_equal(sdp.path, "msrps://a/s;tcp");
+                assert_true(sdp.secure);
+                buf_free(&text);
+                arena_free(&arena);
+        }
+}
+
 int
 main(void)
 {
@@ -150,6 +200,7 @@ main(void)
                 cmocka_unit_test(accepts_what_is_offered),
                 cmocka_unit_test(only_the_types_of_the_text_line_count),
                 cmocka_unit_test(writes_what_it_reads),
+                cmocka_unit_test(reads_msrp),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
