@@ -268,13 +268,16 @@ explain_late(struct explanation *explanation)
         const struct refusals *refusals =
                 sip_transport_refusals(sip_transactions_transport(gateway_transactions(explanation->gateway)));
         int64_t now = clock_wall_ms(), visit = last_visit(explanation);
+        int64_t granted = gateway_granted(explanation->gateway, explanation->domain);
         const struct refusal *refusal;
         char when[CLOCK_TEXT];
 
         for (size_t at = 0; (refusal = refusals_each(refusals, &at)) != NULL;) {
                 bool is_ours = refusal->domain != NULL && strcasecmp(refusal->domain, explanation->domain) == 0;
                 const struct explain_try *try = refusal->kind == REFUSAL_CONNECTION ? hop_at(explanation, refusal->place) : NULL;
-                if (now - refusal->last > LATE_MS)
+                bool is_over = refusal->kind == REFUSAL_ANSWER && refusal->status >= 500 && refusal->status < 600 &&
+                        granted > refusal->last; /* trouble of theirs; what else they refuse may concern one person */
+                if (now - refusal->last > LATE_MS || is_over)
                         continue;
                 if (is_ours && refusal->kind == REFUSAL_ANSWER)
                         tell_request(explanation, refusal, SIP_CAUSE_TURNED_US_AWAY);

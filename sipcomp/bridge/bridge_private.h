@@ -41,6 +41,7 @@ struct edge {
         struct component *component;
         struct map *barriers; /* struct barrier by local domain */
         struct map *crowds;   /* struct crowd by pair key */
+        int64_t granted;      /* wall clock, ms: the last request of ours that was; 0: none yet */
         struct timer hide;    /* the server has been away long enough: our users are shown offline */
 };
 

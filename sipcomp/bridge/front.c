@@ -3,6 +3,7 @@
  */
 #include "sipcomp/bridge/bridge_private.h"
 
+#include "shared/base/clock.h"
 #include "shared/base/mem.h"
 #include "shared/base/text.h"
 #include "sipcomp/dialect/diagnostics.h"
@@ -213,12 +214,16 @@ keep_answer(void *owner, const char *domain, const struct sip_message *request, 
         struct buf why = { 0 };
         if (gateway->simple != NULL)
                 simple_answered(gateway->simple, response);
-        if (is_personal(response->status))
+        struct edge *edge = edge_of(gateway, domain);
+        if (edge != NULL && response->status < 300)
+                edge->granted = clock_wall_ms();
+        if (response->local || is_personal(response->status)) /* what did not get there is remembered of the hop */
                 return;
         buf_puts(&why, failure_text(text, response, NULL));
         if (diagnostics_read(&found, response) && found.advice != NULL)
                 buf_printf(&why, ": %s", found.advice);
         const struct refusal refusal = { .kind = REFUSAL_ANSWER,
+                .status = response->status,
                 .domain = domain,
                 .place = flow != NULL ? sip_flow_text(flow) : domain,
                 .what = request->method,

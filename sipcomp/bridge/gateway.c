@@ -318,6 +318,13 @@ gateway_trouble(const struct gateway *gateway, const char *domain, enum stream_c
         return edge != NULL ? component_trouble(edge->component, refusal) : "";
 }
 
+int64_t
+gateway_granted(const struct gateway *gateway, const char *domain)
+{
+        const struct edge *edge = edge_of(gateway, domain);
+        return edge != NULL ? edge->granted : 0;
+}
+
 const struct section *
 gateway_settings(const struct gateway *gateway)
 {

@@ -27,6 +27,8 @@ struct sip_transactions *gateway_transactions(const struct gateway *gateway);
 bool gateway_is_attached(const struct gateway *gateway, const char *domain);
 /* See component_trouble. */
 const char *gateway_trouble(const struct gateway *gateway, const char *domain, enum stream_condition *refusal);
+/* When the last request of ours was granted there, by the wall clock in ms; 0: none since the start. */
+int64_t gateway_granted(const struct gateway *gateway, const char *domain);
 const struct section *gateway_settings(const struct gateway *gateway); /* the top of the configuration in force */
 struct dns *gateway_dns(const struct gateway *gateway);
 void gateway_each(const struct gateway *gateway, const char *domain, simple_viewed *seen, void *arg); /* see simple_each */

@@ -130,6 +130,7 @@ refusals_note(struct refusals *refusals, const struct refusal *refusal)
                 found = MEM_NEW(found);
                 found->refusal = (struct refusal){ .kind = refusal->kind,
                         .cause = refusal->cause,
+                        .status = refusal->status,
                         .first = clock_wall_ms(),
                         .domain = mem_strdup(refusal->domain),
                         .place = mem_strdup(refusal->place),

@@ -21,6 +21,7 @@ enum refusal_kind {
 struct refusal {
         enum refusal_kind kind;
         enum sip_cause cause; /* NONE: no row of the table, why alone says it */
+        int status;           /* of an answer; 0: none */
         int64_t first, last;  /* wall clock, ms */
         uint64_t count;
         const char *domain; /* of SIP users; NULL: not known, as where TLS failed before a word was said */

@@ -454,7 +454,7 @@ class House:
         self.stage = stage
         kinds = dict.fromkeys(["main", *[each.gateway for each in FAULTS.values()]])
         domains = {kind: [d for d, each in FAULTS.items() if each.gateway == kind] for kind in kinds}
-        domains["main"] += ["well.example", "busy.example"]
+        domains["main"] += ["well.example", "busy.example", "was-ill.example"]
         known = [d for kind in kinds if kind != "unknown" for d in domains[kind]]
         self.server = servers.Xmppd([US], {}, sections_of(stage, known))
         self.gateways = {}
@@ -506,6 +506,7 @@ def busy(request):
 def stage(tmp_path_factory):
     made = Stage(tmp_path_factory.mktemp("explain"))
     made.good("well.example")
+    made.good("was-ill.example", lambda request: (500, "Server Internal Error", []) if "ill@" in request.uri else busy(request))
     made.edge("busy.example", answer=busy, host="127.0.0.1", wire="tcp")
     made.names.srv("_sipfederationtls._tcp.srv.capulet.example", [(0, 0, 5061, "old.example")])
     for domain, each in FAULTS.items():
@@ -579,6 +580,14 @@ def test_all_is_well(house):
     assert re.search(r"CN=edge\.well\.example: good, from \d{4}-\d\d-\d\d to \d{4}-\d\d-\d\d", text)
     assert "CN=Intermediate: good" in text and "its names: edge.well.example" in text
     assert "our certificate names sip.example.com" in text and "can be reached from here" in text
+
+
+def test_what_the_other_side_has_got_over_is_no_fault(house):
+    house.juliet.send("<presence type='subscribe' to='ill@was-ill.example'/>")
+    first = lambda: house.explain("was-ill.example").stdout.splitlines()[0]
+    assert system.wait_until(lambda: first().endswith("[refused-us]"), 5 * system.PATIENCE, 0.2), first()
+    house.juliet.send("<presence type='subscribe' to='romeo@was-ill.example'/>")
+    assert system.wait_until(lambda: first() == "was-ill.example: all is well [none]", 5 * system.PATIENCE, 0.2), first()
 
 
 def test_who_was_turned_away_stands_in_peers_and_in_the_log(house):
@@ -704,8 +713,8 @@ def test_each_kind_of_dialog_tells_what_was_heard_and_what_is_next(house):
     assert watcher["state"] == "pending" and watcher["their_cseq"] == 1 and watcher["cseq"] >= 1 and watcher["next"] == "a change of state"
     assert talk["state"] == "ready" and talk["cseq"] == 2 and talk["next"] == "BYE when idle" and talk["in"] <= 600
     everything = json.loads(house.ctl("main", "--json", "sip", "dialogs").stdout)
-    assert everything["total"] == 4 and any(d["domain"] == "busy.example" and d["watchers"] == 1 for d in everything["domains"])
-    assert json.loads(house.ctl("main", "--json", "sip", "dialogs", "--from", "3").stdout)["dialogs"][0]["kind"] == "session"
+    assert everything["total"] == 4 + sum("was-ill" in d["foreign"] for d in everything["dialogs"]) and any(d["domain"] == "busy.example" and d["watchers"] == 1 for d in everything["domains"])
+    assert json.loads(house.ctl("main", "--json", "sip", "dialogs", "--from", str(everything["total"] - 1)).stdout)["dialogs"][0]["kind"] == "session"
     peers = json.loads(house.ctl("main", "--json", "sip", "peers").stdout)["connections"]
     assert any(c["transport"] == "tcp" and c["direction"] == "out" and c["speaks_for"].startswith("closed-tcp-port.example, ") for c in peers), peers
 
