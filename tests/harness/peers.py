@@ -225,7 +225,7 @@ class EjabberdHome(servers.Server):
                 {"port": self.http, "ip": "127.0.0.1", "module": "ejabberd_http", "request_handlers": {"/api": "mod_http_api"}},
             ],
             # Any stream of a listener is given what is for any of its components; so what one user says keeps to one stream, in order.
-            "domain_balancing": {name: {"type": "bare_source", "component_number": len(components)} for name, _ in components},
+            "domain_balancing": {name: {"type": "bare_source", "component_number": len(components)} for name, _ in components if len(components) > 1},
             "api_permissions": {"all": {"from": ["mod_http_api"], "who": {"ip": "127.0.0.1/8"}, "what": "*"}},
             "modules": {f"mod_{m}": {} for m in ("roster", "ping", "disco", "offline", "privacy", "blocking", "http_api")},
         }, indent=1))
