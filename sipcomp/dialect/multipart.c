@@ -222,16 +222,16 @@ boundary_kind(const char *line, size_t len, const char *boundary, size_t boundar
         return kind;
 }
 
-enum text_verdict
-multipart_reduce(struct buf *out, const char *type, const char *bytes, size_t len, int level)
+/* Gives each part to visit, in order; how many there were, or -1 where it is no multipart or has too many. */
+static int
+visit_parts(const char *type, const char *bytes, size_t len, void (*visit)(void *owner, const struct part *part), void *owner)
 {
         char boundary[80];
-        if (level > TEXT_LEVELS_MAX || !mime_parameter(type, "boundary", boundary, sizeof(boundary)) || boundary[0] == '\0')
-                return TEXT_BAD;
+        if (!mime_parameter(type, "boundary", boundary, sizeof(boundary)) || boundary[0] == '\0')
+                return -1;
         size_t boundary_len = strlen(boundary), start = 0;
         bool inside = false, done = false;
-        int parts = 0, best_rank = 0;
-        struct part best = { .len = 0 };
+        int parts = 0;
         for (size_t at = 0, next; !done; at = next) {
                 size_t line = line_len(bytes, len, at, &next);
                 int kind = boundary_kind(bytes + at, line, boundary, boundary_len);
@@ -246,19 +246,52 @@ multipart_reduce(struct buf *out, const char *type, const char *bytes, size_t le
                         if (kind != 0 && end > start && bytes[end - 1] == '\r')
                                 end--;
                         if (++parts > TEXT_PARTS_MAX)
-                                return TEXT_BAD;
+                                return -1;
                         read_part(&part, bytes + start, end - start);
-                        if (rank_of(part.type) > best_rank) {
-                                best = part;
-                                best_rank = rank_of(part.type);
-                        }
+                        visit(owner, &part);
                 }
                 inside = kind == 1;
                 start = next;
         }
-        if (parts == 0)
+        return parts;
+}
+
+static void
+keep_best(void *owner, const struct part *part)
+{
+        struct part *best = owner;
+        if (rank_of(part->type) > rank_of(best->type))
+                *best = *part;
+}
+
+enum text_verdict
+multipart_reduce(struct buf *out, const char *type, const char *bytes, size_t len, int level)
+{
+        struct part best = { .len = 0 };
+        if (level > TEXT_LEVELS_MAX || visit_parts(type, bytes, len, keep_best, &best) <= 0)
                 return TEXT_BAD;
-        return best_rank == 0 ? TEXT_UNSUPPORTED : reduce_part(out, &best, level + 1);
+        return rank_of(best.type) == 0 ? TEXT_UNSUPPORTED : reduce_part(out, &best, level + 1);
+}
+
+struct search {
+        const char *type;
+        text_part *take;
+        void *owner;
+};
+
+static void
+take_if_wanted(void *owner, const struct part *part)
+{
+        const struct search *search = owner;
+        if (text_type_is(part->type, search->type))
+                search->take(search->owner, part->body, part->len);
+}
+
+bool
+text_parts(const char *type, const char *bytes, size_t len, const char *wanted, text_part *take, void *owner)
+{
+        struct search search = { wanted, take, owner };
+        return visit_parts(type, bytes, len, take_if_wanted, &search) > 0;
 }
 
 enum text_verdict

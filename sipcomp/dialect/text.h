@@ -22,6 +22,10 @@ enum { TEXT_MAX = 64 * 1024, TEXT_PARTS_MAX = 32, TEXT_LEVELS_MAX = 3 };
  * ends, characters that XML forbids replaced by U+FFFD. */
 enum text_verdict text_reduce(struct buf *out, const char *type, const char *bytes, size_t len);
 
+/* The parts of this type in a multipart body, as they stand in it (type: the value of its Content-Type); false: it is no multipart. */
+typedef void text_part(void *owner, const char *bytes, size_t len);
+bool text_parts(const char *type, const char *bytes, size_t len, const char *wanted, text_part *take, void *owner);
+
 /* XMPP to SIP: LF becomes CR LF. */
 void text_to_wire(struct buf *out, const char *text, size_t len);
 

@@ -8,37 +8,40 @@
 #include "shared/base/clock.h"
 #include "shared/base/mem.h"
 #include "shared/base/text.h"
+#include "sipcomp/dialect/text.h"
 
 #include <string.h>
 #include <strings.h>
 
 enum { GRACE_MS = 60000 };
 
-/* Documents we did not ask for and let pass (6.3); true: PIDF. */
+enum reading { READ_NOTHING, READ_PIDF, READ_PARTS };
+
+/* What we asked for, and what may come all the same and passes (6.3). */
 /* clang-format off */
 static const struct {
         const char *type;
-        bool is_pidf;
+        enum reading reading;
 } documents[] = {
-        { PIDF_TYPE, true },
-        { "text/xml+msrtc.pidf", false },
-        { "application/msrtc-event-categories+xml", false },
-        { "application/xpidf+xml", false },
-        { "multipart/related", false },
-        { "application/rlmi+xml", false },
-        { "application/ms-imdn+xml", false },
+        { PIDF_TYPE, READ_PIDF },
+        { "text/xml+msrtc.pidf", READ_NOTHING },
+        { "application/msrtc-event-categories+xml", READ_NOTHING },
+        { "application/xpidf+xml", READ_NOTHING },
+        { "multipart/related", READ_PARTS },
+        { "application/rlmi+xml", READ_NOTHING },
+        { "application/ms-imdn+xml", READ_NOTHING },
 };
 /* clang-format on */
 
 static bool
-document_is_known(const struct sip_message *notify, bool *is_pidf)
+document_is_known(const struct sip_message *notify, enum reading *reading)
 {
         const char *type = sip_message_content_type(notify);
-        *is_pidf = false;
+        *reading = READ_NOTHING;
         for (size_t i = 0; type != NULL && i < array_len(documents); i++) {
                 if (!text_equal(type, documents[i].type))
                         continue;
-                *is_pidf = documents[i].is_pidf;
+                *reading = documents[i].reading;
                 return true;
         }
         return false;
@@ -72,22 +75,48 @@ watch_show_closed(struct watch *watch)
                 watch_say_state(watch);
 }
 
-/* Reads the body into the state, if it says something about this contact. */
+/* What a document says about this contact; a list has one for each. */
+struct body {
+        struct watch *watch;
+        bool changed, found;
+        enum pidf_verdict verdict;
+};
+
 static void
-read_body(struct watch *watch, const struct sip_message *message, bool *changed)
+read_document(void *owner, const char *bytes, size_t len)
 {
+        struct body *body = owner;
+        struct watch *watch = body->watch;
         struct arena *texts = arena_new(1024);
         struct pidf state;
         bool loose = dialect_for(watch->simple, watch->pair.domain)->loose_names;
-        enum pidf_verdict verdict = pidf_read(&state, texts, message->body, message->body_len, watch->pair.foreign_uri, loose);
-        if (verdict != PIDF_FINE) {
-                log_info(WATCH_LOG(watch), "a NOTIFY is ignored: its document %s",
-                        verdict == PIDF_BROKEN ? "is broken" : "is about somebody else");
-        } else {
-                *changed = !same_state(watch->state, &state);
+        if (!body->found)
+                body->verdict = pidf_read(&state, texts, bytes, len, watch->pair.foreign_uri, loose);
+        if (!body->found && body->verdict == PIDF_FINE) {
+                body->found = true;
+                body->changed = !same_state(watch->state, &state);
                 watch_keep_state(watch, &state);
         }
         arena_free(&texts);
+}
+
+/* Reads the body into the state, if it says something about this contact; true: it says something new. */
+static bool
+read_body(struct watch *watch, const struct sip_message *message)
+{
+        struct body body = { .watch = watch, .verdict = PIDF_BROKEN };
+        enum reading reading;
+        if (message->body_len == 0 || !document_is_known(message, &reading) || reading == READ_NOTHING)
+                return false;
+        if (reading == READ_PIDF)
+                read_document(&body, message->body, message->body_len);
+        else
+                text_parts(sip_message_get(message, "Content-Type"), message->body, message->body_len, PIDF_TYPE, read_document,
+                        &body);
+        if (!body.found)
+                log_info(WATCH_LOG(watch), "a NOTIFY is ignored: its document %s",
+                        body.verdict == PIDF_BROKEN ? "is broken" : "is about somebody else");
+        return body.changed;
 }
 
 /* The word before the parameters. */
@@ -109,12 +138,10 @@ void
 watch_take_state(struct watch *watch, const struct sip_message *message)
 {
         const char *value = subscription_state(message);
-        bool is_pidf, changed = false;
         if (value != NULL && state_is(value, "pending"))
                 return; /* a body is ignored: they have not been asked yet */
+        bool changed = read_body(watch, message);
         watch->known = true;
-        if (document_is_known(message, &is_pidf) && is_pidf && message->body_len > 0)
-                read_body(watch, message, &changed);
         watch->notified = true;
         if (watch_is_awaited(watch))
                 watch_save_and_say(watch); /* "authorised" is on disk before the user hears it (4.3) */
@@ -216,7 +243,8 @@ void
 watch_hear(struct dialog_ear *ear, struct sip_server *server, const struct sip_message *request)
 {
         struct watch *watch = container_of(ear, struct watch, ear);
-        bool silent = sip_message_is(request, "BENOTIFY"), is_pidf;
+        bool silent = sip_message_is(request, "BENOTIFY");
+        enum reading reading;
         const char *event = sip_message_get(request, "Event");
         int status = silent || sip_message_is(request, "NOTIFY") ? belongs_here(watch, request) : 481;
         if (status == 0 && event != NULL && !state_is(event, "presence"))
@@ -227,7 +255,7 @@ watch_hear(struct dialog_ear *ear, struct sip_server *server, const struct sip_m
                 answer(server, request, 489, "Allow-Events", "presence");
         } else if (status != 0) {
                 sip_server_status(server, status);
-        } else if (request->body_len > 0 && !document_is_known(request, &is_pidf)) {
+        } else if (request->body_len > 0 && !document_is_known(request, &reading)) {
                 if (silent)
                         sip_server_drop(server);
                 else
