@@ -180,7 +180,7 @@ msrp_session_lost(struct msrp_session *session, const char *why)
         worker_at_turn_end(&session->end);
 }
 
-/* The secret part byte by byte to the end, so that time tells nothing about it. */
+/* The secret part is compared so that time tells nothing about it. */
 struct msrp_session *
 msrp_session_find(const struct msrp *msrp, const struct msrp_uri *uri)
 {
@@ -190,10 +190,9 @@ msrp_session_find(const struct msrp *msrp, const struct msrp_uri *uri)
         memcpy(handle, uri->session, MSRP_HANDLE);
         handle[MSRP_HANDLE] = '\0';
         struct msrp_session *session = map_get_str(msrp->sessions, handle);
-        unsigned char differs = 0;
-        for (size_t i = 0; session != NULL && i < MSRP_SECRET; i++)
-                differs |= (unsigned char)(session->secret[i] ^ uri->session[MSRP_HANDLE + i]);
-        return session != NULL && differs == 0 && !session->lost ? session : NULL;
+        if (session == NULL || session->lost || !mem_equal_secret(session->secret, uri->session + MSRP_HANDLE, MSRP_SECRET))
+                return NULL;
+        return session;
 }
 
 /* --- How it comes to stand. */
