@@ -456,6 +456,8 @@ message_pack(struct sip_message *message)
                 texts += strlen(message->headers[i].value) + 1;
         if (message->contact_user != NULL)
                 texts += strlen(message->contact_user) + 1;
+        if (message->to.tag != NULL)
+                texts += strlen(message->to.tag) + 1;
         struct sip_message *packed =
                 message_alloc(sizeof *packed + count * sizeof message->headers[0] + texts + message->body_len + 192);
         char *at = arena_alloc(packed->arena, texts);
@@ -464,6 +466,7 @@ message_pack(struct sip_message *message)
         packed->status = message->status;
         packed->flow = message->flow;
         packed->contact_user = text_place(&at, message->contact_user);
+        packed->to.tag = text_place(&at, message->to.tag);
         packed->headers = arena_alloc(packed->arena, (count > 0 ? count : 1) * sizeof packed->headers[0]);
         packed->header_room = packed->header_count = count;
         for (size_t i = 0; i < count; i++)

@@ -21,8 +21,9 @@ struct sip_server {
         uint64_t id;
         enum server_state state;
         bool invite;
-        bool taken; /* the request is the user's */
-        struct buf key, ack_key;
+        bool taken;   /* the request is the user's */
+        uint64_t key; /* the keyed hash of what makes a request this one: two of them meet once in 2^64, and very many are kept */
+        struct buf ack_key;
         struct buf origin;            /* empty: in a dialog, or another one stands for all of its branches */
         struct sip_message *request;  /* until it is answered for good */
         struct sip_message *response; /* the last one sent; NULL: none, or nothing is ever said */
@@ -128,12 +129,11 @@ free_server(struct sip_server *server)
         timer_stop(&server->life);
         worker_forget_chore(&server->handing);
         list_remove(server->state == SERVER_ANSWERED ? &layer->answered : &layer->servers, &server->link);
-        map_remove(layer->servers_by_key, buf_data(&server->key), server->key.len);
+        map_remove(layer->servers_by_key, &server->key, sizeof server->key);
         map_remove(layer->servers_by_id, &server->id, sizeof server->id);
         forget_origin(server);
         if (server->state == SERVER_OPEN)
                 layer->unanswered--;
-        buf_free(&server->key);
         free_request(server);
         sip_message_free(&server->response);
         mem_free(server);
@@ -205,10 +205,19 @@ repeat_answer(struct sip_server *server, const struct sip_message *request)
         transactions_respond(server->layer, request, copy);
 }
 
-static struct sip_server *
-find_server(struct sip_transactions *layer, const struct buf *key)
+/* Takes the text. */
+static uint64_t
+hash_of(struct buf *text)
 {
-        return map_get(layer->servers_by_key, buf_data(key), key->len);
+        uint64_t hash = map_hash(buf_data(text), text->len);
+        buf_free(text);
+        return hash;
+}
+
+static struct sip_server *
+find_server(struct sip_transactions *layer, uint64_t key)
+{
+        return map_get(layer->servers_by_key, &key, sizeof key);
 }
 
 /* Another branch of this request is under way: both would be done (8.2.2.2). Where the connection of that one is gone, its sender has turned to
@@ -237,17 +246,16 @@ hand_over(struct chore *chore)
 }
 
 static struct sip_server *
-new_server(struct sip_transactions *layer, struct sip_message *request, struct buf *key)
+new_server(struct sip_transactions *layer, struct sip_message *request, uint64_t key)
 {
         struct sip_server *server = MEM_NEW(server);
         server->layer = layer;
         server->id = ++layer->last_id;
         server->invite = sip_message_is(request, "INVITE");
         server->request = request;
-        server->key = *key;
-        *key = (struct buf){ 0 };
+        server->key = key;
         list_append(&layer->servers, &server->link);
-        map_put(layer->servers_by_key, buf_data(&server->key), server->key.len, server);
+        map_put(layer->servers_by_key, &server->key, sizeof server->key, server);
         map_put(layer->servers_by_id, &server->id, sizeof server->id, server);
         if (has_branches(request)) {
                 write_origin(&server->origin, request);
@@ -258,24 +266,15 @@ new_server(struct sip_transactions *layer, struct sip_message *request, struct b
         return server;
 }
 
-/* Over TCP and TLS nothing must be kept (17.2.2): where there are very many, the oldest answers go first. */
-static bool
-forget_oldest_answer(struct sip_transactions *layer)
-{
-        if (list_is_empty(&layer->answered))
-                return false;
-        free_server(container_of(layer->answered.first, struct sip_server, link));
-        return true;
-}
-
 void
 server_receive(struct sip_transactions *layer, struct sip_message *request)
 {
         struct sip_fault fault;
-        struct buf key = { 0 };
+        struct buf text = { 0 };
 
-        write_request_key(&key, request);
-        struct sip_server *server = find_server(layer, &key);
+        write_request_key(&text, request);
+        uint64_t key = hash_of(&text);
+        struct sip_server *server = find_server(layer, key);
         if (server != NULL) {
                 repeat_answer(server, request);
                 sip_message_free(&request);
@@ -286,13 +285,13 @@ server_receive(struct sip_transactions *layer, struct sip_message *request)
                 log_debug(&layer->log, "refused: %s from %s: %s", request->method, request->from.uri.text, fault.why);
                 transactions_respond(layer, request, sip_response_of_fault(request, &fault));
                 sip_message_free(&request);
-        } else if (layer->servers.count + layer->answered.count >= ANSWERS_MAX && !forget_oldest_answer(layer)) {
+        } else if (layer->servers.count >= REQUESTS_MAX) {
                 struct sip_message *busy = sip_response_new(request, 503, NULL, NULL);
                 sip_message_add(busy, "Retry-After", "60");
                 transactions_respond(layer, request, busy);
                 sip_message_free(&request);
         } else {
-                server = new_server(layer, request, &key);
+                server = new_server(layer, request, key);
                 if (!server->invite) {
                         layer->user->request(layer->owner, server, request);
                 } else {
@@ -301,15 +300,19 @@ server_receive(struct sip_transactions *layer, struct sip_message *request)
                         worker_at_turn_end(&server->handing);
                 }
         }
-        buf_free(&key);
 }
 
+/* Over TCP and TLS nothing must be kept (17.2.2): where there are very many, the oldest answers go first. */
 static void
 keep_answer(struct sip_server *server)
 {
+        struct sip_transactions *layer = server->layer;
+
         forget_origin(server);
-        list_remove(&server->layer->servers, &server->link);
-        list_append(&server->layer->answered, &server->link);
+        list_remove(&layer->servers, &server->link);
+        list_append(&layer->answered, &server->link);
+        if (layer->answered.count > ANSWERS_MAX)
+                free_server(container_of(layer->answered.first, struct sip_server, link));
 }
 
 void
@@ -333,11 +336,10 @@ server_receive_ack(struct sip_transactions *layer, struct sip_message *ack)
 void
 server_receive_cancel(struct sip_transactions *layer, struct sip_message *cancel)
 {
-        struct buf key = { 0 };
+        struct buf text = { 0 };
 
-        write_key(&key, cancel, "INVITE");
-        struct sip_server *server = find_server(layer, &key);
-        buf_free(&key);
+        write_key(&text, cancel, "INVITE");
+        struct sip_server *server = find_server(layer, hash_of(&text));
         /* Both answers carry the same To tag (9.2). */
         char fresh[SIP_TAG_TEXT];
         const char *said = server != NULL && server->response != NULL ? server->response->to.tag : NULL;

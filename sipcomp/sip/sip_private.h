@@ -32,7 +32,7 @@ const char *grammar_content_type(struct arena *arena, const char *text);
 /* The usual reason phrase, NULL if there is none. */
 const char *grammar_reason(int status);
 
-/* Takes the message and gives back one that holds no more than what is printed: for answers that are kept, of which there are many. */
+/* Takes the message and gives back one that holds no more than what is printed, and the tag of To: for answers that are kept, of which there are many. */
 struct sip_message *message_pack(struct sip_message *message);
 
 /* What the transport adds when it knows the connection; texts may be NULL. */

@@ -14,7 +14,8 @@ enum {
         T2_STEPS = 8,         /* T2 is 8 T1 */
         LIFE_STEPS = 64,      /* B, F, H, and how long answers are kept: 64 T1 = 32 s */
         PATIENCE_STEPS = 180, /* an INVITE that was answered provisionally: 90 s */
-        ANSWERS_MAX = 50000,  /* server transactions, stored answers included */
+        REQUESTS_MAX = 50000, /* server transactions without a final answer; further ones get 503 */
+        ANSWERS_MAX = 16384,  /* answers that are kept for who asks again */
 };
 
 struct sip_transactions {
