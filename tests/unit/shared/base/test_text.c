@@ -165,6 +165,18 @@ writes_hex(void **state)
         assert_string_equal(text_hex(out, "", 0), "");
 }
 
+static void
+places_texts_in_one_block(void **state)
+{
+        char block[8], *at = block;
+        const char *one = text_place(&at, "abc"), *none = text_place(&at, NULL), *two = text_place(&at, "");
+        assert_string_equal(one, "abc");
+        assert_null(none);
+        assert_string_equal(two, "");
+        assert_ptr_equal(two, block + 4);
+        assert_ptr_equal(at, block + 5);
+}
+
 int
 main(void)
 {
@@ -176,6 +188,7 @@ main(void)
                 cmocka_unit_test(refuses_base64_that_is_not_exact),
                 cmocka_unit_test(base64_brings_back_any_bytes),
                 cmocka_unit_test(writes_hex),
+                cmocka_unit_test(places_texts_in_one_block),
         };
         return cmocka_run_group_tests_name("text", tests, NULL, NULL);
 }

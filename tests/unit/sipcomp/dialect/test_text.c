@@ -130,6 +130,29 @@ reads_typing(void **state)
 }
 
 static void
+note_part(void *owner, const char *bytes, size_t len)
+{
+        buf_put(owner, bytes, len);
+        buf_putc(owner, '|');
+}
+
+static void
+finds_the_parts_of_a_type(void **state)
+{
+        static const char body[] =
+                "--b\r\nContent-Type: application/rlmi+xml\r\n\r\n<list/>\r\n--b\r\nContent-Type: application/pidf+xml; charset=UTF-8\r\n\r\n"
+                "<one/>\r\n--b\r\nContent-Type: Application/PIDF+XML\r\n\r\n<two/>\r\n--b--\r\n";
+        struct buf found = { 0 };
+        assert_true(
+                text_parts("multipart/related;boundary=\"b\"", body, sizeof(body) - 1, "application/pidf+xml", note_part, &found));
+        assert_string_equal(buf_text(&found), "<one/>|<two/>|");
+        assert_false(text_parts("multipart/related", body, sizeof(body) - 1, "application/pidf+xml", note_part, &found));
+        assert_false(text_parts("multipart/related;boundary=c", body, sizeof(body) - 1, "application/pidf+xml", note_part, &found));
+        assert_string_equal(buf_text(&found), "<one/>|<two/>|");
+        buf_free(&found);
+}
+
+static void
 writes_line_ends_for_the_wire(void **state)
 {
         struct buf out = { 0 };
@@ -144,7 +167,7 @@ main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(keeps_plain_text),      cmocka_unit_test(reduces_html),          cmocka_unit_test(reduces_rtf),
                 cmocka_unit_test(takes_multiparts_apart), cmocka_unit_test(bounds_what_it_takes), cmocka_unit_test(reads_typing),
-                cmocka_unit_test(writes_line_ends_for_the_wire),
+                cmocka_unit_test(writes_line_ends_for_the_wire), cmocka_unit_test(finds_the_parts_of_a_type),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -121,6 +121,32 @@ tells_nobody_why_someone_is_offline(void **state)
         buf_free(&away);
 }
 
+static void
+copies_outlive_what_they_were_made_of(void **state)
+{
+        struct arena *own = arena_new(512);
+        struct pidf pidf;
+        const char *text = HEAD "<tuple id=\"1\">" OPEN "<note xml:lang=\"de\">zu Tisch</note><note>lunch</note></tuple>"
+                                "<ci:display-name xmlns:ci=\"urn:c\">Carol</ci:display-name></presence>";
+        assert_int_equal(pidf_read(&pidf, own, text, strlen(text), "sip:carol@lync.test", false), PIDF_FINE);
+        const struct pidf *copy = pidf_copy(&pidf);
+        arena_free(&own);
+        assert_true(copy->open);
+        assert_string_equal(copy->activity, "");
+        assert_string_equal(copy->display_name, "Carol");
+        assert_int_equal(copy->note_count, 2);
+        assert_string_equal(copy->notes[0].lang, "de");
+        assert_string_equal(copy->notes[0].text, "zu Tisch");
+        assert_null(copy->notes[1].lang);
+        assert_string_equal(copy->notes[1].text, "lunch");
+        pidf_free_copy(&copy);
+        assert_null(copy);
+
+        copy = pidf_copy(&(struct pidf){ .activity = "" });
+        assert_ptr_equal(copy, &pidf_closed); /* there are very many of these */
+        pidf_free_copy(&copy);
+}
+
 static int
 open_arena(void **state)
 {
@@ -145,6 +171,7 @@ main(void)
                 cmocka_unit_test(compares_entities),
                 cmocka_unit_test(writes_what_it_reads),
                 cmocka_unit_test(tells_nobody_why_someone_is_offline),
+                cmocka_unit_test(copies_outlive_what_they_were_made_of),
         };
         return cmocka_run_group_tests(tests, open_arena, close_arena);
 }
