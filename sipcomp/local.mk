@@ -66,6 +66,7 @@ sipcomp_libsipcomp_a_SOURCES += sipcomp/simple/session.c
 sipcomp_libsipcomp_a_SOURCES += sipcomp/simple/session_answer.c
 sipcomp_libsipcomp_a_SOURCES += sipcomp/simple/session_in.c
 sipcomp_libsipcomp_a_SOURCES += sipcomp/simple/session_msrp.c
+sipcomp_libsipcomp_a_SOURCES += sipcomp/simple/session_timer.c
 sipcomp_libsipcomp_a_SOURCES += sipcomp/simple/simple.c sipcomp/simple/simple.h
 sipcomp_libsipcomp_a_SOURCES += sipcomp/simple/simple_private.h
 sipcomp_libsipcomp_a_SOURCES += sipcomp/simple/view.c

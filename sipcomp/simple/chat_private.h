@@ -92,7 +92,9 @@ struct session {
         const struct message_failure *failure; /* of the answer that is being handled */
         char failure_text[FAILURE_TEXT];
         struct timer timer;   /* idle, pause, the end of BYE */
-        struct timer refresh; /* RFC 4028 */
+        struct timer refresh; /* RFC 4028: theirs must have come, or ours is due */
+        unsigned expires;     /* seconds */
+        bool refreshing;      /* our re-INVITE is under way */
         bool over;
 };
 
@@ -132,7 +134,15 @@ uint64_t session_pause_after(const struct sip_message *response);
 void session_finish_invite(void *owner, struct sip_client *client, const struct sip_message *response, bool sent);
 void session_keep_failure(struct session *session, const struct message_failure *failure, const struct sip_message *response);
 
+struct sip_client *session_start(struct session *session, struct sip_message *request, const struct sip_client_events *events);
+
+/* session_timer.c. True: the interval is too short, it was answered (RFC 4028 9). */
+bool session_refuse_hurry(struct sip_server *server, const struct sip_message *request);
+/* What our 2xx says about the timer they ask for, which starts. */
+void session_echo_timer(struct session *session, struct sip_message *response, const struct sip_message *request);
+
 /* session_in.c */
+void session_write_description(struct session *session); /* session->sdp, where there is none yet */
 void session_hear(struct dialog_ear *ear, struct sip_server *server, const struct sip_message *request);
 void session_init_ear(struct session *session);
 

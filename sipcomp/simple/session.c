@@ -92,8 +92,8 @@ session_accept_types(const struct chat *chat)
 
 /* --- Sending. */
 
-static struct sip_client *
-start(struct session *session, struct sip_message *request, const struct sip_client_events *events)
+struct sip_client *
+session_start(struct session *session, struct sip_message *request, const struct sip_client_events *events)
 {
         struct chat *chat = session->chat;
         return send_request(chat->simple, request, chat->pair.domain, session->dialog, events, session);
@@ -139,7 +139,7 @@ invite(struct session *session, const struct sip_message *cause)
         sip_dialog_free(&session->dialog);
         ear_register(chat->simple, &session->ear, request->call_id, request->from.tag);
         timer_stop(&session->timer);
-        session->client = start(session, request, &invite_events);
+        session->client = session_start(session, request, &invite_events);
 }
 
 /* What Retry-After asks for (20.33), where it is short enough to keep a text waiting; 0: it is not. Without one 2 s after 481 and 491. */
@@ -176,7 +176,7 @@ say_bye(struct session *session, const struct sip_message *cause)
         session->sending = false;
         sip_client_forget(&session->client);
         msrp_session_free(&session->msrp);
-        session->client = start(session, sip_dialog_request(session->dialog, "BYE", false), &bye_events);
+        session->client = session_start(session, sip_dialog_request(session->dialog, "BYE", false), &bye_events);
         timer_start(&session->timer, BYE_MS, fire);
 }
 
@@ -406,7 +406,7 @@ session_send_text(struct session *session)
         } else {
                 struct sip_message *request = sip_dialog_request(session->dialog, "MESSAGE", true);
                 sip_message_set_body(request, type, buf_data(&body), body.len);
-                session->client = start(session, request, &message_events);
+                session->client = session_start(session, request, &message_events);
         }
         buf_free(&body);
 }
@@ -490,7 +490,7 @@ session_send_typing(struct session *session, bool active)
                 return;
         }
         buf_free(&body);
-        session->client = start(session, request, &typing_events);
+        session->client = session_start(session, request, &typing_events);
 }
 
 /* Nobody waits for it; but a dialog that is gone is known to be gone. */

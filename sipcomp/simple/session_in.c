@@ -11,7 +11,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum { MIN_SE = 90, TWO = 2 };
+enum { TWO = 2 };
 
 /* --- May this INVITE become a session? */
 
@@ -50,60 +50,23 @@ read_offer(const struct simple *simple, struct sip_server *server, const struct 
         return false;
 }
 
-/* Seconds of Session-Expires; 0: none; -1: too short (422). */
-static int64_t
-session_expires(const struct sip_message *request)
-{
-        if (sip_message_get(request, "Session-Expires") == NULL)
-                return 0;
-        int64_t seconds = sip_message_number(request, "Session-Expires", 86400);
-        return seconds >= 0 && seconds < MIN_SE ? -1 : seconds < 0 ? 0 : seconds;
-}
-
-/* RFC 4028 9: answered where the interval is too short. */
-static bool
-refuse_hurry(struct sip_server *server, const struct sip_message *request)
-{
-        if (session_expires(request) >= 0)
-                return false;
-        answer(server, request, 422, "Min-SE", "90");
-        return true;
-}
-
-static void
-give_up(struct timer *timer)
-{
-        struct session *session = container_of(timer, struct session, refresh);
-        log_info(&session->chat->log, "no refresh of the session came in time");
-        session_apply(session, SESSION_CLOSE, NULL);
-}
-
-/* They refresh (RFC 4028); without that we hang up at two thirds. */
-static void
-echo_session_timer(struct session *session, struct sip_message *response, int64_t seconds)
-{
-        if (seconds <= 0)
-                return;
-        sip_message_addf(response, "Session-Expires", "%lld;refresher=uac", (long long)seconds);
-        sip_message_add(response, "Require", "timer");
-        timer_start(&session->refresh, (uint64_t)seconds * 1000 * 2 / 3, give_up);
-}
-
 static void
 send_description(struct session *session, struct sip_server *server, const struct sip_message *request)
 {
         struct sip_message *response = sip_response_new(request, 200, NULL, session->dialog->local_tag);
         sip_message_set_contact_user(response, session->chat->pair.local_user);
         sip_message_add(response, "Allow", sip_allow);
-        echo_session_timer(session, response, session_expires(request));
+        session_echo_timer(session, response, request);
         if (request->body_len > 0 || sip_message_is(request, "INVITE"))
                 sip_message_set_body(response, "application/sdp", session->sdp, strlen(session->sdp));
         sip_server_answer(server, response);
 }
 
-static void
-write_description(struct session *session)
+void
+session_write_description(struct session *session)
 {
+        if (session->sdp != NULL)
+                return;
         struct buf sdp = { 0 };
         const struct chat *chat = session->chat;
         sip_sdp_write(&sdp, chat->simple->options.sdp_address, chat->pair.local_uri, session_accept_types(chat));
@@ -140,7 +103,7 @@ describe(struct session *session, const struct sip_message *request, const struc
         if (offer->accept_types != NULL)
                 session->accept_types = mem_strdup(offer->accept_types);
         if (!over_msrp) {
-                write_description(session);
+                session_write_description(session);
                 return true;
         }
         if (!session_msrp_answer(session, offer, request->flow))
@@ -166,7 +129,7 @@ session_invited(struct simple *simple, struct sip_server *server, const struct s
         }
         if (!read_offer(simple, server, request, &offer, &over_msrp))
                 goto out;
-        if (refuse_hurry(server, request))
+        if (session_refuse_hurry(server, request))
                 goto out;
         if (chat->sessions.count >= CHAT_SESSIONS_MAX || has_too_many(simple, pair->foreign)) {
                 answer(server, request, 503, "Retry-After", "60");
@@ -204,7 +167,11 @@ hear_reinvite(struct session *session, struct sip_server *server, const struct s
                 refuse_group(simple, server, request);
                 return;
         }
-        if (refuse_hurry(server, request))
+        if (session->refreshing) { /* two re-INVITEs cross (RFC 3261 14.2) */
+                sip_server_status(server, 491);
+                return;
+        }
+        if (session_refuse_hurry(server, request))
                 return;
         if (request->body_len > 0 && !read_offer(simple, server, request, &offer, &over_msrp))
                 return;
@@ -213,8 +180,7 @@ hear_reinvite(struct session *session, struct sip_server *server, const struct s
                 sip_server_status(server, 488);
                 return;
         }
-        if (session->sdp == NULL)
-                write_description(session);
+        session_write_description(session);
         send_description(session, server, request);
 }
 
@@ -256,7 +222,7 @@ hear_update(struct session *session, struct sip_server *server, const struct sip
 {
         if (request->body_len > 0)
                 sip_server_status(server, 488);
-        else if (!refuse_hurry(server, request))
+        else if (!session_refuse_hurry(server, request))
                 send_description(session, server, request);
 }
 
