@@ -3,14 +3,13 @@ MESSAGE from SIP to SIP; what many dialogs cost, and how fast they are back; and
 
 The load tool plays the users and the foreign domain, with all its contacts behind one port.
 """
-import os
+import json
 import signal
 import time
 
 from harness import config, pki, process, servers, system
 
 import subjects
-from load import LoadError
 from traffic import Counter
 
 REMOTE = "remote.example"
@@ -214,11 +213,11 @@ def soak(bench, name):
             while time.monotonic() - began < seconds and load.process.alive():
                 time.sleep(min(seconds / 10, 10))
                 subject.reload()
-                if time.monotonic() - began > seconds / 3:
-                    points.append((time.monotonic() - began, [anonymous_kib(pid) for pid in pids]))
+                points.append((time.monotonic() - began, [anonymous_kib(pid) for pid in pids]))
             result = load.result(120)
+        print(json.dumps({"soak_kib": [[round(x), *kib] for x, kib in points]}), flush=True)
         bench.note(name, "soak_lost", result.get("lost"))
         bench.note(name, "soak_doubled", result.get("duplicated"))
         bench.note(name, "soak_msgs", result.get("delivered"))
         for i, key in enumerate(("soak_sipcomp_kib", "soak_xmppd_kib")):
-            bench.note(name, key, slope([(x, kib[i]) for x, kib in points]))
+            bench.note(name, key, slope([(x, kib[i]) for x, kib in points if x > seconds / 3]))
