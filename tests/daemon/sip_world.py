@@ -36,7 +36,7 @@ class Edge:
         self.subscribers = {}                   # Call-ID: sipcomp watches for one of its users
         self.watches = {}                       # Call-ID: a contact watches a user
         self.faults = []
-        self.peer = None
+        self.peer, self.away = None, False
         self.up()
 
     def up(self):
@@ -47,8 +47,10 @@ class Edge:
             except OSError:                     # the old connections are not quite gone
                 time.sleep(0.05)
         self.peer.arrived = self.take
+        self.away = False
 
     def down(self):
+        self.away = True
         self.peer.stop()
 
     def cut(self):
@@ -58,6 +60,8 @@ class Edge:
             self.peer.own.close()
 
     def take(self, message):
+        if self.away:                           # a connection that was just being made
+            return message.wire.close()
         try:
             with self.lock:
                 if message.is_response:
@@ -296,7 +300,7 @@ class World:
         self.server = servers.Xmppd([LOCAL], federation=servers.sip_federation([FOREIGN], {FOREIGN: 5061}), workers=workers)
         self.gateway = servers.Sipcomp(self.server, [LOCAL], [FOREIGN], settings={"subscribe-rate": 1000}, shared=shared)
         self.users = [User(self, name) for name in ("juliet", "nurse")]
-        self.edge = None
+        self.edge, self.switches = None, shared
 
     def start(self):
         self.server.start()
@@ -441,8 +445,16 @@ class World:
             for user in self.users:
                 user.send(f"<message to='{watched}@{FOREIGN}' type='chat' id='k'><body>{escape('are you there?')}</body></message>")
 
+    def switch(self):
+        if not self.switches:
+            return "nothing happens"
+        shared = self.random.random() < 0.5
+        self.gateway.share(shared)
+        return f"subscriptions are {'' if shared else 'not '}shared"
+
     EVENTS = [(roster_change, 4), (decision, 2), (own_state, 4), (go_or_come, 2), (their_state, 5), (terminated, 2), (watch, 4), (refresh, 2),
-              (unwatch, 1), (cut, 2), (kill_gateway, 2), (kill_server, 1), (kill_both, 1), (outage, 1)]
+              (unwatch, 1), (cut, 2), (kill_gateway, 2), (kill_server, 1), (kill_both, 1), (outage, 1),
+              (switch, 1)]
 
     def happen(self):
         events, weights = zip(*self.EVENTS)
