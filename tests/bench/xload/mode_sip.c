@@ -193,6 +193,12 @@ static bool is_known(const struct sip_unit *u)
     return text_number_after(u->to, ";tag=e") == (int)epoch;
 }
 
+/* An older session, from before the domain has broken down, may end while a newer one goes on. */
+static bool is_of(const struct sip_dialog *d, const struct sip_unit *u)
+{
+    return d->head && memmem(d->head, strlen(d->head), u->call_id.p, u->call_id.n);
+}
+
 static void at_contact(struct conn *c, const struct sip_unit *u)
 {
     char tag[32], more[512];
@@ -205,7 +211,7 @@ static void at_contact(struct conn *c, const struct sip_unit *u)
         sip_answer(c, u, "200 OK", tag, more, SDP);
     } else if (text_is(u->method, "BYE") && !is_known(u)) { /* of a contact that has begun the session */
         int i = text_number_after(u->to, ";tag=im");
-        if (i >= 0 && i < opt.users)
+        if (i >= 0 && i < opt.users && is_of(&senders[i].dialog, u))
             senders[i].open = false;
         sip_answer(c, u, "200 OK", tag, "", "");
     } else if (!is_known(u)) {
