@@ -106,10 +106,10 @@ hear_back(void *owner, const char *domain)
 }
 
 static bool
-is_wanted(void *owner, const char *domain)
+is_wanted(void *owner, const char *domain, const struct sip_hop *hop)
 {
         struct gateway *gateway = owner;
-        return federation_domain(gateway->federation, domain) != NULL;
+        return federation_leads_to(gateway->federation, domain, hop);
 }
 
 static bool

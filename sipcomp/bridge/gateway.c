@@ -147,12 +147,12 @@ make_dns(const struct section *top, struct err *err)
 
 /* Answers that were kept are dropped by a change, so there should be one. */
 static void
-change_dns(struct gateway *gateway, const struct section *top)
+change_dns(struct gateway *gateway, const struct section *before, const struct section *after)
 {
-        const struct section *before = section_of(config_top(gateway->config), "dns"), *after = section_of(top, "dns");
+        const struct section *dns = section_of(after, "dns");
         const char *servers[SERVERS_MAX];
-        if (!section_same(before, after, "servers"))
-                dns_use(gateway->dns, servers, name_servers(after, servers));
+        if (!section_same(section_of(before, "dns"), dns, "servers"))
+                dns_use(gateway->dns, servers, name_servers(dns, servers));
 }
 
 /* --- The whole. */
@@ -206,25 +206,33 @@ change_federation(struct gateway *gateway, struct federation *federation)
         simple_set_federation(gateway->simple, federation);
 }
 
+/* The new federation, for which names are looked up at once; NULL: all is as it was. */
+static struct federation *
+begin_reload(struct gateway *gateway, struct config *config, struct err *err)
+{
+        const struct section *before = config_top(gateway->config), *after = config_top(config);
+
+        change_dns(gateway, before, after);
+        struct federation *federation = federation_new(config, gateway->dns, err);
+        if (federation != NULL && listen_apply(gateway, after, err) == 0)
+                return federation;
+        federation_free(&federation);
+        change_dns(gateway, after, before);
+        return NULL;
+}
+
 int
 gateway_reload(struct gateway *gateway, struct config *config, struct err *err)
 {
-        const struct section *top = config_top(config);
-
-        struct federation *federation = federation_new(config, gateway->dns, err);
+        struct federation *federation = begin_reload(gateway, config, err);
         if (federation == NULL)
                 return -1;
-        if (listen_apply(gateway, top, err) != 0) {
-                federation_free(&federation);
-                return -1;
-        }
         federation_inherit(federation, gateway->federation);
         change_federation(gateway, federation);
-        change_dns(gateway, top);
         config_ref(config);
         config_unref(&gateway->config);
         gateway->config = config;
-        struct simple_options options = simple_options_of(gateway, top);
+        struct simple_options options = simple_options_of(gateway, config_top(config));
         simple_set_options(gateway->simple, &options);
         match_edges(gateway);
         sip_transport_review(sip_transactions_transport(gateway->transactions));

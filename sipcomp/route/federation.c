@@ -150,6 +150,42 @@ read_routes(struct federation *federation, const struct section *top, struct err
         return 0;
 }
 
+/* The way of each domain to fill in; NULL for a domain that only a sip-peer names. */
+static struct way *
+find_way(const struct federation *federation, const char *name)
+{
+        const struct foreign_domain *domain = federation_domain(federation, name);
+        return domain != NULL ? &federation->ways[domain - federation->domains] : NULL;
+}
+
+static void
+find_ways(struct federation *federation)
+{
+        struct way *way;
+
+        federation->ways = arena_alloc(federation->arena, (federation->domain_count + 1) * sizeof(federation->ways[0]));
+        for (size_t i = 0; i < federation->peer_count; i++)
+                for (size_t d = 0; d < federation->peers[i].domain_count; d++)
+                        if ((way = find_way(federation, federation->peers[i].domains[d])) != NULL)
+                                way->peer_count++;
+        for (size_t i = 0; i < federation->domain_count; i++) {
+                way = &federation->ways[i];
+                way->route = route_match(federation->routes, federation->route_count, federation->domains[i].name);
+                way->peers = arena_alloc(federation->arena, (way->peer_count + 1) * sizeof(way->peers[0]));
+                way->peer_count = 0;
+        }
+        for (size_t i = 0; i < federation->peer_count; i++)
+                for (size_t d = 0; d < federation->peers[i].domain_count; d++)
+                        if ((way = find_way(federation, federation->peers[i].domains[d])) != NULL)
+                                way->peers[way->peer_count++] = &federation->peers[i];
+}
+
+const struct way *
+federation_way(const struct federation *federation, const char *domain)
+{
+        return find_way(federation, domain);
+}
+
 bool
 federation_allows_tcp(const struct foreign_domain *domain)
 {
@@ -161,7 +197,7 @@ check_wires(const struct federation *federation, const struct section *top, stru
 {
         for (size_t i = 0; i < federation->domain_count; i++) {
                 const struct foreign_domain *domain = &federation->domains[i];
-                const struct static_route *route = route_match(federation->routes, federation->route_count, domain->name);
+                const struct static_route *route = federation->ways[i].route;
                 if (route == NULL || federation_allows_tcp(domain))
                         continue;
                 for (size_t h = 0; h < route->hop_count; h++)
@@ -184,11 +220,16 @@ federation_new(struct config *config, struct dns *dns, struct err *err)
         federation->by_name = map_new();
         federation->hosts = map_new();
         if (read_domains(federation, top, err) != 0 || read_peers(federation, top, err) != 0 ||
-                read_routes(federation, top, err) != 0 || check_wires(federation, top, err) != 0)
-                federation_free(&federation);
-        else
-                hosts_look_up(federation);
+                read_routes(federation, top, err) != 0)
+                goto out;
+        find_ways(federation);
+        if (check_wires(federation, top, err) != 0)
+                goto out;
+        hosts_look_up(federation);
         return federation;
+out:
+        federation_free(&federation);
+        return NULL;
 }
 
 void
@@ -237,27 +278,17 @@ federation_is_local(const struct federation *federation, const char *domain)
         return false;
 }
 
-static bool
-speaks_for(const struct peer *peer, const char *domain)
-{
-        for (size_t i = 0; i < peer->domain_count; i++)
-                if (strcasecmp(peer->domains[i], domain) == 0)
-                        return true;
-        return false;
-}
-
 /* The sip-peer of this very name; else any of the domain that has a floor or ciphers of its own, since hops may be addresses. */
 struct tls_context *
 federation_context(const struct federation *federation, const char *domain, const char *host)
 {
+        const struct way *way = federation_way(federation, domain);
         struct tls_context *found = NULL;
-        for (size_t i = 0; i < federation->peer_count; i++) {
-                const struct peer *peer = &federation->peers[i];
-                if (strcasecmp(peer->subject, host) == 0)
-                        return peer->tls;
-                if (found == NULL && speaks_for(peer, domain))
-                        found = peer->tls;
-        }
+        for (size_t i = 0; i < federation->peer_count; i++)
+                if (strcasecmp(federation->peers[i].subject, host) == 0)
+                        return federation->peers[i].tls;
+        for (size_t i = 0; way != NULL && found == NULL && i < way->peer_count; i++)
+                found = way->peers[i]->tls;
         return found;
 }
 
@@ -273,13 +304,30 @@ federation_serving_context(struct federation *federation, const struct address *
         return NULL;
 }
 
+bool
+federation_leads_to(const struct federation *federation, const char *domain, const struct sip_hop *hop)
+{
+        const struct way *way = federation_way(federation, domain);
+        if (way == NULL || way->route == NULL)
+                return way != NULL;
+        for (size_t i = 0; i < way->route->hop_count; i++) {
+                const struct sip_hop *known = &way->route->hops[i].hop;
+                if (known->port == hop->port && known->wire == hop->wire && strcasecmp(known->host, hop->host) == 0)
+                        return true;
+        }
+        for (size_t i = 0; i < way->peer_count; i++)
+                if (strcasecmp(way->peers[i]->subject, hop->host) == 0)
+                        return true;
+        return false;
+}
+
 size_t
 federation_subjects(const struct federation *federation, const char *domain, const char *subjects[FEDERATION_SUBJECTS])
 {
+        const struct way *way = federation_way(federation, domain);
         size_t count = 0;
-        for (size_t i = 0; i < federation->peer_count && count < FEDERATION_SUBJECTS; i++)
-                if (speaks_for(&federation->peers[i], domain))
-                        subjects[count++] = federation->peers[i].subject;
+        for (size_t i = 0; way != NULL && i < way->peer_count && count < FEDERATION_SUBJECTS; i++)
+                subjects[count++] = way->peers[i]->subject;
         return count;
 }
 
@@ -332,7 +380,8 @@ bool
 federation_may_speak(struct federation *federation, const char *domain, const struct tls_peer *peer, bool tcp,
         const struct address *address, struct err *why)
 {
-        if (federation_domain(federation, domain) == NULL) {
+        const struct way *way = federation_way(federation, domain);
+        if (way == NULL) {
                 err_set(why, "there is no sip-domain \"%s\": if it is a partner's, xmppctl sip-domain add %s lync|ocs|aol|simple",
                         domain, domain);
                 return false;
@@ -345,8 +394,8 @@ federation_may_speak(struct federation *federation, const char *domain, const st
                         domain);
                 return false;
         }
-        for (size_t i = 0; i < federation->peer_count; i++)
-                if (speaks_for(&federation->peers[i], domain) && tls_peer_is(peer, federation->peers[i].subject))
+        for (size_t i = 0; i < way->peer_count; i++)
+                if (tls_peer_is(peer, way->peers[i]->subject))
                         return true;
         if (why != NULL)
                 explain_peer(federation, domain, peer, why);
@@ -386,8 +435,13 @@ federation_spoken_for(struct federation *federation, const struct tls_peer *peer
 bool
 federation_is_peer(struct federation *federation, const struct tls_peer *peer, bool tcp, const struct address *address)
 {
-        for (size_t i = 0; i < federation->domain_count; i++)
-                if (federation_may_speak(federation, federation->domains[i].name, peer, tcp, address, NULL))
+        for (size_t i = 0; tcp && i < federation->domain_count; i++)
+                if (hosts_may_speak(federation, federation->domains[i].name, address))
                         return true;
+        for (size_t i = 0; !tcp && peer != NULL && peer->valid && i < federation->peer_count; i++)
+                for (size_t d = 0; d < federation->peers[i].domain_count; d++)
+                        if (federation_domain(federation, federation->peers[i].domains[d]) != NULL &&
+                                tls_peer_is(peer, federation->peers[i].subject))
+                                return true;
         return false;
 }

@@ -8,6 +8,7 @@
 #include "shared/tls/context.h"
 #include "shared/tls/peer.h"
 #include "sipcomp/dialect/dialect.h"
+#include "sipcomp/sip/transport.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -37,6 +38,10 @@ const struct foreign_domain *federation_domain(const struct federation *federati
 size_t federation_count(const struct federation *federation);
 const struct foreign_domain *federation_at(const struct federation *federation, size_t i);
 bool federation_is_local(const struct federation *federation, const char *domain);
+
+/* May requests for this domain go to this hop, as far as the tables tell? False where its static route names it no more and no sip-peer of the domain
+ * has that name; what SRV records name is not known here. */
+bool federation_leads_to(const struct federation *federation, const char *domain, const struct sip_hop *hop);
 
 /* The sip-peer subjects that may speak for it. */
 size_t federation_subjects(const struct federation *federation, const char *domain, const char *subjects[FEDERATION_SUBJECTS]);

@@ -17,11 +17,19 @@ struct peer {
         struct tls_context *serving[3]; /* for what it dials, by enum tls_ask */
 };
 
+/* What the tables say of one domain, so that a request costs no walk through all of them. */
+struct way {
+        const struct static_route *route; /* NULL: none covers it */
+        const struct peer **peers;        /* that may speak for it */
+        size_t peer_count;
+};
+
 struct federation {
         struct arena *arena;
         struct dns *dns;     /* NULL: nothing is looked up */
         struct map *by_name; /* of foreign_domain */
         struct foreign_domain *domains;
+        struct way *ways; /* of each of them */
         size_t domain_count;
         const char **locals;
         size_t local_count;
@@ -33,6 +41,9 @@ struct federation {
         struct list searches;
         struct map *hosts; /* struct host by name: the addresses of hops */
 };
+
+/* NULL: there is no such domain. */
+const struct way *federation_way(const struct federation *federation, const char *domain);
 
 /* Lync and AOL: TLS only; OCS too unless it is direct. */
 bool federation_allows_tcp(const struct foreign_domain *domain);

@@ -126,7 +126,7 @@ static bool
 any_host(struct federation *federation, const char *name, enum sip_wire wire, visit_host *visit, const struct address *address)
 {
         const struct foreign_domain *domain = federation_domain(federation, name);
-        const struct static_route *route = route_match(federation->routes, federation->route_count, name);
+        const struct static_route *route = domain != NULL ? federation_way(federation, name)->route : NULL;
         char service[300];
         if (domain == NULL || (wire == SIP_TCP && !federation_allows_tcp(domain)))
                 return false;

@@ -411,7 +411,7 @@ static uint64_t
 idle_limit(const struct sip_flow *flow)
 {
         uint64_t ping = flow->transport->ping_ms;
-        return flow->outgoing || flow->is_welcome ? ping * FLOW_IDLE_PINGS : ping / FLOW_STRANGER_PARTS;
+        return flow->is_welcome ? ping * FLOW_IDLE_PINGS : ping / FLOW_STRANGER_PARTS;
 }
 
 static void
@@ -503,7 +503,7 @@ flow_dial(struct sip_transport *transport, const struct sip_hop *hop)
         struct sip_flow *flow = new_flow(transport, hop->wire);
         struct address literal;
 
-        flow->outgoing = true;
+        flow->outgoing = flow->is_welcome = true;
         flow->hop = *hop;
         if (hop->tls != NULL)
                 flow->hop.tls = tls_context_ref(hop->tls);
@@ -570,6 +570,12 @@ flow_fits(const struct sip_flow *flow, const struct sip_hop *hop, const char *do
         if (flow->wire == SIP_TCP && flow->outgoing)
                 return true;
         return transport_may_carry(flow->transport, hop, domain, sip_flow_peer(flow), &flow->peer);
+}
+
+void
+flow_retire(struct sip_flow *flow)
+{
+        flow->kept = flow->is_welcome = false;
 }
 
 void

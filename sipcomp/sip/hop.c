@@ -14,6 +14,9 @@
 
 enum { HOPS_KEPT_MAX = 1024, DOMAINS_MAX = 256, PROBE_FIRST_MS = 500, PROBE_LAST_MS = 30 * 1000, WHY_MAX = 160 };
 
+/* SRV records may have ceased to name it: no request was meant for it for a day. */
+enum { FORGOTTEN_MS = 24 * 3600 * 1000 };
+
 /* A domain whose requests went there. */
 struct carried {
         struct link link;
@@ -26,7 +29,7 @@ struct hop_state {
         struct sip_hop hop; /* its context is not kept: a probe finds it anew */
         enum sip_hop_state state;
         bool broken; /* a connection to it broke, and none was made since */
-        uint64_t since, tried;
+        uint64_t since, tried, used;
         unsigned failures;
         char why[WHY_MAX];
         struct list domains; /* the one used last first */
@@ -105,7 +108,7 @@ hop_of(struct sip_transport *transport, const struct sip_hop *hop)
                 state->hop = *hop;
                 if (hop->tls != NULL)
                         state->hop.tls = tls_context_ref(hop->tls);
-                state->since = worker_now();
+                state->since = state->used = worker_now();
                 map_put(transport->hops, key, len, state);
         }
         return state;
@@ -142,19 +145,26 @@ hop_used(struct sip_transport *transport, const struct sip_hop *hop, const char 
                 tls_context_unref(&state->hop.tls);
                 state->hop.tls = hop->tls != NULL ? tls_context_ref(hop->tls) : NULL;
         }
+        state->used = worker_now();
         carry(state, domain);
 }
 
 /* --- probing */
 
 static bool
-is_wanted(const struct hop_state *state)
+is_wanted_by(const struct hop_state *state, const struct carried *carried)
 {
         const struct sip_transport *transport = state->transport;
-        if (transport->events->is_wanted == NULL)
-                return true;
+        return transport->events->is_wanted == NULL || transport->events->is_wanted(transport->owner, carried->name, &state->hop);
+}
+
+static bool
+is_wanted(const struct hop_state *state)
+{
+        if (worker_now() - state->used > FORGOTTEN_MS)
+                return false;
         for (LIST_EACH(carried, &state->domains, struct carried, link))
-                if (transport->events->is_wanted(transport->owner, carried->name))
+                if (is_wanted_by(state, carried))
                         return true;
         return false;
 }
@@ -162,13 +172,11 @@ is_wanted(const struct hop_state *state)
 bool
 hop_is_used(const struct sip_flow *flow)
 {
-        const struct sip_transport *transport = flow->transport;
-        const struct hop_state *state = find_hop(transport, &flow->hop);
+        const struct hop_state *state = find_hop(flow->transport, &flow->hop);
         if (state == NULL)
                 return false;
         for (LIST_EACH(carried, &state->domains, struct carried, link))
-                if ((transport->events->is_wanted == NULL || transport->events->is_wanted(transport->owner, carried->name)) &&
-                        flow_fits(flow, &flow->hop, carried->name))
+                if (is_wanted_by(state, carried) && flow_fits(flow, &flow->hop, carried->name))
                         return true;
         return false;
 }

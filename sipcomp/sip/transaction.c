@@ -132,10 +132,10 @@ hear_back(void *owner, const char *domain)
 }
 
 static bool
-ask_wanted(void *owner, const char *domain)
+ask_wanted(void *owner, const char *domain, const struct sip_hop *hop)
 {
         struct sip_transactions *layer = owner;
-        return layer->user->is_wanted == NULL || layer->user->is_wanted(layer->owner, domain);
+        return layer->user->is_wanted == NULL || layer->user->is_wanted(layer->owner, domain, hop);
 }
 
 static bool

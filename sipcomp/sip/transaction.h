@@ -36,7 +36,7 @@ struct sip_user {
         /* As in transport.h. */
         struct tls_context *(*choose_tls)(void *owner, const struct address *address, enum tls_ask ask);
         void (*back)(void *owner, const char *domain);
-        bool (*is_wanted)(void *owner, const char *domain);
+        bool (*is_wanted)(void *owner, const char *domain, const struct sip_hop *hop);
         bool (*is_known)(void *owner, const struct sip_flow *flow);
         /* (An INVITE comes at the end of the turn, so that a CANCEL right behind it is seen first.)
          * A new request that passed access and sip_message_check; not ACK, not CANCEL, no retransmission. The request lives as long as the

@@ -13,6 +13,8 @@
 #include <string.h>
 #include <strings.h>
 
+enum { REVIEW_AT_ONCE = 32 };
+
 struct sip_transport *
 sip_transport_new(const struct sip_transport_options *options, const struct sip_transport_events *events, void *owner)
 {
@@ -54,6 +56,7 @@ sip_transport_free(struct sip_transport **where)
                 flow_discard(flow);
         for (LIST_EACH(dial, &transport->dials, struct sip_dial, link))
                 free_dial(dial);
+        timer_stop(&transport->review);
         tls_context_unref(&transport->tls);
         map_free(&transport->by_id);
         hops_free_all(transport);
@@ -167,18 +170,46 @@ sip_transport_port(const struct sip_transport *transport, enum sip_wire wire)
         return wire == SIP_TLS ? 5061 : 5060;
 }
 
+static void
+review(struct sip_flow *flow)
+{
+        const struct sip_transport *transport = flow->transport;
+
+        if (hop_is_used(flow))
+                return;
+        if (transport->events->is_known == NULL || transport->events->is_known(transport->owner, flow)) {
+                if (flow->outgoing)
+                        flow_retire(flow);
+                return;
+        }
+        log_info(&flow->log, "closed: it belongs to nobody any more");
+        sip_flow_close(flow);
+}
+
+/* Some at a time: there may be thousands, and each asks all tables. */
+static void
+review_some(struct timer *timer)
+{
+        struct sip_transport *transport = container_of(timer, struct sip_transport, review);
+        size_t looked = 0;
+
+        for (LIST_EACH(flow, &transport->flows, struct sip_flow, link)) {
+                if (flow->id <= transport->reviewed || flow->state != FLOW_READY)
+                        continue;
+                if (looked++ == REVIEW_AT_ONCE) {
+                        timer_start(&transport->review, 0, review_some);
+                        return;
+                }
+                transport->reviewed = flow->id;
+                review(flow);
+        }
+}
+
 void
 sip_transport_review(struct sip_transport *transport)
 {
-        const struct sip_transport_events *events = transport->events;
-        for (LIST_EACH(flow, &transport->flows, struct sip_flow, link)) {
-                if (flow->state != FLOW_READY || hop_is_used(flow))
-                        continue;
-                if (events->is_known == NULL || events->is_known(transport->owner, flow))
-                        continue;
-                log_info(&flow->log, "closed: it belongs to nobody any more");
-                sip_flow_close(flow);
-        }
+        transport->reviewed = 0;
+        timer_start(&transport->review, 0, review_some);
 }
 
 struct sip_flow *

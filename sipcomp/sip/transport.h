@@ -59,8 +59,8 @@ struct sip_transport_events {
         void (*back)(void *owner, const char *domain);
         /* How TLS is spoken with who connects from this address, in place of the listener's way; NULL: as with everybody. May be NULL. */
         struct tls_context *(*choose_tls)(void *owner, const struct address *address, enum tls_ask ask);
-        /* Is this domain still served? Hops of others are not probed. NULL: yes. */
-        bool (*is_wanted)(void *owner, const char *domain);
+        /* Is this domain still served, and this hop still one of its? Others are not probed, and their connections not kept. NULL: yes. */
+        bool (*is_wanted)(void *owner, const char *domain, const struct sip_hop *hop);
         /* May whoever is at the other end speak for anybody? Asked in sip_transport_review. NULL: yes. */
         bool (*is_known)(void *owner, const struct sip_flow *flow);
 };
@@ -155,8 +155,8 @@ struct sip_hop_report {
 };
 void sip_transport_report(const struct sip_transport *transport, const struct sip_hop *hop, struct sip_hop_report *report);
 
-/* After a reload: closes the connections that belong to nobody any more, that is those on which no domain's requests may go out and whose other end
- * may speak for nobody. */
+/* After a reload, in the turns that follow: closes the connections that belong to nobody any more, that is those on which no domain's requests may go out and whose other end
+ * may speak for nobody. One to a hop that has left the routes goes on while its peer uses it. */
 void sip_transport_review(struct sip_transport *transport);
 
 /* Visits all flows (for `status`): start with *at = 0, NULL at the end. */

@@ -61,7 +61,8 @@ struct sip_transport {
         struct refusals *refusals;
         sip_tap *tap; /* NULL: none */
         void *tap_owner;
-        uint64_t last_id;
+        uint64_t last_id, reviewed; /* id of the flow that was looked at last */
+        struct timer review;
         struct log_scope log;
 };
 
@@ -92,7 +93,7 @@ struct sip_flow {
         enum flow_state state;
         enum sip_wire wire;
         bool outgoing, kept;
-        bool is_welcome; /* incoming: it has said, or carries, something that is for us; false: a stranger's */
+        bool is_welcome; /* outgoing, or it has said something that is for us, or carries requests; false: a stranger's */
         bool was_ready;
         struct conn *conn;
         struct sip_hop
@@ -141,6 +142,8 @@ bool transport_may_carry(const struct sip_transport *transport, const struct sip
         const struct tls_peer *peer, const struct address *address);
 /* May requests for this domain, meant for this hop, leave on it? */
 bool flow_fits(const struct sip_flow *flow, const struct sip_hop *hop, const char *domain);
+/* Requests of ours take it no more: it lives as long as its peer uses it. */
+void flow_retire(struct sip_flow *flow);
 /* A request meant for this hop takes this flow. */
 void flow_leads_to(struct sip_flow *flow, const struct sip_hop *hop);
 

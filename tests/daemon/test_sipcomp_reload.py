@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from harness import config, person, pki, servers, sip, system
+from harness import config, dns, person, pki, servers, sip, system
 
 pytestmark = pytest.mark.skipif(os.environ.get("CI") != "true" and not (system.have("sipcomp") and system.have("xmppd")), reason="sipcomp or xmppd is not built")
 DOMAINS = ["lync.test", "ocs.test"]
@@ -296,8 +296,55 @@ def test_connections_of_a_removed_domain_are_closed(gateway, chat):
         edge.stop()
 
 
+def test_a_hop_that_left_the_route_is_dialled_no_more(gateway):
+    """Neither by requests nor by the probes that began while it was down."""
+    juliet = person.Person(gateway.server, "juliet@capulet.example", "pencil")
+    assert system.wait_until(lambda: '"attached":false' not in ask(gateway, "status")[1].replace(" ", ""), 10)
+    juliet.send("<message to='carol@lync.test' type='chat' id='m1'><body>hello</body></message>")
+    assert juliet.refused("m1")
+    old, new = gateway.peers["lync.test"], system.free_port()
+    write_federation(gateway, servers.sip_federation(["lync.test"], {"lync.test": new}))
+    assert ask(gateway, "reload")[0]
+    with socket.create_server(("127.0.0.1", old)) as gone:
+        gone.settimeout(2.5)
+        _, certificate = servers.EDGES["lync"]
+        edge = sip.Peer("lync.test", "127.0.0.1", new, None, sip.contexts(pki.shared().directory, certificate))
+        try:
+            juliet.send("<message to='carol@lync.test' type='chat' id='m2'><body>hello</body></message>")
+            assert edge.receive(10 * system.PATIENCE).method == "INVITE"
+            with pytest.raises(TimeoutError):
+                gone.accept()
+        finally:
+            edge.stop()
+
+
+def test_who_may_speak_over_tcp_is_not_forgotten(gateway):
+    """The address of the hop was known before; the name server does not answer after the reload."""
+    names = dns.Server()
+    peer = sip.Peer("simple.test", "127.0.0.1", 0, ("127.0.0.1", gateway.tcp_port))
+    try:
+        names.host("proxy.simple.test", "127.0.0.1")
+        write_federation(gateway, {("sip-domain", "simple.test"): {"type": "simple"},
+                                   ("sip-route", "simple.test"): {("hop", "proxy.simple.test"): {"port": 5060, "transport": "tcp", "priority": 1, "weight": 1}}})
+        write_settings(gateway, {"dns": {"servers": [names.address]}})
+        assert ask(gateway, "reload")[0]
+
+        def status():
+            dialog = peer.new_dialog("erin", "sip:juliet@capulet.example")
+            peer.request("OPTIONS", dialog)
+            return peer.receive(5 * system.PATIENCE).status
+        assert system.wait_until(lambda: status() == 200, 10, 0.2)
+        wire = peer.own
+        time.sleep(1.2)                         # as long as the answer lives
+        names.mute("proxy.simple.test")
+        assert ask(gateway, "reload")[0]
+        assert status() == 200 and peer.own is wire
+    finally:
+        peer.stop()
+        names.stop()
+
+
 def test_name_servers_change(gateway):
-    from harness import dns
     names = dns.Server()
     try:
         sections = {("sip-domain", "lync.test"): {"type": "lync"}, ("sip-peer", "edge.lync.test"): {"domains": ["lync.test"]}}
