@@ -11,6 +11,7 @@
 #include "shared/base/text.h"
 #include "sipcomp/sip/sip_private.h"
 #include "sipcomp/sip/transaction_private.h"
+#include "sipcomp/sip/transport_private.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -461,7 +462,8 @@ receive_answer(struct sip_client *client, const struct sip_message *response)
         }
         if (!client->invite) {
                 struct sip_flow *flow = sip_flow_find(client->layer->transport, response->flow);
-                if (client->subscribe && response->status < 300 && flow != NULL)
+                bool carries_dialog = client->subscribe || client->request->to.tag != NULL;
+                if (carries_dialog && response->status < 300 && flow != NULL)
                         sip_flow_keep(flow);
                 finish(client, response);
                 return;
@@ -506,6 +508,8 @@ client_lost_flow(struct sip_transactions *layer, uint64_t flow)
                                 continue;
                         found = true;
                         client->flow = 0;
+                        /* Whoever was at its end may have lost our dialogs, and knows nothing of this request. */
+                        hop_broken(layer->transport, &client->hops[client->next_hop - 1], "the connection was lost");
                         snprintf(client->why, sizeof client->why, "the connection was lost");
                         unlist_branch(client);
                         if (client->state == CLIENT_CALLING && has_another_hop(client))

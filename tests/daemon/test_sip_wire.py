@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from harness import person, pki, servers, sip, system
+from harness import dns, person, pki, servers, sip, system
 
 pytestmark = pytest.mark.skipif(os.environ.get("CI") != "true" and not (system.have("sipcomp") and system.have("xmppd")),
                                 reason="sipcomp or xmppd is not built")
@@ -17,9 +17,10 @@ PIDF = ("Content-Type", "application/pidf+xml")
 
 
 class Stage:
-    """Both daemons on one address, with juliet signed in."""
+    """Both daemons on one address, with juliet signed in. Each edge has a domain of its own: what an earlier one left behind goes on elsewhere."""
 
-    def __init__(self, domains, host="127.0.0.1", settings=None):
+    def __init__(self, kinds, host="127.0.0.1", settings=None):
+        domains = [f"{kind}.n{i}.test" for kind, count in kinds.items() for i in range(count)]
         ports = {domain: system.free_port() for domain in domains}
         federation = {}
         for domain in domains:
@@ -28,18 +29,21 @@ class Stage:
             federation["sip-domain", domain] = {"type": kind}
             federation["sip-route", domain] = {("hop", host): {"port": ports[domain], "transport": wire, "priority": 1, "weight": 1}}
             federation.setdefault(("sip-peer", servers.EDGES[kind][0]), {"domains": []})["domains"].append(domain)
-        self.host, self.ports, self.edges = host, ports, []
+        self.host, self.ports, self.edges, self.unused = host, ports, [], domains
+        self.names = dns.Server()               # knows no name: a route may hold one, and what the machine's own says takes its time
         self.server = servers.Xmppd(["capulet.example"], {}, federation).start()
         self.server.add_users([(JULIET, "pencil")])
-        listeners = {("listen", name): {"address": host} for name in ("peer-auth", "server-auth", "tcp")}
-        self.gateway = servers.Sipcomp(self.server, ["capulet.example"], domains, settings=servers.config.merge(listeners, settings or {}),
+        base = {("listen", name): {"address": host} for name in ("peer-auth", "server-auth", "tcp")}
+        base["dns"] = {"servers": [self.names.address]}
+        self.gateway = servers.Sipcomp(self.server, ["capulet.example"], domains, settings=servers.config.merge(base, settings or {}),
                                        federation=federation).start()
-        assert system.wait_until(lambda: all(d in self.server.ctl("components").stdout for d in domains), 15, 0.1)
+        assert system.wait_until(lambda: all(d in self.server.ctl("components").stdout for d in ports), 15, 0.1)
         self.juliet = person.Person(self.server, JULIET, "pencil")
 
-    def edge(self, domain, listens=True):
-        """The edge of a domain; where it does not listen, only its own connections lead to it."""
-        kind = servers.kind_of(domain)
+    def edge(self, kind, listens=True):
+        """The edge of a domain of this kind; where it does not listen, only its own connections lead to it."""
+        domain = next(d for d in self.unused if d.startswith(kind))
+        self.unused.remove(domain)
         tls = None if kind == "simple" else sip.contexts(pki.shared().directory, servers.EDGES[kind][1])
         product = (self.host, self.gateway.tls_port if tls else self.gateway.tcp_port)
         edge = Edge(domain, self.host, self.ports[domain] if listens else 0, product, tls)
@@ -54,6 +58,7 @@ class Stage:
     def stop(self):
         self.clear()
         complaints = [part.stop() for part in (self.gateway, self.server)]
+        self.names.stop()
         assert complaints == [None, None]
 
 
@@ -114,7 +119,7 @@ class Edge(sip.Peer):
 
 @pytest.fixture(scope="module")
 def house():
-    stage = Stage(["lync.test", "ocs.test", "simple.test"])
+    stage = Stage({"lync": 20, "ocs": 2, "simple": 2})
     yield stage
     stage.stop()
 
@@ -129,20 +134,20 @@ class TestConnections:
     """3.1"""
 
     def test_one_connection_is_shared_by_all_dialogs(self, stage):
-        edge = stage.edge("lync.test")
+        edge = stage.edge("lync")
         for user in ("carol", "dora", "ella"):
-            stage.juliet.send(f"<presence type='subscribe' to='{user}@lync.test'/>")
+            stage.juliet.send(f"<presence type='subscribe' to='{user}@{edge.domain}'/>")
         wires = {edge.await_request("SUBSCRIBE").wire for _ in range(3)}
         assert len(wires) == 1 and edge.own is None
 
     def test_an_answer_takes_the_connection_of_its_request(self, stage):
-        edge = stage.edge("lync.test")
+        edge = stage.edge("lync")
         first, second = edge.another(), edge.another()
         for wire in (first, second, first):
             assert edge.write("carol", "hello", wire=wire).wire is wire
 
     def test_an_answer_whose_connection_is_gone_takes_another_one_of_the_same_peer(self, stage):
-        edge = stage.edge("lync.test")
+        edge = stage.edge("lync")
         first, second = edge.another(), edge.another()
         stage.server.process.child.send_signal(signal.SIGSTOP)          # the text is not safe yet, so the 200 waits
         try:
@@ -158,7 +163,7 @@ class TestConnections:
 
     def test_a_request_in_a_dialog_takes_the_connection_of_the_peer(self, stage):
         """RFC 5923's idea: its certificate fits, so nothing has to be dialled, and nothing could be."""
-        edge = stage.edge("ocs.test", listens=False)
+        edge = stage.edge("ocs", listens=False)
         _, notify, dialog = edge.watch("bob")
         assert notify.wire is edge.own
         other = edge.another()
@@ -168,7 +173,7 @@ class TestConnections:
         assert edge.await_request("NOTIFY", dialog.call_id).wire is other
 
     def test_a_dialog_hangs_on_no_connection(self, stage):
-        edge = stage.edge("lync.test")
+        edge = stage.edge("lync")
         first, second, third = edge.another(), edge.another(), edge.another()
         _, dialog = edge.invite("carol", wire=first)
         assert edge.say(dialog, "one", wire=second).status == 200
@@ -193,7 +198,7 @@ class TestConnections:
 
     def test_strangers_take_no_place_of_anybody_else(self, stage):
         """256 connections of one address; what has said nothing that is for us gives way, the oldest first."""
-        edge = stage.edge("lync.test")
+        edge = stage.edge("lync")
         _, dialog = edge.invite("carol")
         strangers = [socket.create_connection((stage.host, stage.gateway.tcp_port), timeout=5 * system.PATIENCE) for _ in range(300)]
         try:
@@ -214,7 +219,7 @@ class TestRoutes:
               "<sip:pool.lync.test:5061;transport=tls;ms-fe=FE1.lync.test;lr>;tag=9"]
 
     def test_record_routes_come_back_in_order_byte_for_byte(self, stage):
-        edge = stage.edge("lync.test")
+        edge = stage.edge("lync")
         answer, notify, _ = edge.watch("carol", [("Record-Route", r) for r in self.ROUTES])
         assert answer.all("Record-Route") == self.ROUTES
         assert notify.all("Route") == self.ROUTES
@@ -223,7 +228,7 @@ class TestRoutes:
 
     def test_a_strict_router_becomes_the_request_uri(self, stage):
         """RFC 3261 12.2.1.1"""
-        edge = stage.edge("lync.test")
+        edge = stage.edge("lync")
         contact = edge.contact("carol")[1:-1]
         _, notify, _ = edge.watch("carol", [("Record-Route", "<sip:strict.lync.test:5061;transport=tls>"), ("Record-Route", self.ROUTES[1])])
         assert notify.uri == "sip:strict.lync.test:5061;transport=tls"
@@ -231,7 +236,7 @@ class TestRoutes:
 
     def test_the_target_is_renewed_and_the_route_is_not(self, stage):
         """RFC 3261 12.2: the Contact of a refresh counts, its Record-Route does not."""
-        edge = stage.edge("lync.test")
+        edge = stage.edge("lync")
         _, notify, dialog = edge.watch("carol", [("Record-Route", self.ROUTES[0])])
         assert notify.uri == edge.contact("carol")[1:-1]
         gruu = "sip:carol@lync.test;opaque=user:epid:hYnsEUpJhlGc0T-xd_I7vAAA;gruu"
@@ -242,7 +247,7 @@ class TestRoutes:
 
     def test_nobody_is_dialled_because_a_message_names_him(self, stage):
         """The Contact and the Route are written; the way is the configured one."""
-        edge = stage.edge("lync.test")
+        edge = stage.edge("lync")
         with socket.create_server((stage.host, 0)) as other:
             place = "%s:%d" % other.getsockname()
             _, notify, _ = edge.watch("carol", [("Contact", f"<sip:carol@{place};transport=tls>"), ("Record-Route", f"<sip:{place};transport=tls;lr>")])
@@ -253,7 +258,7 @@ class TestRoutes:
 
     def test_vias_without_branch_are_echoed_and_tell_requests_apart(self, stage):
         """RFC 3261 17.2.3: by the whole Via, Call-ID, CSeq and From tag."""
-        edge = stage.edge("lync.test")
+        edge = stage.edge("lync")
         vias = ["SIP/2.0/TLS 192.0.2.1:5061", "SIP/2.0/TLS 10.30.66.57:37737;ms-received-port=37737;ms-received-cid=3E8A00",
                 "SIP/2.0/TLS 10.1.1.1;branch=old-style"]
         headers = [("Content-Type", "text/plain"), *(("Via", via) for via in vias)]
@@ -266,9 +271,9 @@ class TestRoutes:
 
     def test_a_demand_for_a_password(self, stage):
         """401 and 407: we have no password at anybody's; the sender learns it at once."""
-        edge = stage.edge("simple.test")
+        edge = stage.edge("simple")
         for code, name in ((401, "WWW-Authenticate"), (407, "Proxy-Authenticate")):
-            stage.juliet.send(f"<message to='erin@simple.test' type='chat' id='a{code}'><body>hello</body></message>")
+            stage.juliet.send(f"<message to='erin@{edge.domain}' type='chat' id='a{code}'><body>hello</body></message>")
             edge.respond(edge.await_request("INVITE"), code, "Unauthorized", [(name, 'Digest realm="simple.test", nonce="84a4cc6f3082121f32b42a2187831a9e"')])
             assert edge.await_request("ACK")
             assert stage.juliet.refused(f"a{code}")[0] == "not-authorized"
@@ -278,12 +283,12 @@ class TestLoops:
     """3.6"""
 
     def test_max_forwards(self, stage):
-        edge = stage.edge("lync.test")
+        edge = stage.edge("lync")
         for value, status in (("0", 200), ("255", 200), ("256", 400), ("-1", 400), ("many", 400)):
             assert edge.write("carol", "hello", [("Max-Forwards", value)]).status == status, value
 
     def test_a_request_that_was_here_before(self, stage):
-        edge = stage.edge("lync.test")
+        edge = stage.edge("lync")
         top = ("Via", "SIP/2.0/TLS edge.lync.test:5061;branch=z9hG4bK12345")
         for port, status in ((stage.gateway.tls_port, 482), (stage.gateway.tcp_port, 482), (1, 200)):
             vias = [top, ("Via", f"SIP/2.0/TLS SIP.example.COM:{port};branch=z9hG4bK{port}")]
@@ -291,8 +296,8 @@ class TestLoops:
 
     def test_nothing_is_relayed(self, stage):
         """Neither to a domain that is not ours nor to another one that we reach by SIP; and a Route of the request changes nothing."""
-        edge = stage.edge("lync.test")
-        assert edge.write("carol", "hello", uri="sip:bob@ocs.test").status == 404
+        edge = stage.edge("lync")
+        assert edge.write("carol", "hello", uri="sip:bob@ocs.n0.test").status == 404
         assert edge.write("carol", "hello", uri="sip:bob@sub.capulet.example").status == 404
         assert edge.write("carol", "hello", uri="sip:capulet.example").status == 404
         assert edge.write("carol", "hello", [("Route", "<sip:192.0.2.1:5061;transport=tls;lr>")]).status == 200
@@ -302,26 +307,26 @@ class TestFront:
     """3.7"""
 
     def test_options_are_answered_for_a_user_for_a_domain_and_for_the_gateway(self, stage):
-        edge = stage.edge("lync.test")
+        edge = stage.edge("lync")
         for uri in (f"sip:{JULIET}", "sip:capulet.example", "sip:sip.example.com", "sip:sip.example.com:5061;transport=tls"):
             answer = edge.await_answer(edge.ask("OPTIONS", "carol", uri=uri)[0])
             assert answer.status == 200 and "MESSAGE" in answer.get("Allow"), uri
-        assert edge.await_answer(edge.ask("OPTIONS", "carol", uri="sip:ocs.test")[0]).status == 404
+        assert edge.await_answer(edge.ask("OPTIONS", "carol", uri="sip:ocs.n0.test")[0]).status == 404
 
 
 @pytest.fixture
 def alone():
     """Where nobody else has left anything."""
-    stage = Stage(["lync.test"])
+    stage = Stage({"lync": 1})
     yield stage
     stage.stop()
 
 
 def test_after_an_outage_requests_come_at_a_rate(alone):
     """3.1: the setting subscribe-rate; here 20 a second."""
-    edge = alone.edge("lync.test")
+    edge = alone.edge("lync")
     for i in range(30):
-        alone.juliet.send(f"<presence type='subscribe' to='friend{i}@lync.test'/>")
+        alone.juliet.send(f"<presence type='subscribe' to='friend{i}@{edge.domain}'/>")
     for _ in range(30):
         subscribe = edge.await_request("SUBSCRIBE")
         answer = edge.respond(subscribe, 200, "OK", [("Expires", "7200")])
@@ -348,7 +353,7 @@ def test_health_checks_leave_no_trace(alone):
     context = ssl.create_default_context(cafile=pki.shared().ca)
     with context.wrap_socket(socket.create_connection((alone.host, gateway.server_port), timeout=5), server_hostname="sip.example.com"):
         pass
-    edge = alone.edge("lync.test")
+    edge = alone.edge("lync")
     request, _ = edge.ask("OPTIONS", "x", [("From", "<sip:edge.lync.test>;tag=1"), ("To", "<sip:sip.example.com>")], uri="sip:sip.example.com:5061")
     assert edge.await_answer(request).status == 200
     edge.own.close()
@@ -357,9 +362,9 @@ def test_health_checks_leave_no_trace(alone):
 
 
 def test_the_advertised_name_and_port_are_what_peers_see():
-    stage = Stage(["lync.test"], settings={("listen", "peer-auth"): {"advertise-port": 45061}, "record-route-transport": True})
+    stage = Stage({"lync": 1}, settings={("listen", "peer-auth"): {"advertise-port": 45061}, "record-route-transport": True})
     try:
-        edge = stage.edge("lync.test")
+        edge = stage.edge("lync")
         answer, notify, _ = edge.watch("carol", [("Record-Route", r) for r in TestRoutes.ROUTES])
         assert answer.get("Contact") == f"<sip:{JULIET.partition('@')[0]}@sip.example.com:45061;transport=tls>"
         assert answer.all("Record-Route") == ["<sip:sip.example.com:45061;transport=tls;lr>", *TestRoutes.ROUTES]
@@ -372,16 +377,16 @@ def test_the_advertised_name_and_port_are_what_peers_see():
 @pytest.mark.skipif(os.environ.get("CI") != "true" and not system.has_ipv6(), reason="there is no IPv6")
 def test_ipv6():
     """Listeners, hops, and addresses in Via, Contact and routes."""
-    stage = Stage(["lync.test", "simple.test"], host="::1")
+    stage = Stage({"lync": 1, "simple": 1}, host="::1")
     try:
-        for domain in ("lync.test", "simple.test"):
-            edge = stage.edge(domain)
+        for kind in ("lync", "simple"):
+            edge = stage.edge(kind)
             route = f"<sip:[::1]:{edge.port};transport={edge.wire_name.lower()};lr>"
             answer, notify, _ = edge.watch("carol", [("Record-Route", route)])
             assert answer.get("Via").startswith(f"SIP/2.0/{edge.wire_name} [::1]:{edge.port};")
             assert notify.uri == f"sip:carol@[::1]:{edge.port};transport={edge.wire_name.lower()}" and notify.all("Route") == [route]
             assert edge.write("carol", "hello").status == 200
-            stage.juliet.send(f"<message to='dora@{domain}' type='chat' id='m'><body>hello</body></message>")
-            assert edge.await_request("INVITE").uri == f"sip:dora@{domain}"
+            stage.juliet.send(f"<message to='dora@{edge.domain}' type='chat' id='m'><body>hello</body></message>")
+            assert edge.await_request("INVITE").uri == f"sip:dora@{edge.domain}"
     finally:
         stage.stop()

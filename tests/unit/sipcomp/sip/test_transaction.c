@@ -23,9 +23,9 @@
 /* What one side saw and how it behaves. */
 struct side {
         struct sip_transactions *layer;
-        int requests, acks, byes, cancels, unacks; /* requests: other than BYE */
-        uint64_t open;                             /* the last request it left unanswered */
-        int answer;                                /* what it answers at once; 0: nothing yet; -1: it hangs up; -2: it drops */
+        int requests, acks, byes, cancels, unacks, backs; /* requests: other than BYE */
+        uint64_t open;                                    /* the last request it left unanswered */
+        int answer; /* what it answers at once; 0: nothing yet; -1: it hangs up; -2: it drops */
         int access;
         const char *carries; /* the name it accepts for its domains */
         struct sip_dialog *dialog;
@@ -106,7 +106,15 @@ take_cancel(void *owner, uint64_t server)
         ((struct side *)owner)->cancels++;
 }
 
+static void
+hear_back(void *owner, const char *domain)
+{
+        assert_string_equal(domain, "mantua.example");
+        ((struct side *)owner)->backs++;
+}
+
 static const struct sip_user user = {
+        .back = hear_back,
         .access = judge_access,
         .may_carry = judge_carry,
         .request = take_request,
@@ -325,6 +333,23 @@ static void
 a_lost_connection_fails_at_once(void **state)
 {
         play(lose_connection);
+}
+
+/* Whoever was at its end may have begun anew and know nothing of our dialogs. */
+static bool
+lose_and_find_again(int at)
+{
+        if (at == 0) {
+                far.answer = -1;
+                call("MESSAGE", 1);
+        }
+        return outcome.finals == 1 && near.backs == 1;
+}
+
+static void
+where_a_connection_broke_under_a_request_we_ask_again(void **state)
+{
+        play(lose_and_find_again);
 }
 
 static bool
@@ -956,6 +981,7 @@ main(void)
                 cmocka_unit_test(a_request_gets_its_answer),
                 cmocka_unit_test(silence_ends_with_408),
                 cmocka_unit_test(a_lost_connection_fails_at_once),
+                cmocka_unit_test(where_a_connection_broke_under_a_request_we_ask_again),
                 cmocka_unit_test(no_route_is_503),
                 cmocka_unit_test(the_next_hop_is_tried_when_one_cannot_be_reached),
                 cmocka_unit_test(a_subscribe_without_answer_goes_to_the_next_hop),
