@@ -759,7 +759,7 @@ answer_pings(int at)
 static void
 who_ceases_to_answer_pings_is_gone(void **state)
 {
-        ping_ms = 600;
+        ping_ms = 1200;
         play(answer_pings);
         ping_ms = 0;
 }
