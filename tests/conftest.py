@@ -61,6 +61,8 @@ class TalkFile(pytest.File):
         for number in workers:
             yield TalkItem.from_parent(self, name=f"{self.path.stem}[{number}]", workers=number, kind=kind)
         for host in HOSTS if sip and not only_xmppd and kind is None else ():
+            if re.search(rf"(?m)^# not {host}", text):
+                continue
             item = TalkItem.from_parent(self, name=f"{self.path.stem}[{host}]", workers=1, kind=host)
             item.add_marker(pytest.mark.edges)
             if self.path.stem not in IN_EVERY_RUN:
