@@ -6,7 +6,6 @@
  */
 #include "shared/base/clock.h"
 #include "shared/base/mem.h"
-#include "shared/base/panic.h"
 #include "shared/base/text.h"
 #include "sipcomp/sip/sip_private.h"
 #include "sipcomp/sip/transport_private.h"
@@ -15,12 +14,6 @@
 #include <string.h>
 
 enum { TICKS_PER_PING = 24 };
-
-const char *
-sip_wire_name(enum sip_wire wire)
-{
-        return wire == SIP_TLS ? "TLS" : "TCP";
-}
 
 bool
 flow_may_complain(struct sip_flow *flow)
@@ -62,8 +55,8 @@ flow_turn_down(struct sip_flow *flow, enum sip_cause cause, const char *domain, 
         buf_free(&why);
 }
 
-static void
-end_flow(struct sip_flow *flow, const char *why)
+void
+flow_end(struct sip_flow *flow, const char *why)
 {
         if (flow->state == FLOW_ENDING)
                 return;
@@ -150,7 +143,7 @@ hear_connected(void *owner)
         }
         if (tls == NULL) {
                 flow_turn_down(flow, SIP_CAUSE_NO_TLS_HERE, NULL, NULL);
-                end_flow(flow, "no TLS is configured");
+                flow_end(flow, "no TLS is configured");
                 return;
         }
         conn_start_tls(flow->conn, tls, TLS_CLIENT, address_from_host(&literal, flow->hop.host, 0) ? NULL : flow->hop.host);
@@ -165,7 +158,7 @@ begin_incoming(struct sip_flow *flow)
         log_scope_set(&flow->log, "sip.flow", "%s#%llu", address_format(text, &flow->peer), (unsigned long long)flow->id);
         if (!transport_make_room(flow->transport, flow)) {
                 log_debug(&flow->log, "too many connections from one address");
-                end_flow(flow, "too many connections from one address");
+                flow_end(flow, "too many connections from one address");
         } else if (flow->wire == SIP_TLS) {
                 const struct sip_transport *transport = flow->transport;
                 struct tls_context *own = transport->events->choose_tls != NULL
@@ -205,124 +198,10 @@ hear_secured(void *owner)
                 flow_turn_down(flow,
                         peer != NULL && peer->has_certificate ? sip_cause_of_fault(peer->fault) : SIP_CAUSE_NO_CERTIFICATE, NULL,
                         peer != NULL && peer->has_certificate ? peer->problem : NULL);
-                end_flow(flow, why);
+                flow_end(flow, why);
                 return;
         }
         become_ready(flow);
-}
-
-static void
-answer_refused(struct sip_flow *flow, struct sip_message *message, const struct sip_fault *fault)
-{
-        message->flow = flow->id;
-        flow->transport->events->refused(flow->transport->owner, flow, message, fault);
-}
-
-static void
-tap(const struct sip_flow *flow, const struct sip_message *message, bool is_sent, const struct sip_frame *frame)
-{
-        struct sip_transport *transport = flow->transport;
-        if (transport->tap != NULL)
-                transport->tap(transport->tap_owner,
-                        &(struct sip_tapped){ .flow = flow,
-                                .message = message,
-                                .is_sent = is_sent,
-                                .head = frame->head,
-                                .head_len = frame->head_len,
-                                .body = frame->body,
-                                .body_len = frame->body_len });
-}
-
-static void
-take_message(struct sip_flow *flow, const struct sip_frame *frame)
-{
-        struct sip_fault fault;
-        struct sip_message *partial,
-                *message = sip_message_parse(frame->head, frame->head_len, frame->body, frame->body_len, &fault, &partial);
-
-        log_trace(&flow->log, "received %.*s%.*s", (int)frame->head_len, frame->head, (int)frame->body_len, frame->body);
-        flow->messages_received++;
-        tap(flow, message != NULL ? message : partial, false, frame);
-        if (message != NULL) {
-                message->flow = flow->id;
-                flow->transport->events->message(flow->transport->owner, flow, message);
-                return;
-        }
-        if (flow_may_complain(flow))
-                log_info(&flow->log, "refused: %s", fault.why);
-        if (partial != NULL)
-                answer_refused(flow, partial, &fault);
-        sip_message_free(&partial);
-        if (fault.close)
-                end_flow(flow, fault.why);
-}
-
-/* The stream cannot be read any further; the sender of a request is told why if the head tells who that is. */
-static void
-give_up(struct sip_flow *flow, const struct sip_frame *frame)
-{
-        struct sip_fault fault = { .status = frame->status, .close = true }, unused;
-        struct sip_message *partial = NULL, *message = NULL;
-
-        if (frame->status != 0 ? flow_may_complain(flow) : false)
-                log_info(&flow->log, "refused: %s", frame->why);
-        else
-                log_debug(&flow->log, "refused: %s", frame->why);
-        snprintf(fault.why, sizeof fault.why, "%s", frame->why);
-        if (frame->head != NULL)
-                message = sip_message_parse(frame->head, frame->head_len, NULL, 0, &unused, &partial);
-        if (message == NULL) {
-                message = partial;
-        } else if (message->status != 0 || sip_message_is(message, "ACK") || sip_message_is(message, "BENOTIFY")) {
-                sip_message_free(&message);
-        }
-        if (message != NULL)
-                answer_refused(flow, message, &fault);
-        sip_message_free(&message);
-        end_flow(flow, frame->why);
-}
-
-/* A line end alone may become a ping by one more; where an answer to ours is due it is that. */
-static bool
-is_pong(const struct sip_flow *flow, const char *bytes, size_t len)
-{
-        return flow->pinged != 0 && len == 2 && memcmp(bytes, "\r\n", 2) == 0;
-}
-
-static size_t
-hear_data(void *owner, const char *bytes, size_t len)
-{
-        struct sip_flow *flow = owner;
-        size_t taken = 0;
-        bool pinged = false;
-
-        while (taken < len && flow->state == FLOW_READY) {
-                struct sip_frame frame;
-                enum sip_framing found = sip_frame_next(&flow->framer, bytes + taken, len - taken, &frame);
-                if (found == SIP_FRAME_MORE) {
-                        if (is_pong(flow, bytes + taken, len - taken)) {
-                                flow->answers_pings = true;
-                                flow->pinged = 0;
-                                taken = len;
-                        } else if (flow->message_since == 0 && bytes[taken] != '\r') {
-                                flow->message_since = worker_now();
-                        }
-                        break;
-                }
-                flow->message_since = 0;
-                taken += frame.used;
-                if (found == SIP_FRAME_PING) {
-                        /* However many pings came at once, one answer says all there is to say. */
-                        if (!pinged)
-                                conn_send(flow->conn, "\r\n", 2);
-                        pinged = true;
-                } else if (found == SIP_FRAME_MESSAGE) {
-                        take_message(flow, &frame);
-                } else if (found == SIP_FRAME_BROKEN) {
-                        give_up(flow, &frame);
-                }
-        }
-        return flow->state == FLOW_READY ? taken : len;
 }
 
 static bool dial_next(struct sip_flow *flow);
@@ -377,7 +256,7 @@ static const struct conn_events events = {
         .connected = hear_connected,
         .proxied = hear_proxied,
         .secured = hear_secured,
-        .data = hear_data,
+        .data = flow_hear_data,
         .closed = hear_closed,
 };
 
@@ -389,7 +268,7 @@ give_up_waiting(struct sip_flow *flow)
         if (flow->outgoing)
                 flow_turn_down(flow, flow->conn != NULL && conn_tls(flow->conn) != NULL ? SIP_CAUSE_TLS_SILENT : SIP_CAUSE_SILENT,
                         NULL, NULL);
-        end_flow(flow, "no answer to the handshake");
+        flow_end(flow, "no answer to the handshake");
 }
 
 /* Whoever has answered pings and does so no more is gone, though TCP may not know: a balancer in between answers for it. Others may ignore them
@@ -402,7 +281,7 @@ await_pong(struct sip_flow *flow, uint64_t now)
         if (flow->answers_pings && conn_last_heard(flow->conn) < flow->pinged) {
                 if (flow->hop.host[0] != '\0')
                         hop_broken(flow->transport, &flow->hop, "a ping was not answered");
-                end_flow(flow, "a ping was not answered");
+                flow_end(flow, "a ping was not answered");
         }
         flow->pinged = 0;
 }
@@ -430,7 +309,7 @@ keep_time(struct timer *timer)
         if (flow->state != FLOW_READY)
                 return;
         if (flow->message_since != 0 && now - flow->message_since > FLOW_MESSAGE_MS) {
-                end_flow(flow, "a message that does not end");
+                flow_end(flow, "a message that does not end");
                 return;
         }
         uint64_t heard = conn_last_heard(flow->conn), quiet_since = heard > flow->last_sent ? heard : flow->last_sent;
@@ -443,7 +322,7 @@ keep_time(struct timer *timer)
                 flow->last_sent = flow->pinged = now;
                 conn_send(flow->conn, "\r\n\r\n", 4);
         } else if (!flow->kept && quiet >= idle_limit(flow)) {
-                end_flow(flow, "idle");
+                flow_end(flow, "idle");
         }
 }
 
@@ -493,7 +372,7 @@ hear_addresses(void *owner, enum dns_outcome outcome, const struct address *addr
                 const char *why = outcome == DNS_FAILED ? "its address could not be looked up" : "its name has no address";
                 flow_turn_down(flow, outcome == DNS_FAILED ? SIP_CAUSE_DNS_FAILED : SIP_CAUSE_NO_ADDRESS, NULL, NULL);
                 hop_down(flow->transport, &flow->hop, why);
-                end_flow(flow, why);
+                flow_end(flow, why);
         }
 }
 
@@ -549,28 +428,7 @@ flow_accept(struct sip_listener *listener, int fd, const struct address *peer)
         conn_expect_proxy(flow->conn);
 }
 
-/* --- what others ask */
-
-bool
-transport_may_carry(const struct sip_transport *transport, const struct sip_hop *hop, const char *domain,
-        const struct tls_peer *peer, const struct address *address)
-{
-        if (hop->wire == SIP_TLS && (peer == NULL || !peer->valid))
-                return false;
-        if (hop->wire == SIP_TLS && !hop->named_by_dns && tls_peer_is(peer, hop->host))
-                return true;
-        return transport->events->may_carry != NULL && transport->events->may_carry(transport->owner, domain, peer, address);
-}
-
-bool
-flow_fits(const struct sip_flow *flow, const struct sip_hop *hop, const char *domain)
-{
-        if (flow->state != FLOW_READY || flow->wire != hop->wire)
-                return false;
-        if (flow->wire == SIP_TCP && flow->outgoing)
-                return true;
-        return transport_may_carry(flow->transport, hop, domain, sip_flow_peer(flow), &flow->peer);
-}
+/* --- what it is good for */
 
 void
 flow_retire(struct sip_flow *flow)
@@ -589,66 +447,6 @@ flow_leads_to(struct sip_flow *flow, const struct sip_hop *hop)
                 flow->hop.tls = tls_context_ref(hop->tls);
 }
 
-uint64_t
-sip_flow_id(const struct sip_flow *flow)
-{
-        return flow->id;
-}
-
-enum sip_wire
-sip_flow_wire(const struct sip_flow *flow)
-{
-        return flow->wire;
-}
-
-const struct tls_peer *
-sip_flow_peer(const struct sip_flow *flow)
-{
-        if (flow->wire != SIP_TLS || flow->conn == NULL || !conn_is_secure(flow->conn))
-                return NULL;
-        const struct tls_peer *peer = conn_peer(flow->conn);
-        return peer != NULL && peer->has_certificate && peer->valid ? peer : NULL;
-}
-
-const struct address *
-sip_flow_address(const struct sip_flow *flow)
-{
-        return &flow->peer;
-}
-
-const char *
-sip_flow_text(const struct sip_flow *flow)
-{
-        static _Thread_local char text[256];
-        char address[ADDRESS_TEXT];
-        const struct tls_peer *peer = sip_flow_peer(flow);
-        const char *name = flow->outgoing ? flow->hop.host : peer != NULL && peer->name_count > 0 ? peer->names[0].text : "-";
-        snprintf(text, sizeof text, "%.120s %s %s %s", name, address_format(address, &flow->peer), sip_wire_name(flow->wire),
-                flow->outgoing ? "out" : "in");
-        return text;
-}
-
-void
-sip_flow_look(const struct sip_flow *flow, struct sip_flow_view *view)
-{
-        bool is_secure = flow->conn != NULL && conn_tls(flow->conn) != NULL && conn_is_secure(flow->conn);
-        const struct tls_peer *peer = is_secure ? conn_peer(flow->conn) : NULL;
-        uint64_t heard = flow->conn != NULL ? conn_last_heard(flow->conn) : 0, now = worker_now();
-        uint64_t quiet_since = heard > flow->last_sent ? heard : flow->last_sent;
-
-        *view = (struct sip_flow_view){ .id = flow->id,
-                .wire = flow->wire,
-                .is_outgoing = flow->outgoing,
-                .is_ready = flow->state == FLOW_READY,
-                .host = flow->outgoing ? flow->hop.host : flow->listener,
-                .address = &flow->peer,
-                .peer = peer,
-                .opened = flow->opened,
-                .received = flow->messages_received,
-                .sent = flow->messages_sent,
-                .quiet_ms = now > quiet_since ? now - quiet_since : 0 };
-}
-
 void
 sip_flow_welcome(struct sip_flow *flow)
 {
@@ -664,59 +462,5 @@ sip_flow_keep(struct sip_flow *flow)
 void
 sip_flow_close(struct sip_flow *flow)
 {
-        end_flow(flow, "closed by us");
-}
-
-/* --- output */
-
-/* `sip.example.com:5061` */
-static void
-format_place(char *text, size_t room, const struct sip_flow *flow)
-{
-        snprintf(text, room, "%s:%u", flow->transport->fqdn, sip_transport_port(flow->transport, flow->wire));
-}
-
-bool
-sip_flow_send(struct sip_flow *flow, struct sip_message *message, const char *branch)
-{
-        char via[400], contact[1600], record_route[400], place[300];
-        struct print_extra extra = { 0 };
-        const char *parameter = flow->wire == SIP_TLS ? "tls" : "tcp";
-
-        if (flow->state != FLOW_READY)
-                return false;
-        if (conn_queued(flow->conn) > FLOW_QUEUE_MAX) {
-                log_warn(&flow->log, "closed: it does not read what it is sent");
-                end_flow(flow, "it does not read what it is sent");
-                return false;
-        }
-        format_place(place, sizeof place, flow);
-        if (message->status == 0 && branch != NULL) {
-                snprintf(via, sizeof via, "SIP/2.0/%s %s;branch=%s", sip_wire_name(flow->wire), place, branch);
-                extra.via = via;
-        }
-        if (message->contact_user != NULL) {
-                bool bare = message->contact_user[0] == '\0';
-                snprintf(contact, sizeof contact, "<sip:%.1100s%s%s;transport=%s>", message->contact_user, bare ? "" : "@", place,
-                        parameter);
-                extra.contact = contact;
-        }
-        if (flow->transport->record_route && message_takes_record_route(message)) {
-                snprintf(record_route, sizeof record_route, "<sip:%s;transport=%s;lr>", place, parameter);
-                extra.record_route = record_route;
-        }
-        struct buf text = { 0 };
-        message_print(message, &extra, &text);
-        log_trace(&flow->log, "sent %.*s", (int)text.len, buf_data(&text));
-        flow->messages_sent++;
-        size_t head_len = text.len - message->body_len;
-        tap(flow, message, true,
-                &(struct sip_frame){ .head = buf_data(&text),
-                        .head_len = head_len,
-                        .body = buf_data(&text) + head_len,
-                        .body_len = message->body_len });
-        conn_send(flow->conn, buf_data(&text), text.len);
-        buf_free(&text);
-        flow->last_sent = worker_now();
-        return true;
+        flow_end(flow, "closed by us");
 }

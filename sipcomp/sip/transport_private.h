@@ -135,6 +135,8 @@ bool flow_may_complain(struct sip_flow *flow);
 struct tls_context *transport_client_tls(const struct sip_transport *transport, const struct sip_hop *hop);
 /* It does not serve, or is not served: a line in the log, with the cure, and one in the memory of refusals. domain, detail: NULL where not known. */
 void flow_turn_down(struct sip_flow *flow, enum sip_cause cause, const char *domain, const char *detail);
+/* Nothing is read or written any more; who has to hears why at the end of this turn. */
+void flow_end(struct sip_flow *flow, const char *why);
 /* At once, with its connection; tells nobody. */
 void flow_discard(struct sip_flow *flow);
 /* Does the identity allow it that requests for this domain, meant for this hop, go there? peer NULL: TCP, or TLS that has proved nothing. */
@@ -146,6 +148,10 @@ bool flow_fits(const struct sip_flow *flow, const struct sip_hop *hop, const cha
 void flow_retire(struct sip_flow *flow);
 /* A request meant for this hop takes this flow. */
 void flow_leads_to(struct sip_flow *flow, const struct sip_hop *hop);
+
+/* flow_io.c */
+/* For conn: what came; returns how much was taken. */
+size_t flow_hear_data(void *owner, const char *bytes, size_t len);
 
 /* The flow is ready, or it failed (then why says how): everybody who waits for it hears at the end of this turn. */
 void transport_settle(struct sip_flow *flow, const char *why);
