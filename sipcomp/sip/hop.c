@@ -12,7 +12,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum { HOPS_KEPT_MAX = 1024, DOMAINS_MAX = 256, PROBE_FIRST_MS = 500, PROBE_LAST_MS = 30 * 1000, WHY_MAX = 160 };
+enum { HOPS_KEPT_MAX = 1024, DOMAINS_MAX = 256, PROBE_FIRST_MS = 500, PROBE_LAST_MS = 5 * 1000, WHY_MAX = 160 };
 
 /* SRV records may have ceased to name it: no request was meant for it for a day. */
 enum { FORGOTTEN_MS = 24 * 3600 * 1000 };
@@ -197,11 +197,11 @@ run_probe(struct timer *timer)
                 hop_up(state->transport, &state->hop);
 }
 
-/* 0.5, 1, 2 ... 30 s between two tries. */
+/* 0.5, 1, 2, 4, 5 s between two tries. */
 static void
 plan_probe(struct hop_state *state)
 {
-        uint64_t wait = state->failures < 7 ? (uint64_t)PROBE_FIRST_MS << state->failures : PROBE_LAST_MS;
+        uint64_t wait = state->failures < 4 ? (uint64_t)PROBE_FIRST_MS << state->failures : PROBE_LAST_MS;
         timer_start(&state->probe, wait < PROBE_LAST_MS ? wait : PROBE_LAST_MS, run_probe);
 }
 

@@ -140,7 +140,7 @@ struct sip_dial *sip_transport_dial(struct sip_transport *transport, const struc
         bool in_dialog, sip_dial_ready *ready, void *owner);
 void sip_dial_cancel(struct sip_dial **dial); /* ready will not come */
 
-/* Could this hop not be reached when it was tried last? Then others are tried first. It is probed meanwhile, every 0.5 to 30 s. */
+/* Could this hop not be reached when it was tried last? Then others are tried first. It is probed meanwhile, every 0.5 to 5 s. */
 bool sip_transport_shuns(const struct sip_transport *transport, const struct sip_hop *hop);
 /* This domain has just spoken to us: its hops that are down are probed now. */
 void sip_transport_heard(struct sip_transport *transport, const char *domain);
