@@ -58,10 +58,10 @@ address_canonical(struct arena *arena, const struct dialect *dialect, const char
 {
         if (local == NULL)
                 return NULL;
-        if (dialect->mail_names)
-                local = mail_name(arena, local);
         if (dialect->loose_names) /* nodeprep has taken the case away */
                 local = without_spaces(arena, local);
+        if (dialect->mail_names)
+                local = mail_name(arena, local);
         return local;
 }
 
